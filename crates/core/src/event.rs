@@ -1,0 +1,134 @@
+//! Events: accepted facts.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::event_type::EventTypeName;
+use crate::{EventId, TenantId, Timestamp};
+
+/// Longest `resource_id` and `idempotency_key`, in characters.
+pub const KEY_LIMIT: usize = 255;
+
+/// Largest `metadata`, in bytes.
+pub const METADATA_LIMIT: usize = 16 * 1024;
+
+/// What somebody asks to publish; checked, not yet accepted.
+#[derive(Clone, Debug)]
+pub struct EventDraft {
+    /// What happened.
+    pub event_type: EventTypeName,
+    /// A JSON object without white space between its tokens, otherwise as it came.
+    pub payload: Arc<str>,
+    /// When it happened, if the publisher says so.
+    pub occurred_at: Option<Timestamp>,
+    /// After this, no try is made.
+    pub expires_at: Option<Timestamp>,
+    /// What it is about. Taken from `payload.id` if not given.
+    pub resource_id: Option<String>,
+    /// The publisher's own data: a JSON object.
+    pub metadata: Option<Arc<str>>,
+    /// Makes publishing safe to repeat.
+    pub idempotency_key: Option<String>,
+}
+
+impl EventDraft {
+    /// SHA-256 over all that was asked: the same key with another hash is a conflict.
+    #[must_use]
+    pub fn request_hash(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut field = |bytes: Option<&[u8]>| {
+            let length = bytes.map_or(-1, |bytes| i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+            hash.update(length.to_be_bytes());
+            hash.update(bytes.unwrap_or_default());
+        };
+        let time = |at: Option<Timestamp>| at.map(|at| at.as_micros().to_be_bytes());
+        field(Some(self.event_type.as_str().as_bytes()));
+        field(Some(self.payload.as_bytes()));
+        field(time(self.occurred_at).as_ref().map(<[u8; 8]>::as_slice));
+        field(time(self.expires_at).as_ref().map(<[u8; 8]>::as_slice));
+        field(self.resource_id.as_deref().map(str::as_bytes));
+        field(self.metadata.as_deref().map(str::as_bytes));
+        hash.finalize().into()
+    }
+}
+
+/// An accepted fact. Never changes.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its id; `webhook-id` in the standard format.
+    pub id: EventId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// What was published.
+    pub draft: EventDraft,
+}
+
+impl Event {
+    /// When it happened: as the publisher says, or when it was accepted.
+    #[must_use]
+    pub fn happened_at(&self) -> Timestamp {
+        self.draft.occurred_at.unwrap_or(self.created_at)
+    }
+}
+
+/// `payload.id`, if it is a string of a usable length.
+#[must_use]
+pub fn resource_id_of(payload: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Id<'a> {
+        #[serde(borrow, default)]
+        id: Option<&'a RawValue>,
+    }
+    let id = serde_json::from_str::<Id>(payload).ok()?.id?;
+    let text: String = serde_json::from_str(id.get()).ok()?;
+    (!text.is_empty() && text.chars().count() <= KEY_LIMIT).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> EventDraft {
+        EventDraft {
+            event_type: EventTypeName::parse("case.opened").expect("well-formed"),
+            payload: r#"{"id":"a"}"#.into(),
+            occurred_at: None,
+            expires_at: None,
+            resource_id: None,
+            metadata: None,
+            idempotency_key: Some("k".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_hash_tells_requests_apart() {
+        let changes: [fn(&mut EventDraft); 6] = [
+            |d| d.event_type = EventTypeName::parse("case.resolved").expect("well-formed"),
+            |d| d.payload = r#"{"id":"b"}"#.into(),
+            |d| d.occurred_at = Some(Timestamp::from_micros(1)),
+            |d| d.expires_at = Some(Timestamp::from_micros(1)),
+            |d| d.resource_id = Some(String::new()),
+            |d| d.metadata = Some("{}".into()),
+        ];
+        let mut hashes = std::collections::HashSet::from([draft().request_hash()]);
+        for change in changes {
+            let mut changed = draft();
+            change(&mut changed);
+            assert!(hashes.insert(changed.request_hash()), "{changed:?}");
+        }
+        let other_key = EventDraft { idempotency_key: None, ..draft() };
+        assert_eq!(other_key.request_hash(), draft().request_hash());
+    }
+
+    #[test]
+    fn the_resource_is_the_payloads_id_if_it_is_a_string() {
+        assert_eq!(resource_id_of(r#"{"a":1,"id":"x\u0041"}"#).as_deref(), Some("xA"));
+        for payload in [r#"{"id":7}"#, r#"{"id":null}"#, r#"{"id":""}"#, "{}", r#"{"x":{"id":"y"}}"#] {
+            assert_eq!(resource_id_of(payload), None, "{payload}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The names of what can happen, and the built-in catalogue of them.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use serde::{Deserialize, Serialize};
+
+/// Subscribes to every type. Cannot be published.
+pub const ALL: &str = "all";
+/// What the test endpoint sends. Cannot be published.
+pub const TEST: &str = "test";
+
+/// Longest name, in characters.
+pub const NAME_LIMIT: usize = 128;
+
+/// A well-formed name: `[A-Za-z0-9_.]+`, at most 128 characters. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventTypeName(Arc<str>);
+
+impl EventTypeName {
+    /// Reads a name; `None` if it is not well-formed.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
+        let fits = !text.is_empty() && text.len() <= NAME_LIMIT && text.bytes().all(plain);
+        fits.then(|| Self(text.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is `all` or `test`, which are not facts and cannot be published.
+    #[must_use]
+    pub fn is_special(&self) -> bool {
+        self.as_str() == ALL || self.as_str() == TEST
+    }
+}
+
+impl fmt::Display for EventTypeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for EventTypeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for EventTypeName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// An entry of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventType {
+    /// What is published and subscribed to.
+    pub name: EventTypeName,
+    /// The group it is listed in.
+    pub group: String,
+    /// What it means.
+    pub description: String,
+    /// Whether it is the tenant's own, and can be changed.
+    pub custom: bool,
+}
+
+/// The catalogues of the published formats, in their groups, with their descriptions.
+///
+/// A name may stand in two groups (`verification.completed`): it is one event type, listed in both.
+#[must_use]
+pub fn built_in() -> &'static [EventType] {
+    &BUILT_IN
+}
+
+/// Whether `name` is in the built-in catalogue.
+#[must_use]
+pub fn is_built_in(name: &EventTypeName) -> bool {
+    built_in().iter().any(|known| known.name == *name)
+}
+
+static BUILT_IN: LazyLock<Vec<EventType>> = LazyLock::new(|| {
+    let catalogues: Vec<Catalogue> =
+        serde_json::from_str(include_str!("../data/event_types.json")).expect("the built-in catalogue is valid");
+    catalogues.into_iter().flat_map(|catalogue| catalogue.groups).flat_map(Group::into_event_types).collect()
+});
+
+#[derive(Deserialize)]
+struct Catalogue {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    name: String,
+    event_types: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    name: String,
+    description: String,
+}
+
+impl Group {
+    fn into_event_types(self) -> impl Iterator<Item = EventType> {
+        let group = self.name;
+        self.event_types.into_iter().map(move |entry| EventType {
+            name: EventTypeName::parse(&entry.name).expect("built-in names are well-formed"),
+            group: group.clone(),
+            description: entry.description,
+            custom: false,
+        })
+    }
+}
+
+/// At most three names that somebody who typed `wrong` may have meant, the nearest first.
+pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let wrong = wrong.to_lowercase();
+    let mut scored: Vec<(f64, &str)> = known
+        .map(|name| (strsim::jaro_winkler(&wrong, &name.to_lowercase()), name))
+        .filter(|(score, _)| *score > 0.8)
+        .collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.dedup_by(|a, b| a.1 == b.1);
+    scored.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(group: &str) -> usize {
+        built_in().iter().filter(|known| known.group == group).count()
+    }
+
+    #[test]
+    fn holds_the_published_catalogues() {
+        assert_eq!(count("Onboarding Session Events"), 7);
+        assert_eq!(count("Response Workflow Events"), 8);
+        assert_eq!(count("AML Screening Events"), 5);
+        assert_eq!(count("Identity Verification Events"), 9);
+        assert_eq!(count("Case & Alert Events"), 3);
+        assert_eq!(count("Special Event Types"), 2);
+        assert_eq!(built_in().len(), 34 + 1 + 36 + 3 + 1);
+        assert!(built_in().iter().all(|known| !known.description.is_empty()));
+    }
+
+    #[test]
+    fn names_are_well_formed() {
+        assert!(EventTypeName::parse("verification.frontIdCardResult.created").is_some());
+        for wrong in ["", "a b", "a-b", "é", &"x".repeat(129)] {
+            assert_eq!(EventTypeName::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_name_has_suggestions() {
+        let names = || built_in().iter().map(|known| known.name.as_str());
+        assert_eq!(nearest("screening.complete", names()).first(), Some(&"screening.completed"));
+        assert_eq!(nearest("Case.Resolved", names()).first(), Some(&"case.resolved"));
+        assert!(nearest("zzz", names()).is_empty());
+    }
+}

@@ -1,0 +1,239 @@
+//! Header lists: the static ones that a subscription sends, and how headers are shown.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use http::{HeaderName, HeaderValue};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use zeroize::Zeroizing;
+
+/// Stands for a value that is not shown.
+pub const MASK: &str = "********";
+
+const RESERVED: [&str; 14] = [
+    "accept-encoding",
+    "connection",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "webhook-id",
+    "x-webhook-signature",
+];
+const RESERVED_PREFIXES: [&str; 5] = ["content-", "proxy-", "webhook-", "x-webhook-", "x-workflow-"];
+
+/// Headers that a subscription adds to each request. Their values may be credentials: `Debug` hides
+/// them, lists mask them, the store seals them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct StaticHeaders(Vec<(HeaderName, HeaderValue)>);
+
+/// Why a static header is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderRefusal {
+    /// More than [`StaticHeaders::MAX_COUNT`].
+    #[error("must have at most {} headers", StaticHeaders::MAX_COUNT)]
+    TooMany,
+    /// Not a token of RFC 9110.
+    #[error("`{0}` is not a header name")]
+    Name(String),
+    /// Set by the connection, the format or the sender.
+    #[error("`{0}` is set by Postrider and cannot be changed")]
+    Reserved(String),
+    /// The same name in another spelling.
+    #[error("`{0}` is given more than once")]
+    Twice(String),
+    /// Not visible ASCII, or too long.
+    #[error("the value of `{0}` must be visible ASCII, at most {max} characters", max = StaticHeaders::MAX_VALUE)]
+    Value(String),
+}
+
+impl StaticHeaders {
+    /// Most headers.
+    pub const MAX_COUNT: usize = 20;
+    /// Longest value, in characters.
+    pub const MAX_VALUE: usize = 2048;
+
+    /// Checks names and values.
+    ///
+    /// # Errors
+    /// [`HeaderRefusal`] names the first header that cannot be used.
+    pub fn new(pairs: Vec<(String, String)>) -> Result<Self, HeaderRefusal> {
+        if pairs.len() > Self::MAX_COUNT {
+            return Err(HeaderRefusal::TooMany);
+        }
+        let mut seen = HashSet::new();
+        pairs.into_iter().map(|(name, value)| Self::checked(&mut seen, name, &value)).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn checked(
+        seen: &mut HashSet<HeaderName>,
+        name: String,
+        value: &str,
+    ) -> Result<(HeaderName, HeaderValue), HeaderRefusal> {
+        let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
+            return Err(HeaderRefusal::Name(name));
+        };
+        let lower = header.as_str();
+        if RESERVED.contains(&lower) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+            return Err(HeaderRefusal::Reserved(name));
+        }
+        let visible = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        let fits = visible && value.trim() == value && value.len() <= Self::MAX_VALUE;
+        match HeaderValue::from_str(value) {
+            Ok(mut checked) if fits => {
+                checked.set_sensitive(true);
+                if seen.insert(header.clone()) { Ok((header, checked)) } else { Err(HeaderRefusal::Twice(name)) }
+            }
+            _ => Err(HeaderRefusal::Value(name)),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Names and values, in the order given.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// Names with masked values, for people.
+    #[must_use]
+    pub fn masked(&self) -> HeaderList {
+        HeaderList(self.0.iter().map(|(name, _)| (title_case(name.as_str()), MASK.to_owned())).collect())
+    }
+
+    /// Plain text for the vault.
+    #[must_use]
+    pub fn to_plain(&self) -> Zeroizing<Vec<u8>> {
+        let pairs: Vec<_> = self.0.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap_or_default())).collect();
+        Zeroizing::new(serde_json::to_vec(&pairs).unwrap_or_default())
+    }
+
+    /// Back from the vault.
+    #[must_use]
+    pub fn from_plain(plain: &[u8]) -> Option<Self> {
+        Self::new(serde_json::from_slice(plain).ok()?).ok()
+    }
+}
+
+impl fmt::Debug for StaticHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// Headers as they are recorded and shown: a JSON object in the order on the wire, names in
+/// Title-Case, values of a repeated name joined by `, `.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderList(pub Vec<(String, String)>);
+
+impl HeaderList {
+    /// Adds one, joining it to an earlier one of the same name.
+    pub fn push(&mut self, name: &str, value: &str) {
+        let name = title_case(name);
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => {
+                values.push_str(", ");
+                values.push_str(value);
+            }
+            None => self.0.push((name, value.to_owned())),
+        }
+    }
+}
+
+impl Serialize for HeaderList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// `webhook-id` → `Webhook-Id`, as header names go out over HTTP/1.1.
+#[must_use]
+pub fn title_case(name: &str) -> String {
+    let mut start = true;
+    name.chars()
+        .map(|c| {
+            let shown = if start { c.to_ascii_uppercase() } else { c };
+            start = c == '-';
+            shown
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn one(name: &str, value: &str) -> Result<StaticHeaders, HeaderRefusal> {
+        StaticHeaders::new(vec![(name.to_owned(), value.to_owned())])
+    }
+
+    #[rstest]
+    #[case("Authorization", "Bearer abc")]
+    #[case("X-Tenant", "42")]
+    #[case("x-api-key", "")]
+    fn permitted(#[case] name: &str, #[case] value: &str) {
+        assert!(one(name, value).is_ok());
+    }
+
+    #[rstest]
+    #[case("Host")]
+    #[case("CONTENT-LENGTH")]
+    #[case("Content-Anything")]
+    #[case("User-Agent")]
+    #[case("Accept-Encoding")]
+    #[case("Expect")]
+    #[case("Connection")]
+    #[case("Keep-Alive")]
+    #[case("TE")]
+    #[case("Trailer")]
+    #[case("Transfer-Encoding")]
+    #[case("Upgrade")]
+    #[case("Proxy-Authorization")]
+    #[case("webhook-signature")]
+    #[case("X-Webhook-Signature")]
+    #[case("X-Workflow-Event-Type")]
+    fn reserved(#[case] name: &str) {
+        assert_eq!(one(name, "x"), Err(HeaderRefusal::Reserved(name.to_owned())));
+    }
+
+    #[rstest]
+    #[case("a b", "x", HeaderRefusal::Name("a b".into()))]
+    #[case("", "x", HeaderRefusal::Name(String::new()))]
+    #[case("X-A", "a\r\nHost: b", HeaderRefusal::Value("X-A".into()))]
+    #[case("X-A", "é", HeaderRefusal::Value("X-A".into()))]
+    #[case("X-A", " a", HeaderRefusal::Value("X-A".into()))]
+    fn unusable(#[case] name: &str, #[case] value: &str, #[case] why: HeaderRefusal) {
+        assert_eq!(one(name, value), Err(why));
+    }
+
+    #[test]
+    fn values_are_hidden_and_survive_the_vault() {
+        let headers = one("authorization", "Bearer sentinel").expect("permitted");
+        assert!(!format!("{headers:?}").contains("sentinel"));
+        assert_eq!(headers.masked().0, [("Authorization".to_owned(), MASK.to_owned())]);
+        assert_eq!(StaticHeaders::from_plain(&headers.to_plain()), Some(headers));
+    }
+
+    #[test]
+    fn a_name_stands_once() {
+        let twice = vec![("X-A".to_owned(), "1".to_owned()), ("x-a".to_owned(), "2".to_owned())];
+        assert_eq!(StaticHeaders::new(twice), Err(HeaderRefusal::Twice("x-a".into())));
+    }
+}

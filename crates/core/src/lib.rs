@@ -1,0 +1,33 @@
+//! Postrider's vocabulary and decisions.
+//!
+//! Everything here is pure: no runtime, no database, no HTTP client. Time and chance come in as
+//! arguments ([`World`]), so that every rule can be tested by a table or a property.
+
+pub mod address;
+pub mod api_key;
+pub mod attempt;
+pub mod catalogue;
+pub mod cursor;
+pub mod delivery;
+pub mod event;
+pub mod event_type;
+pub mod headers;
+pub mod id;
+pub mod json;
+pub mod lanes;
+pub mod lifecycle;
+pub mod profile;
+pub mod schedule;
+pub mod secret;
+pub mod signature;
+pub mod subscription;
+pub mod target_url;
+pub mod tenant;
+pub mod test_send;
+pub mod time;
+pub mod vault;
+pub mod world;
+
+pub use id::{ApiKeyId, DeliveryId, EventId, LogId, SubscriptionId, TenantId};
+pub use time::{Clock, Timestamp};
+pub use world::World;

@@ -1,0 +1,121 @@
+//! Points in time, and the clock that tells them.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Microseconds since 1970-01-01T00:00:00Z. Both databases keep it as a plain integer, which sorts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From microseconds since the epoch.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the epoch.
+    #[must_use]
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, as `webhook-timestamp` carries them.
+    #[must_use]
+    pub const fn as_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// This time moved by a number of microseconds, either way.
+    #[must_use]
+    pub const fn plus_micros(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Reads RFC 3339 (`2026-01-19T10:30:00.123456+00:00`, any offset), cut to microseconds.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1000)).ok().map(Self)
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        self.plus_micros(i64::try_from(by.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, by: Duration) -> Self {
+        self.plus_micros(i64::try_from(by.as_micros()).map_or(i64::MIN, i64::wrapping_neg))
+    }
+}
+
+/// RFC 3339 in UTC with microseconds and `+00:00`, as the published API prints times.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = OffsetDateTime::from_unix_timestamp(self.as_seconds()).map_err(|_| fmt::Error)?;
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}+00:00",
+            seconds.year(),
+            u8::from(seconds.month()),
+            seconds.day(),
+            seconds.hour(),
+            seconds.minute(),
+            seconds.second(),
+            self.0.rem_euclid(1_000_000),
+        )
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Tells the time. An argument everywhere, so that tests travel instead of sleeping.
+pub trait Clock: Send + Sync + 'static {
+    /// Now. Never goes back while the process lives.
+    fn now(&self) -> Timestamp;
+
+    /// Ends when [`Clock::now`] has reached `at`.
+    fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_as_the_published_api_does() {
+        let text = "2026-01-19T10:30:00.123456+00:00";
+        assert_eq!(Timestamp::parse(text).map(|t| t.to_string()).as_deref(), Some(text));
+    }
+
+    #[test]
+    fn reads_other_offsets_and_precisions() {
+        let expected = Timestamp::parse("2024-01-15T10:05:30Z");
+        assert_eq!(Timestamp::parse("2024-01-15T17:05:30+07:00"), expected);
+        assert_eq!(Timestamp::parse("2024-01-15T10:05:30.000000999Z"), expected);
+        assert_eq!(Timestamp::parse("2024-01-15"), None);
+    }
+}
