@@ -118,7 +118,7 @@ impl Lanes {
     /// Says whether rows of the lane wait in the table.
     pub fn set_waiting(&self, id: LaneId, waiting: bool) {
         let mut state = self.0.lock();
-        if waiting {
+        if waiting && !state.closed {
             state.lanes.entry(id).or_default().waiting = true;
         } else if let Some(lane) = state.lanes.get_mut(&id) {
             lane.waiting = false;

@@ -1,1 +1,25 @@
-//! x
+//! The store: the only crate that knows SQL.
+//!
+//! Its interfaces are named by who uses them: the API sees a [`Catalogue`] and a [`Journal`], the
+//! dispatcher sees a [`Queue`]. One implementation, generic over the database, serves all three.
+
+mod cache;
+mod catalogue;
+mod error;
+mod fair_queue;
+mod hand_over;
+mod journal;
+mod lock;
+mod open;
+mod queue;
+mod sql;
+
+pub use catalogue::{Catalogue, NewApiKey, NewSubscription, Rotation, SettingsChange, TypeChange};
+pub use error::{Result, StoreError};
+pub use hand_over::{Claimed, HandOver, Handed, Inbox};
+pub use journal::{
+    DeliveryFilter, DeliveryView, EventFilter, EventView, Journal, PublishError, Receipt, ReopenError, StatusCounts,
+};
+pub use lock::ServeLock;
+pub use open::{OpenError, StoreOptions, Stores};
+pub use queue::{LaneDue, Queue, Retention, Settlement};

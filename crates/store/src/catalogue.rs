@@ -1,0 +1,170 @@
+//! What the API sees of who may do what, and who gets what.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use postrider_core::api_key::{ApiKey, KeyHash, Scopes};
+use postrider_core::catalogue::TenantCatalogue;
+use postrider_core::cursor::Page;
+use postrider_core::event_type::{EventType, EventTypeName};
+use postrider_core::headers::StaticHeaders;
+use postrider_core::schedule::RetrySchedule;
+use postrider_core::secret::Secrets;
+use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, SubscriptionStats};
+use postrider_core::target_url::TargetUrl;
+use postrider_core::tenant::Tenant;
+use postrider_core::{ApiKeyId, SubscriptionId, TenantId, Timestamp};
+
+use crate::error::Result;
+
+/// A key to be made.
+#[derive(Clone, Debug)]
+pub struct NewApiKey {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// What it permits.
+    pub scopes: Scopes,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// Of the whole key.
+    pub hash: KeyHash,
+}
+
+/// A subscription to be made.
+#[derive(Clone, Debug)]
+pub struct NewSubscription {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// What it receives.
+    pub event_type: EventTypeName,
+    /// What was chosen.
+    pub settings: Settings,
+    /// What signs.
+    pub secrets: Secrets,
+}
+
+/// A change of settings; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct SettingsChange {
+    /// Where to.
+    pub url: Option<TargetUrl>,
+    /// Whether it receives anything.
+    pub is_active: Option<bool>,
+    /// For people.
+    pub description: Option<String>,
+    /// A JSON object.
+    pub filters: Option<String>,
+    /// The wire format.
+    pub profile: Option<String>,
+    /// When a failed delivery is tried again.
+    pub retry_schedule: Option<RetrySchedule>,
+    /// How long one attempt may take.
+    pub timeout: Option<AttemptTimeout>,
+    /// Sent with each request.
+    pub headers: Option<StaticHeaders>,
+}
+
+impl SettingsChange {
+    /// The settings after this change.
+    #[must_use]
+    pub fn apply(self, old: &Settings) -> Settings {
+        Settings {
+            url: self.url.unwrap_or_else(|| old.url.clone()),
+            is_active: self.is_active.unwrap_or(old.is_active),
+            description: self.description.unwrap_or_else(|| old.description.clone()),
+            filters: self.filters.unwrap_or_else(|| old.filters.clone()),
+            profile: self.profile.unwrap_or_else(|| old.profile.clone()),
+            retry_schedule: self.retry_schedule.unwrap_or_else(|| old.retry_schedule.clone()),
+            timeout: self.timeout.unwrap_or(old.timeout),
+            headers: self.headers.unwrap_or_else(|| old.headers.clone()),
+        }
+    }
+}
+
+/// A new secret to take over.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The new current secret.
+    pub next: postrider_core::secret::SigningSecret,
+    /// Until when the former signs beside it.
+    pub previous_until: Timestamp,
+}
+
+/// A change of a custom event type; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct TypeChange {
+    /// The group it is listed in.
+    pub group: Option<String>,
+    /// What it means.
+    pub description: Option<String>,
+}
+
+/// Tenants, keys, event types and subscriptions. Everything is scoped by tenant: another tenant's
+/// id is as good as none.
+#[async_trait]
+pub trait Catalogue: Send + Sync + 'static {
+    /// Makes a tenant; `None` if the name is taken.
+    async fn create_tenant(&self, name: &str) -> Result<Option<Tenant>>;
+    /// All tenants, newest first.
+    async fn tenants(&self, page: Page) -> Result<Vec<Tenant>>;
+    /// One tenant.
+    async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>>;
+    /// One tenant, by its name.
+    async fn tenant_named(&self, name: &str) -> Result<Option<Tenant>>;
+    /// Deletes a tenant with its keys and subscriptions; what is pending is discarded, the log stays
+    /// until retention. False if there is none.
+    async fn delete_tenant(&self, id: TenantId) -> Result<bool>;
+
+    /// Makes a key; `None` if this very key exists already.
+    async fn create_api_key(&self, key: NewApiKey) -> Result<Option<ApiKey>>;
+    /// A tenant's keys, newest first.
+    async fn api_keys(&self, tenant_id: TenantId, page: Page) -> Result<Vec<ApiKey>>;
+    /// Ends a key for good. False if there is none.
+    async fn revoke_api_key(&self, tenant_id: TenantId, id: ApiKeyId) -> Result<bool>;
+    /// The key of that hash, expired or not.
+    async fn api_key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>>;
+
+    /// A tenant's own event types, by name.
+    async fn custom_event_types(&self, tenant_id: TenantId) -> Result<Vec<EventType>>;
+    /// Makes one; false if the tenant has it.
+    async fn create_event_type(&self, tenant_id: TenantId, event_type: EventType) -> Result<bool>;
+    /// Changes one; `None` if the tenant has none of that name.
+    async fn update_event_type(
+        &self,
+        tenant_id: TenantId,
+        name: &EventTypeName,
+        change: TypeChange,
+    ) -> Result<Option<EventType>>;
+    /// Deletes one. False if the tenant has none of that name.
+    async fn delete_event_type(&self, tenant_id: TenantId, name: &EventTypeName) -> Result<bool>;
+
+    /// Makes a subscription.
+    async fn create_subscription(&self, new: NewSubscription) -> Result<Subscription>;
+    /// A tenant's subscriptions, newest first; all of them without a page.
+    async fn subscriptions(
+        &self,
+        tenant_id: TenantId,
+        page: Option<Page>,
+    ) -> Result<Vec<(Subscription, SubscriptionStats)>>;
+    /// One subscription.
+    async fn subscription(
+        &self,
+        tenant_id: TenantId,
+        id: SubscriptionId,
+    ) -> Result<Option<(Subscription, SubscriptionStats)>>;
+    /// Changes settings. Deactivating discards what is pending. False if there is none.
+    async fn update_subscription(&self, tenant_id: TenantId, id: SubscriptionId, change: SettingsChange)
+    -> Result<bool>;
+    /// Deletes a subscription; what is pending is discarded. False if there is none.
+    async fn delete_subscription(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<bool>;
+    /// Puts a new secret in charge. False if there is none.
+    async fn rotate_secret(&self, tenant_id: TenantId, id: SubscriptionId, rotation: Rotation) -> Result<bool>;
+
+    /// A tenant's subscriptions and types as they are now, from memory where possible; `None` if
+    /// there is no such tenant.
+    async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<()>;
+}

@@ -1,0 +1,192 @@
+//! What the API sees of what happened.
+
+use async_trait::async_trait;
+use postrider_core::attempt::{Attempt, Exchange};
+use postrider_core::cursor::Page;
+use postrider_core::delivery::{Delivery, DeliveryState, StatusFilter};
+use postrider_core::event::EventDraft;
+use postrider_core::{DeliveryId, EventId, LogId, SubscriptionId, TenantId, Timestamp};
+
+use crate::error::{Result, StoreError};
+
+/// An event was accepted: it and all its deliveries are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The event.
+    pub id: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// How many deliveries it makes.
+    pub deliveries: i64,
+    /// Whether an earlier publish with the same key made it.
+    pub duplicate: bool,
+}
+
+/// An event was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The idempotency key was used for something else.
+    #[error("this idempotency key was used for another event")]
+    KeyReused,
+    /// The tenant is gone.
+    #[error("there is no such tenant")]
+    NoTenant,
+    /// The store could not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Which events a list asks for.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Of this type.
+    pub event_type: Option<String>,
+    /// About this resource.
+    pub resource_id: Option<String>,
+    /// With a delivery to this subscription.
+    pub subscription_id: Option<SubscriptionId>,
+    /// With a delivery in such a state.
+    pub status: Option<StatusFilter>,
+    /// Accepted at or after.
+    pub since: Option<Timestamp>,
+    /// Accepted before.
+    pub until: Option<Timestamp>,
+}
+
+/// Which deliveries a list asks for.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Of this event.
+    pub event_id: Option<EventId>,
+    /// Of events of this type.
+    pub event_type: Option<String>,
+    /// To this subscription.
+    pub subscription_id: Option<SubscriptionId>,
+    /// In such a state.
+    pub status: Option<StatusFilter>,
+    /// Made at or after.
+    pub since: Option<Timestamp>,
+    /// Made before.
+    pub until: Option<Timestamp>,
+}
+
+/// How many deliveries of an event are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatusCounts {
+    /// To be tried.
+    pub pending: i64,
+    /// A 2xx came back.
+    pub delivered: i64,
+    /// Ended without one.
+    pub failed: i64,
+    /// Not to be tried.
+    pub discarded: i64,
+}
+
+impl StatusCounts {
+    /// Adds `count` deliveries in `state`.
+    pub fn add(&mut self, state: DeliveryState, count: i64) {
+        let field = match state {
+            DeliveryState::Pending => &mut self.pending,
+            DeliveryState::Delivered => &mut self.delivered,
+            DeliveryState::Failed => &mut self.failed,
+            DeliveryState::Discarded => &mut self.discarded,
+        };
+        *field += count;
+    }
+}
+
+/// An event as people see it.
+#[derive(Clone, Debug)]
+pub struct EventView {
+    /// Its id.
+    pub id: EventId,
+    /// Its type.
+    pub event_type: String,
+    /// The JSON that was published; `None` in lists, and once payload retention took it.
+    pub payload: Option<String>,
+    /// The publisher's own data, a JSON object.
+    pub metadata: Option<String>,
+    /// What it is about.
+    pub resource_id: Option<String>,
+    /// The publisher's key.
+    pub idempotency_key: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it happened.
+    pub occurred_at: Option<Timestamp>,
+    /// After this, no try is made.
+    pub expires_at: Option<Timestamp>,
+    /// Its deliveries by state.
+    pub counts: StatusCounts,
+}
+
+/// A delivery with what was tried.
+#[derive(Clone, Debug)]
+pub struct DeliveryView {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its attempts, the first first; empty in lists.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Why a delivery cannot be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReopenError {
+    /// There is none, or it is another tenant's.
+    #[error("not found")]
+    NotFound,
+    /// It is still being tried.
+    #[error("the delivery is still pending; it is tried again by itself")]
+    Pending,
+    /// Its subscription receives nothing.
+    #[error("the webhook is inactive; activate it first")]
+    Inactive,
+    /// Its subscription is gone.
+    #[error("the webhook was deleted")]
+    Deleted,
+    /// Payload retention took what would have to be sent.
+    #[error("the event's payload is no longer kept")]
+    PayloadGone,
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Events, deliveries and attempts. Everything is scoped by tenant.
+#[async_trait]
+pub trait Journal: Send + Sync + 'static {
+    /// Accepts events, each by itself: `Ok` means that it and its deliveries are on disk. In the
+    /// order of `drafts`.
+    async fn publish(&self, tenant_id: TenantId, drafts: Vec<EventDraft>) -> Vec<Result<Receipt, PublishError>>;
+
+    /// Events, newest first, without payloads.
+    async fn events(&self, tenant_id: TenantId, filter: &EventFilter, page: Page) -> Result<Vec<EventView>>;
+    /// One event, whole.
+    async fn event(&self, tenant_id: TenantId, id: EventId) -> Result<Option<EventView>>;
+
+    /// Deliveries, newest first, without attempts.
+    async fn deliveries(&self, tenant_id: TenantId, filter: &DeliveryFilter, page: Page) -> Result<Vec<DeliveryView>>;
+    /// One delivery with its attempts.
+    async fn delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>>;
+    /// The deliveries of an event with their attempts, the oldest first, at most 250.
+    async fn deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>>;
+    /// One attempt, whole.
+    async fn attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>>;
+
+    /// Opens an ended delivery again: attempt numbers continue, the schedule starts anew.
+    async fn retry(&self, tenant_id: TenantId, id: DeliveryId) -> Result<DeliveryView, ReopenError>;
+    /// Opens the ended deliveries of an event again, or the one to `subscription_id`, made if there
+    /// was none. Returns how many were opened.
+    async fn replay(
+        &self,
+        tenant_id: TenantId,
+        event_id: EventId,
+        subscription_id: Option<SubscriptionId>,
+    ) -> Result<i64, ReopenError>;
+
+    /// Records a test, which belongs to no delivery and counts in no statistics.
+    async fn record_test(&self, tenant_id: TenantId, exchange: &Exchange) -> Result<LogId>;
+}

@@ -1,0 +1,78 @@
+//! What the dispatcher sees.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use postrider_core::attempt::Exchange;
+use postrider_core::catalogue::TenantCatalogue;
+use postrider_core::lanes::LaneId;
+use postrider_core::lifecycle::Decision;
+use postrider_core::{DeliveryId, SubscriptionId, TenantId, Timestamp};
+
+use crate::error::Result;
+use crate::hand_over::Claimed;
+
+/// What a claim ended with, to be written down.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// Which delivery.
+    pub delivery_id: DeliveryId,
+    /// Whose endpoint.
+    pub subscription_id: SubscriptionId,
+    /// The claim it was made under.
+    pub claim: i64,
+    /// What was decided.
+    pub decision: Decision,
+    /// The request, if one was made, with its number.
+    pub attempt: Option<(i64, Exchange)>,
+}
+
+/// A lane with pending rows and when the earliest of them may be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneDue {
+    /// The lane.
+    pub lane: LaneId,
+    /// The earliest time.
+    pub at: Timestamp,
+}
+
+/// How long ended deliveries are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// The payloads of events whose deliveries all ended.
+    pub payloads: Duration,
+    /// Events, deliveries and attempts.
+    pub deliveries: Duration,
+}
+
+/// The queue of deliveries.
+#[async_trait]
+pub trait Queue: Send + Sync + 'static {
+    /// Frees all leases. Only for a process that knows itself alone: on SQLite the one with the lock.
+    async fn free_all_leases(&self) -> Result<u64>;
+    /// Claims up to `limit` rows of `lane` that may be claimed now, the longest due first. Rows that
+    /// cannot be sent because their event is damaged are left out.
+    async fn claim(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>>;
+    /// Up to `limit` lanes beyond `after` that have pending rows, in the order of their ids.
+    async fn lanes_due(&self, after: Option<LaneId>, limit: usize) -> Result<Vec<LaneDue>>;
+    /// Writes down how a claim ended: outcome, attempt and statistics in one transaction.
+    async fn settle(&self, settlement: Settlement) -> Result<()>;
+    /// Gives claims back unsent, as if they had not been made.
+    async fn give_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()>;
+    /// Writes a durable mark on a suspect just before it is sent. False if the claim is no longer ours.
+    async fn mark(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<bool>;
+    /// Deactivates a subscription whose receiver wants no more, and discards what is pending.
+    async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<()>;
+    /// A tenant's subscriptions as they are now, from memory where possible.
+    async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
+    /// Makes the next bounded number of deliveries of events with very many targets. Returns the
+    /// lanes that got some; empty when there is nothing left to do.
+    async fn fan_out(&self) -> Result<Vec<LaneId>>;
+    /// Removes a bounded number of what retention no longer keeps. False when there was nothing.
+    async fn prune(&self, retention: Retention) -> Result<bool>;
+    /// Waits for the commits under way and lets nobody begin another.
+    async fn close(&self);
+}

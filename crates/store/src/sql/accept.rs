@@ -1,0 +1,192 @@
+//! Accepting an event: it and its deliveries, or nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_core::event::Event;
+use postrider_core::lanes::Slot;
+use postrider_core::subscription::Subscription;
+use postrider_core::{DeliveryId, EventId, Timestamp};
+use sqlx::error::BoxDynError;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::dialect::{Kind, RowSet, Schema};
+use super::{Dialect, LEASE_MARGIN};
+use crate::error::Result;
+use crate::hand_over::{Claimed, HandOver};
+
+/// Most deliveries made together with their event. Beyond, they are made in chunks afterwards.
+pub(super) const MAX_TARGETS: usize = 1000;
+
+/// One delivery to be made, with the slot it may go out with at once.
+pub(super) struct Target {
+    pub(super) delivery_id: DeliveryId,
+    pub(super) subscription: Arc<Subscription>,
+    pub(super) slot: Option<Slot>,
+}
+
+/// An event on its way into the store.
+pub(super) struct Accept {
+    pub(super) event: Arc<Event>,
+    pub(super) request_hash: [u8; 32],
+    /// The catalogue version that it was matched against.
+    pub(super) version: i64,
+    /// Empty if there are more than [`MAX_TARGETS`].
+    pub(super) targets: Vec<Target>,
+    pub(super) delivery_count: usize,
+    /// Hears whether it was inserted; not, if the version moved or the key exists.
+    pub(super) reply: oneshot::Sender<Result<bool>>,
+    /// Its share of the memory for what waits.
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+const EVENT: Schema = &[
+    ("tenant_id", Kind::Uuid),
+    ("id", Kind::Uuid),
+    ("event_type", Kind::Text),
+    ("payload", Kind::Bytes),
+    ("created_at", Kind::Int),
+    ("occurred_at", Kind::Int),
+    ("expires_at", Kind::Int),
+    ("resource_id", Kind::Text),
+    ("metadata", Kind::Text),
+    ("idempotency_key", Kind::Text),
+    ("request_hash", Kind::Bytes),
+    ("delivery_count", Kind::Int),
+    ("fan_out_after", Kind::Uuid),
+    ("version", Kind::Int),
+];
+
+const DELIVERY: Schema = &[
+    ("tenant_id", Kind::Uuid),
+    ("id", Kind::Uuid),
+    ("event_id", Kind::Uuid),
+    ("subscription_id", Kind::Uuid),
+    ("lane", Kind::Int),
+    ("due_at", Kind::Int),
+    ("lease_until", Kind::Int),
+    ("claim", Kind::Int),
+];
+
+/// The statements, with `node` at parameter `first` and the rows behind it. The first one returns
+/// the ids of the events that were inserted.
+pub(super) fn statements<DB: Dialect>(first: usize) -> Vec<String> {
+    let events = DB::Rows::source(EVENT, first + 1);
+    let deliveries = DB::Rows::source(DELIVERY, first + 1 + DB::Rows::PARAMETERS);
+    let insert_events = format!(
+        "insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
+             metadata, idempotency_key, request_hash, delivery_count, fan_out_after)
+         select r.tenant_id, r.id, r.event_type, r.payload, r.created_at, r.occurred_at, r.expires_at, r.resource_id,
+             r.metadata, r.idempotency_key, r.request_hash, r.delivery_count, r.fan_out_after
+         from {events} r
+         join tenants t on t.id = r.tenant_id and t.catalogue_version = r.version and t.deleted_at is null
+         where true
+         on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
+         returning id"
+    );
+    let insert_deliveries = format!(
+        "insert into deliveries (tenant_id, id, event_id, subscription_id, lane, state, due_at, lease_until, claim,
+             strikes, tries, attempts, created_at, opened_at)
+         select r.tenant_id, r.id, r.event_id, r.subscription_id, r.lane, 0, r.due_at, r.lease_until, r.claim,
+             r.claim, 0, 0, r.due_at, r.due_at
+         from {deliveries} r
+         where exists (select 1 from events e where e.tenant_id = r.tenant_id and e.id = r.event_id)"
+    );
+    let count = format!(
+        "insert into tenant_stats (tenant_id, node, made, pruned)
+         select r.tenant_id, ${first}, count(*), 0
+         from {deliveries} r
+         where exists (select 1 from events e where e.tenant_id = r.tenant_id and e.id = r.event_id)
+         group by r.tenant_id
+         on conflict (tenant_id, node) do update set made = tenant_stats.made + excluded.made"
+    );
+    vec![insert_events, insert_deliveries, count]
+}
+
+/// Binds what [`statements`] needs, `node` first.
+pub(super) fn bind<DB: Dialect>(
+    arguments: &mut DB::Arguments,
+    accepts: &[&Accept],
+    now: Timestamp,
+) -> Result<(), BoxDynError> {
+    let mut events = DB::Rows::default();
+    let mut deliveries = DB::Rows::default();
+    for accept in accepts {
+        put_event(&mut events, accept);
+        for target in &accept.targets {
+            put_delivery(&mut deliveries, &accept.event, target, now);
+        }
+    }
+    DB::bind(arguments, super::NODE)?;
+    events.bind(arguments)?;
+    deliveries.bind(arguments)
+}
+
+fn put_event<R: RowSet>(rows: &mut R, accept: &Accept) {
+    let Event { id, tenant_id, created_at, draft } = &*accept.event;
+    let fans_out_later = accept.delivery_count > accept.targets.len();
+    rows.uuid(Some(tenant_id.uuid()));
+    rows.uuid(Some(id.uuid()));
+    rows.text(Some(draft.event_type.as_str()));
+    rows.bytes(Some(draft.payload.as_bytes()));
+    rows.time(Some(*created_at));
+    rows.time(draft.occurred_at);
+    rows.time(draft.expires_at);
+    rows.text(draft.resource_id.as_deref());
+    rows.text(draft.metadata.as_deref());
+    rows.text(draft.idempotency_key.as_deref());
+    rows.bytes(Some(&accept.request_hash));
+    rows.int(i64::try_from(accept.delivery_count).ok());
+    rows.uuid(fans_out_later.then(uuid::Uuid::nil));
+    rows.int(Some(accept.version));
+    rows.end_row();
+}
+
+fn put_delivery<R: RowSet>(rows: &mut R, event: &Event, target: &Target, now: Timestamp) {
+    let lease_until = target.slot.is_some().then(|| lease_until(now, &target.subscription));
+    rows.uuid(Some(event.tenant_id.uuid()));
+    rows.uuid(Some(target.delivery_id.uuid()));
+    rows.uuid(Some(event.id.uuid()));
+    rows.uuid(Some(target.subscription.id.uuid()));
+    rows.int(Some(target.subscription.lane.0));
+    rows.time(Some(event.created_at));
+    rows.int(Some(lease_until.map_or(0, Timestamp::as_micros)));
+    rows.int(Some(i64::from(lease_until.is_some())));
+    rows.end_row();
+}
+
+fn lease_until(now: Timestamp, subscription: &Subscription) -> Timestamp {
+    let timeout: Duration = subscription.settings.timeout.duration();
+    now + timeout + LEASE_MARGIN
+}
+
+/// After the commit: hands over what was claimed, wakes the lanes of the rest, and answers.
+pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp, hand_over: &HandOver) {
+    let is_in = inserted.contains(&accept.event.id);
+    if is_in {
+        for target in accept.targets {
+            let lane = target.subscription.lane;
+            let Some(slot) = target.slot else {
+                hand_over.lanes().set_waiting(lane, true);
+                hand_over.wake(lane);
+                continue;
+            };
+            let claimed = Claimed {
+                id: target.delivery_id,
+                event: Arc::clone(&accept.event),
+                subscription_id: target.subscription.id,
+                lane,
+                claim: 1,
+                strikes: 1,
+                marked: false,
+                tries: 0,
+                attempts: 0,
+                opened_at: accept.event.created_at,
+                lease_until: lease_until(now, &target.subscription),
+            };
+            hand_over.hand_over(claimed, slot);
+        }
+    }
+    drop(accept.reply.send(Ok(is_in)));
+}

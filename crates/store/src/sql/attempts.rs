@@ -1,0 +1,73 @@
+//! Rows of `attempts`.
+
+use postrider_core::attempt::{Attempt, AttemptOutcome, Exchange, Timings};
+use postrider_core::{DeliveryId, LogId, TenantId};
+use uuid::Uuid;
+
+use super::dialect::RowSet;
+use super::settle::{ATTEMPT, put_exchange};
+use super::{Dialect, Query, Row, Sql};
+use crate::error::{Result, StoreError};
+
+const COLUMNS: &str = "log_id, delivery_id, number, started_at, outcome, http_status, message, url, request_headers,
+    response_headers, response_body, remote_address, dns_us, connect_us, first_byte_us, total_us";
+
+fn read<DB: Dialect>(row: &Row<DB>) -> Result<Attempt> {
+    let status = row.get::<Option<i64>>(5)?.map(u16::try_from).transpose();
+    Ok(Attempt {
+        log_id: LogId(row.get(0)?),
+        delivery_id: row.get::<Option<Uuid>>(1)?.map(DeliveryId::from),
+        number: row.get(2)?,
+        started_at: row.time(3)?,
+        outcome: AttemptOutcome::from_code(row.get(4)?).ok_or(StoreError::Damaged("an attempt's outcome"))?,
+        status: status.map_err(|_| StoreError::Damaged("an attempt's status"))?,
+        message: row.get(6)?,
+        url: row.get(7)?,
+        request_headers: row.get(8)?,
+        response_headers: row.get(9)?,
+        response_body: row.get::<Option<Vec<u8>>>(10)?.unwrap_or_default(),
+        remote_address: row.get(11)?,
+        timings: Timings {
+            dns_us: row.get(12)?,
+            connect_us: row.get(13)?,
+            first_byte_us: row.get(14)?,
+            total_us: row.get(15)?,
+        },
+    })
+}
+
+/// The attempts of a delivery, the first first.
+pub(super) async fn of_delivery<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+) -> Result<Vec<Attempt>> {
+    let sql = format!("select {COLUMNS} from attempts where delivery_id = $1 and tenant_id = $2 order by claim");
+    let query = Query::<DB>::assembled(sql).id(id.uuid()).id(tenant_id.uuid());
+    query.rows(db).await?.iter().map(read).collect()
+}
+
+impl<DB: Dialect> Sql<DB> {
+    pub(super) async fn find_attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>> {
+        let sql = format!("select {COLUMNS} from attempts where log_id = $1 and tenant_id = $2");
+        let query = Query::<DB>::assembled(sql).bind(id.0).id(tenant_id.uuid());
+        query.row(&mut *self.reader().await?).await?.as_ref().map(read).transpose()
+    }
+
+    pub(super) async fn insert_test(&self, tenant_id: TenantId, exchange: &Exchange) -> Result<LogId> {
+        let columns = ATTEMPT.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let source = DB::Rows::source(ATTEMPT, 1);
+        let sql = format!("insert into attempts ({columns}) select {columns} from {source} r where true returning log_id");
+        let mut rows = DB::Rows::default();
+        rows.uuid(Some(tenant_id.uuid()));
+        rows.uuid(None);
+        rows.int(None);
+        rows.int(Some(1));
+        put_exchange(&mut rows, exchange, false);
+        let mut tx = self.begin().await?;
+        let row = Query::<DB>::assembled(sql).bind_rows(rows).row(&mut tx).await?;
+        let log_id = row.ok_or(StoreError::Damaged("a test was not recorded"))?.get(0)?;
+        tx.commit().await?;
+        Ok(LogId(log_id))
+    }
+}

@@ -1,0 +1,218 @@
+//! [`Catalogue`] on a database.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use postrider_core::api_key::{ApiKey, KeyHash};
+use postrider_core::catalogue::TenantCatalogue;
+use postrider_core::cursor::Page;
+use postrider_core::delivery::DiscardReason;
+use postrider_core::event_type::{EventType, EventTypeName};
+use postrider_core::lanes::LaneId;
+use postrider_core::subscription::{Subscription, SubscriptionStats};
+use postrider_core::tenant::Tenant;
+use postrider_core::{ApiKeyId, SubscriptionId, TenantId};
+
+use super::{Dialect, Query, Sql, api_keys, event_types, subscriptions, tenants};
+use crate::catalogue::{Catalogue, NewApiKey, NewSubscription, Rotation, SettingsChange, TypeChange};
+use crate::error::Result;
+
+#[async_trait]
+impl<DB: Dialect> Catalogue for Sql<DB> {
+    async fn create_tenant(&self, name: &str) -> Result<Option<Tenant>> {
+        let now = self.world.now();
+        let tenant = Tenant { id: self.world.new_id_at(now), name: name.to_owned(), created_at: now };
+        let mut tx = self.begin().await?;
+        let made = tenants::insert::<DB>(&mut tx, &tenant).await?;
+        tx.commit().await?;
+        Ok(made.then_some(tenant))
+    }
+
+    async fn tenants(&self, page: Page) -> Result<Vec<Tenant>> {
+        tenants::list::<DB>(&mut *self.reader().await?, page).await
+    }
+
+    async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>> {
+        tenants::get::<DB>(&mut *self.reader().await?, id).await
+    }
+
+    async fn tenant_named(&self, name: &str) -> Result<Option<Tenant>> {
+        tenants::get_named::<DB>(&mut *self.reader().await?, name).await
+    }
+
+    async fn delete_tenant(&self, id: TenantId) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let now = self.world.now();
+        if !tenants::delete::<DB>(&mut tx, id, now).await? {
+            return Ok(false);
+        }
+        api_keys::delete_all::<DB>(&mut tx, id).await?;
+        let owned = subscriptions::living::<DB>(&mut tx, &self.vault, id).await?;
+        for subscription in &owned {
+            subscriptions::delete::<DB>(&mut tx, id, subscription.id, now).await?;
+        }
+        self.commit_change(tx, id).await?;
+        for subscription in owned {
+            let reason = DiscardReason::WebhookDeleted;
+            self.discard_pending(id, subscription.id, subscription.lane, reason, now).await?;
+        }
+        Ok(true)
+    }
+
+    async fn create_api_key(&self, key: NewApiKey) -> Result<Option<ApiKey>> {
+        let now = self.world.now();
+        let made = ApiKey {
+            id: self.world.new_id_at(now),
+            tenant_id: key.tenant_id,
+            name: key.name,
+            scopes: key.scopes,
+            created_at: now,
+            expires_at: key.expires_at,
+        };
+        let mut tx = self.begin().await?;
+        let inserted = api_keys::insert::<DB>(&mut tx, &made, &key.hash).await?;
+        tx.commit().await?;
+        Ok(inserted.then_some(made))
+    }
+
+    async fn api_keys(&self, tenant_id: TenantId, page: Page) -> Result<Vec<ApiKey>> {
+        api_keys::list::<DB>(&mut *self.reader().await?, tenant_id, page).await
+    }
+
+    async fn revoke_api_key(&self, tenant_id: TenantId, id: ApiKeyId) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let revoked = api_keys::delete::<DB>(&mut tx, tenant_id, id).await?;
+        tx.commit().await?;
+        Ok(revoked)
+    }
+
+    async fn api_key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>> {
+        api_keys::get_by_hash::<DB>(&mut *self.reader().await?, hash).await
+    }
+
+    async fn custom_event_types(&self, tenant_id: TenantId) -> Result<Vec<EventType>> {
+        event_types::list::<DB>(&mut *self.reader().await?, tenant_id).await
+    }
+
+    async fn create_event_type(&self, tenant_id: TenantId, event_type: EventType) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let made = event_types::insert::<DB>(&mut tx, tenant_id, &event_type, self.world.now()).await?;
+        self.commit_change(tx, tenant_id).await?;
+        Ok(made)
+    }
+
+    async fn update_event_type(
+        &self,
+        tenant_id: TenantId,
+        name: &EventTypeName,
+        change: TypeChange,
+    ) -> Result<Option<EventType>> {
+        let mut tx = self.begin().await?;
+        let changed = event_types::update::<DB>(&mut tx, tenant_id, name, change).await?;
+        tx.commit().await?;
+        Ok(changed)
+    }
+
+    async fn delete_event_type(&self, tenant_id: TenantId, name: &EventTypeName) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let deleted = event_types::delete::<DB>(&mut tx, tenant_id, name).await?;
+        self.commit_change(tx, tenant_id).await?;
+        Ok(deleted)
+    }
+
+    async fn create_subscription(&self, new: NewSubscription) -> Result<Subscription> {
+        let now = self.world.now();
+        let subscription = Subscription {
+            id: self.world.new_id_at(now),
+            tenant_id: new.tenant_id,
+            event_type: new.event_type,
+            lane: LaneId::of(new.tenant_id, &new.settings.url),
+            settings: new.settings,
+            secrets: new.secrets,
+            discard_through: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let mut tx = self.begin().await?;
+        subscriptions::insert::<DB>(&mut tx, &self.vault, &subscription).await?;
+        self.commit_change(tx, new.tenant_id).await?;
+        Ok(subscription)
+    }
+
+    async fn subscriptions(
+        &self,
+        tenant_id: TenantId,
+        page: Option<Page>,
+    ) -> Result<Vec<(Subscription, SubscriptionStats)>> {
+        subscriptions::list::<DB>(&mut *self.reader().await?, &self.vault, tenant_id, page).await
+    }
+
+    async fn subscription(
+        &self,
+        tenant_id: TenantId,
+        id: SubscriptionId,
+    ) -> Result<Option<(Subscription, SubscriptionStats)>> {
+        subscriptions::get_with_stats::<DB>(&mut *self.reader().await?, &self.vault, tenant_id, id).await
+    }
+
+    async fn update_subscription(
+        &self,
+        tenant_id: TenantId,
+        id: SubscriptionId,
+        change: SettingsChange,
+    ) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let Some(old) = subscriptions::get::<DB>(&mut tx, &self.vault, tenant_id, id).await? else {
+            return Ok(false);
+        };
+        let now = self.world.now();
+        let settings = change.apply(&old.settings);
+        let lane = LaneId::of(tenant_id, &settings.url);
+        let deactivated = old.settings.is_active && !settings.is_active;
+        let discard_through = if deactivated { Some(now) } else { old.discard_through };
+        let new = Subscription { settings, lane, discard_through, updated_at: now, ..old.clone() };
+        subscriptions::update::<DB>(&mut tx, &self.vault, &new).await?;
+        self.commit_change(tx, tenant_id).await?;
+        if deactivated {
+            self.discard_pending(tenant_id, id, old.lane, DiscardReason::WebhookInactive, now).await?;
+        }
+        if old.lane != lane {
+            self.change_lane(tenant_id, id, old.lane, lane).await?;
+        }
+        Ok(true)
+    }
+
+    async fn delete_subscription(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let Some(old) = subscriptions::get::<DB>(&mut tx, &self.vault, tenant_id, id).await? else {
+            return Ok(false);
+        };
+        let now = self.world.now();
+        subscriptions::delete::<DB>(&mut tx, tenant_id, id, now).await?;
+        self.commit_change(tx, tenant_id).await?;
+        self.discard_pending(tenant_id, id, old.lane, DiscardReason::WebhookDeleted, now).await?;
+        Ok(true)
+    }
+
+    async fn rotate_secret(&self, tenant_id: TenantId, id: SubscriptionId, rotation: Rotation) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let Some(old) = subscriptions::get::<DB>(&mut tx, &self.vault, tenant_id, id).await? else {
+            return Ok(false);
+        };
+        let now = self.world.now();
+        let secrets = old.secrets.rotated(rotation.next, now, rotation.previous_until);
+        let new = Subscription { secrets, updated_at: now, ..old };
+        subscriptions::update::<DB>(&mut tx, &self.vault, &new).await?;
+        self.commit_change(tx, tenant_id).await?;
+        Ok(true)
+    }
+
+    async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
+        self.cached_snapshot(tenant_id).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Query::<DB>::new("select 1").rows(&mut *self.reader().await?).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! Claiming rows of a lane.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use postrider_core::event::{Event, EventDraft};
+use postrider_core::event_type::EventTypeName;
+use postrider_core::lanes::LaneId;
+use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
+
+use super::{Dialect, LEASE_MARGIN, Query, Row, Sql};
+use crate::error::{Result, StoreError};
+use crate::hand_over::Claimed;
+use crate::queue::LaneDue;
+
+/// How many rows of a lane are looked at to find the earliest that may be claimed. More than one
+/// lane can have in flight, so that leased rows at its head do not hide the others.
+const LOOK_AHEAD: i64 = 512;
+
+impl<DB: Dialect> Sql<DB> {
+    /// Claims the rows of a lane that are due the longest, with their events.
+    pub(super) async fn claim_lane(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>> {
+        // Read before the claim is sent: the lease that the row gets can only end later.
+        let now = self.world.now();
+        let mut tx = self.begin().await?;
+        let rows = claim_rows::<DB>(&mut tx, lane, limit, now).await?;
+        let mut claimed = Vec::with_capacity(rows.len());
+        let mut events = HashMap::new();
+        for row in &rows {
+            let event = self.event_of(&mut tx, row, &mut events).await?;
+            claimed.push(read_claimed(row, event, lane)?);
+        }
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// The event of a claimed row; read once for all its deliveries of this claim.
+    async fn event_of(
+        &self,
+        db: &mut DB::Connection,
+        row: &Row<DB>,
+        known: &mut HashMap<EventId, Arc<Event>>,
+    ) -> Result<Arc<Event>> {
+        let (tenant_id, event_id): (TenantId, EventId) = (row.id(0)?, row.id(2)?);
+        if let Some(event) = known.get(&event_id) {
+            return Ok(Arc::clone(event));
+        }
+        let event = Arc::new(load_event::<DB>(db, tenant_id, event_id).await?);
+        known.insert(event_id, Arc::clone(&event));
+        Ok(event)
+    }
+
+    /// Lanes with pending rows, by jumping from lane to lane in the index.
+    pub(super) async fn list_lanes_due(&self, after: Option<LaneId>, limit: usize) -> Result<Vec<LaneDue>> {
+        let rows = Query::<DB>::new(
+            "with recursive lanes(lane) as (
+                 select min(d.lane) from deliveries d where d.state = 0 and d.lane > $1
+                 union all
+                 select (select min(d.lane) from deliveries d where d.state = 0 and d.lane > lanes.lane)
+                 from lanes where lanes.lane is not null
+             )
+             select lane, (
+                 select min(case when h.lease_until > h.due_at then h.lease_until else h.due_at end) from (
+                     select d.due_at, d.lease_until from deliveries d
+                     where d.state = 0 and d.lane = lanes.lane order by d.due_at limit $3
+                 ) h)
+             from lanes where lane is not null limit $2",
+        )
+        .bind(after.map_or(i64::MIN, |lane| lane.0))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(LOOK_AHEAD)
+        .rows(&mut *self.reader().await?)
+        .await?;
+        rows.iter().map(|row| Ok(LaneDue { lane: LaneId(row.get(0)?), at: row.time(1)? })).collect()
+    }
+
+    pub(super) async fn free_leases(&self) -> Result<u64> {
+        let mut tx = self.begin().await?;
+        let freed = Query::<DB>::new("update deliveries set lease_until = 0 where state = 0 and lease_until > 0");
+        let freed = freed.run(&mut tx).await?;
+        tx.commit().await?;
+        Ok(freed)
+    }
+
+    /// As if the claim had not been made: its strike is taken back, its mark wiped.
+    pub(super) async fn give_claims_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()> {
+        let mut tx = self.begin().await?;
+        for (tenant_id, id, claim) in claims {
+            Query::<DB>::new(
+                "update deliveries set lease_until = 0, strikes = 0, marked = 0
+                 where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",
+            )
+            .id(tenant_id.uuid())
+            .id(id.uuid())
+            .bind(*claim)
+            .run(&mut tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    pub(super) async fn mark_suspect(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let query = Query::<DB>::new(
+            "update deliveries set marked = 1 where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",
+        );
+        let marked = query.id(tenant_id.uuid()).id(id.uuid()).bind(claim).run(&mut tx).await?;
+        tx.commit().await?;
+        Ok(marked == 1)
+    }
+}
+
+async fn claim_rows<DB: Dialect>(
+    db: &mut DB::Connection,
+    lane: LaneId,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<Row<DB>>> {
+    Query::<DB>::new(
+        "update deliveries set claim = claim + 1, strikes = strikes + 1, lease_until = $2 + $4 + 1000000 * coalesce(
+             (select s.timeout_seconds from subscriptions s where s.id = deliveries.subscription_id), 30)
+         where (tenant_id, id) in (
+             select d.tenant_id, d.id from deliveries d
+             where d.state = 0 and d.lane = $1 and d.due_at <= $2 and d.lease_until <= $2
+             order by d.due_at limit $3)
+         returning tenant_id, id, event_id, subscription_id, claim, strikes, marked, tries, attempts, opened_at,
+             lease_until",
+    )
+    .bind(lane.0)
+    .time(now)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .bind(i64::try_from(LEASE_MARGIN.as_micros()).unwrap_or(i64::MAX))
+    .rows(db)
+    .await
+}
+
+fn read_claimed<DB: Dialect>(row: &Row<DB>, event: Arc<Event>, lane: LaneId) -> Result<Claimed> {
+    Ok(Claimed {
+        id: row.id(1)?,
+        event,
+        subscription_id: row.id::<SubscriptionId>(3)?,
+        lane,
+        claim: row.get(4)?,
+        strikes: row.get(5)?,
+        marked: row.get::<i64>(6)? != 0,
+        tries: u32::try_from(row.get::<i64>(7)?).map_err(|_| StoreError::Damaged("a delivery's tries"))?,
+        attempts: row.get(8)?,
+        opened_at: row.time(9)?,
+        lease_until: row.time(10)?,
+    })
+}
+
+async fn load_event<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, id: EventId) -> Result<Event> {
+    let row = Query::<DB>::new(
+        "select event_type, payload, created_at, occurred_at, expires_at, resource_id, metadata, idempotency_key
+         from events where tenant_id = $1 and id = $2",
+    )
+    .id(tenant_id.uuid())
+    .id(id.uuid())
+    .row(db)
+    .await?
+    .ok_or(StoreError::Damaged("a delivery's event is missing"))?;
+    // Retention takes no payload of a pending delivery; null is what it leaves of others.
+    let payload = row.get::<Option<Vec<u8>>>(1)?.unwrap_or_else(|| b"null".to_vec());
+    let payload = String::from_utf8(payload).map_err(|_| StoreError::Damaged("a payload"))?;
+    Ok(Event {
+        id,
+        tenant_id,
+        created_at: row.time(2)?,
+        draft: EventDraft {
+            event_type: row.parsed(0, "an event's type", EventTypeName::parse)?,
+            payload: payload.into(),
+            occurred_at: row.maybe_time(3)?,
+            expires_at: row.maybe_time(4)?,
+            resource_id: row.get(5)?,
+            metadata: row.get::<Option<String>>(6)?.map(Into::into),
+            idempotency_key: row.get(7)?,
+        },
+    })
+}

@@ -1,0 +1,81 @@
+//! Lists of deliveries, and one delivery.
+
+use postrider_core::cursor::Page;
+use postrider_core::delivery::{Delivery, DeliveryState};
+use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
+
+use super::events::{Conditions, state_codes};
+use super::{Dialect, Query, Row, Sql, attempts};
+use crate::error::{Result, StoreError};
+use crate::journal::{DeliveryFilter, DeliveryView};
+
+/// Deliveries of one event shown with it.
+const SHOWN_WITH_EVENT: i64 = 250;
+
+const SELECT: &str = "select d.id, d.event_id, e.event_type, d.subscription_id, s.url, s.profile, d.state, d.reason,
+    d.created_at, d.due_at
+    from deliveries d
+    join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
+    join subscriptions s on s.id = d.subscription_id";
+
+fn read<DB: Dialect>(row: &Row<DB>) -> Result<Delivery> {
+    let state = DeliveryState::from_code(row.get(6)?).ok_or(StoreError::Damaged("a delivery's state"))?;
+    let due_at = row.time(9)?;
+    Ok(Delivery {
+        id: row.id(0)?,
+        event_id: row.id(1)?,
+        event_type: row.get(2)?,
+        subscription_id: Some(row.id::<SubscriptionId>(3)?),
+        url: row.get(4)?,
+        profile: row.get(5)?,
+        state,
+        reason: row.get(7)?,
+        created_at: row.time(8)?,
+        next_attempt_at: (state == DeliveryState::Pending).then_some(due_at),
+    })
+}
+
+impl<DB: Dialect> Sql<DB> {
+    pub(super) async fn list_deliveries(
+        &self,
+        tenant_id: TenantId,
+        filter: &DeliveryFilter,
+        page: Page,
+    ) -> Result<Vec<DeliveryView>> {
+        let mut conditions = Conditions::<DB>::new("d.tenant_id", tenant_id);
+        conditions.value("d.id < {}", page.before);
+        conditions.value("d.event_id = {}", filter.event_id.map(EventId::uuid));
+        conditions.value("e.event_type = {}", filter.event_type.clone());
+        conditions.value("d.subscription_id = {}", filter.subscription_id.map(SubscriptionId::uuid));
+        conditions.value("d.created_at >= {}", filter.since.map(Timestamp::as_micros));
+        conditions.value("d.created_at < {}", filter.until.map(Timestamp::as_micros));
+        if let Some(status) = filter.status {
+            conditions.raw(&format!("d.state in ({})", state_codes(status)));
+        }
+        let query = conditions.query(SELECT, "order by d.id desc limit {limit}", i64::from(page.limit));
+        let rows = query.rows(&mut *self.reader().await?).await?;
+        rows.iter().map(|row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() })).collect()
+    }
+
+    pub(super) async fn find_delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>> {
+        let sql = format!("{SELECT} where d.tenant_id = $1 and d.id = $2");
+        let mut reader = self.reader().await?;
+        let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).row(&mut reader).await?;
+        let Some(row) = row else { return Ok(None) };
+        let attempts = attempts::of_delivery::<DB>(&mut reader, tenant_id, id).await?;
+        Ok(Some(DeliveryView { delivery: read(&row)?, attempts }))
+    }
+
+    pub(super) async fn list_deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>> {
+        let sql = format!("{SELECT} where d.event_id = $1 and d.tenant_id = $2 order by d.id limit $3");
+        let mut reader = self.reader().await?;
+        let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).bind(SHOWN_WITH_EVENT);
+        let mut views = Vec::new();
+        for row in query.rows(&mut reader).await? {
+            let delivery: Delivery = read(&row)?;
+            let attempts = attempts::of_delivery::<DB>(&mut reader, tenant_id, delivery.id).await?;
+            views.push(DeliveryView { delivery, attempts });
+        }
+        Ok(views)
+    }
+}

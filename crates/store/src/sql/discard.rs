@@ -1,0 +1,86 @@
+//! Discarding what is pending of a subscription, in bounded steps.
+
+use postrider_core::delivery::{DeliveryState, DiscardReason};
+use postrider_core::lanes::LaneId;
+use postrider_core::{SubscriptionId, TenantId, Timestamp};
+
+use super::{Dialect, Query, Sql};
+use crate::error::Result;
+
+/// Rows changed in one transaction, so that accepts are never held up for long.
+const STEP: i64 = 1000;
+
+impl<DB: Dialect> Sql<DB> {
+    /// Ends all pending deliveries of a subscription that were opened up to `through`. Whoever is
+    /// being sent right now may still end delivered: that is a fact.
+    ///
+    /// Should the process end half-way, the rest is discarded when it is claimed.
+    pub(super) async fn discard_pending(
+        &self,
+        tenant_id: TenantId,
+        subscription_id: SubscriptionId,
+        lane: LaneId,
+        reason: DiscardReason,
+        through: Timestamp,
+    ) -> Result<()> {
+        loop {
+            let mut tx = self.begin().await?;
+            let changed = Query::<DB>::new(
+                "update deliveries set state = $5, reason = $6, claim = claim + 1, lease_until = 0, strikes = 0,
+                     marked = 0, settled_at = $7
+                 where (tenant_id, id) in (
+                     select d.tenant_id, d.id from deliveries d
+                     where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.subscription_id = $3
+                         and d.opened_at <= $4
+                     limit $8)",
+            )
+            .bind(lane.0)
+            .id(tenant_id.uuid())
+            .id(subscription_id.uuid())
+            .time(through)
+            .bind(DeliveryState::Discarded.code())
+            .bind(reason.name().to_owned())
+            .time(self.world.now())
+            .bind(STEP)
+            .run(&mut tx)
+            .await?;
+            tx.commit().await?;
+            if changed < STEP.unsigned_abs() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Moves pending deliveries of a subscription into the lane of its new URL. Those that a crash
+    /// leaves behind are sent from their old lane, to the new URL.
+    pub(super) async fn change_lane(
+        &self,
+        tenant_id: TenantId,
+        subscription_id: SubscriptionId,
+        from: LaneId,
+        to: LaneId,
+    ) -> Result<()> {
+        loop {
+            let mut tx = self.begin().await?;
+            let changed = Query::<DB>::new(
+                "update deliveries set lane = $4
+                 where (tenant_id, id) in (
+                     select d.tenant_id, d.id from deliveries d
+                     where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.subscription_id = $3
+                     limit $5)",
+            )
+            .bind(from.0)
+            .id(tenant_id.uuid())
+            .id(subscription_id.uuid())
+            .bind(to.0)
+            .bind(STEP)
+            .run(&mut tx)
+            .await?;
+            tx.commit().await?;
+            if changed < STEP.unsigned_abs() {
+                self.hand_over.wake(to);
+                return Ok(());
+            }
+        }
+    }
+}

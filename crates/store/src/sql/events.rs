@@ -1,0 +1,147 @@
+//! Lists of events, and one event.
+
+use std::collections::HashMap;
+
+use postrider_core::cursor::Page;
+use postrider_core::delivery::DeliveryState;
+use postrider_core::{EventId, TenantId};
+
+use super::dialect::{Kind, RowSet, Schema};
+use super::{Dialect, Query, Row, Sql};
+use crate::error::{Result, StoreError};
+use crate::journal::{EventFilter, EventView, StatusCounts};
+
+const COLUMNS: &str = "e.id, e.event_type, e.metadata, e.resource_id, e.idempotency_key, e.created_at, e.occurred_at,
+    e.expires_at";
+
+fn read<DB: Dialect>(row: &Row<DB>, payload: Option<String>) -> Result<EventView> {
+    Ok(EventView {
+        id: row.id(0)?,
+        event_type: row.get(1)?,
+        payload,
+        metadata: row.get(2)?,
+        resource_id: row.get(3)?,
+        idempotency_key: row.get(4)?,
+        created_at: row.time(5)?,
+        occurred_at: row.maybe_time(6)?,
+        expires_at: row.maybe_time(7)?,
+        counts: StatusCounts::default(),
+    })
+}
+
+/// Adds a condition of `sql` with `{}` where the value goes, if there is a value.
+pub(super) struct Conditions<DB: Dialect> {
+    sql: String,
+    values: usize,
+    bind: Vec<Box<dyn FnOnce(Query<DB>) -> Query<DB> + Send>>,
+}
+
+impl<DB: Dialect> Conditions<DB> {
+    pub(super) fn new(tenant_column: &str, tenant_id: TenantId) -> Self {
+        let sql = String::new();
+        let mut conditions = Self { sql, values: 0, bind: Vec::new() };
+        conditions.value(&format!("{tenant_column} = {{}}"), Some(tenant_id.uuid()));
+        conditions
+    }
+
+    pub(super) fn value<T: super::dialect::Field + 'static>(&mut self, condition: &str, value: Option<T>) {
+        let Some(value) = value else { return };
+        self.values += 1;
+        self.raw(&condition.replace("{}", &format!("${}", self.values)));
+        self.bind.push(Box::new(move |query| query.bind(value)));
+    }
+
+    pub(super) fn raw(&mut self, condition: &str) {
+        let join = if self.sql.is_empty() { "" } else { " and " };
+        self.sql.push_str(join);
+        self.sql.push_str(condition);
+    }
+
+    /// The number of the parameter that the next value gets.
+    pub(super) const fn next(&self) -> usize {
+        self.values + 1
+    }
+
+    /// `{select} where {conditions} {rest}`, with `{limit}` in `rest` bound to `limit`.
+    pub(super) fn query(self, select: &str, rest: &str, limit: i64) -> Query<DB> {
+        let rest = rest.replace("{limit}", &format!("${}", self.next()));
+        let sql = format!("{select} where {} {rest}", self.sql);
+        let query = self.bind.into_iter().fold(Query::assembled(sql), |query, bind| bind(query));
+        query.bind(limit)
+    }
+}
+
+/// The codes of the states that pass, to stand in `in (…)`.
+pub(super) fn state_codes(status: postrider_core::delivery::StatusFilter) -> String {
+    status.states().map(|state| state.code().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+impl<DB: Dialect> Sql<DB> {
+    pub(super) async fn list_events(
+        &self,
+        tenant_id: TenantId,
+        filter: &EventFilter,
+        page: Page,
+    ) -> Result<Vec<EventView>> {
+        let mut conditions = Conditions::<DB>::new("e.tenant_id", tenant_id);
+        conditions.value("e.id < {}", page.before);
+        conditions.value("e.event_type = {}", filter.event_type.clone());
+        conditions.value("e.resource_id = {}", filter.resource_id.clone());
+        conditions.value("e.created_at >= {}", filter.since.map(postrider_core::Timestamp::as_micros));
+        conditions.value("e.created_at < {}", filter.until.map(postrider_core::Timestamp::as_micros));
+        if filter.subscription_id.is_some() || filter.status.is_some() {
+            let states = filter.status.map(|status| format!(" and d.state in ({})", state_codes(status)));
+            let exists = format!("exists (select 1 from deliveries d where d.event_id = e.id{}", states.unwrap_or_default());
+            match filter.subscription_id {
+                Some(id) => conditions.value(&format!("{exists} and d.subscription_id = {{}})"), Some(id.uuid())),
+                None => conditions.raw(&format!("{exists})")),
+            }
+        }
+        let select = format!("select {COLUMNS} from events e");
+        let query = conditions.query(&select, "order by e.id desc limit {limit}", i64::from(page.limit));
+        let mut reader = self.reader().await?;
+        let rows = query.rows(&mut reader).await?;
+        let mut events = rows.iter().map(|row| read(row, None)).collect::<Result<Vec<_>>>()?;
+        let mut counts = count_states::<DB>(&mut reader, events.iter().map(|event| event.id)).await?;
+        for event in &mut events {
+            event.counts = counts.remove(&event.id).unwrap_or_default();
+        }
+        Ok(events)
+    }
+
+    pub(super) async fn find_event(&self, tenant_id: TenantId, id: EventId) -> Result<Option<EventView>> {
+        let sql = format!("select {COLUMNS}, e.payload from events e where e.tenant_id = $1 and e.id = $2");
+        let mut reader = self.reader().await?;
+        let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).row(&mut reader).await?;
+        let Some(row) = row else { return Ok(None) };
+        let payload = row.get::<Option<Vec<u8>>>(8)?.map(String::from_utf8).transpose();
+        let mut event = read(&row, payload.map_err(|_| StoreError::Damaged("a payload"))?)?;
+        let mut counts = count_states::<DB>(&mut reader, std::iter::once(id)).await?;
+        event.counts = counts.remove(&id).unwrap_or_default();
+        Ok(Some(event))
+    }
+}
+
+const IDS: Schema = &[("id", Kind::Uuid)];
+
+async fn count_states<DB: Dialect>(
+    db: &mut DB::Connection,
+    ids: impl Iterator<Item = EventId>,
+) -> Result<HashMap<EventId, StatusCounts>> {
+    let mut rows = DB::Rows::default();
+    for id in ids {
+        rows.uuid(Some(id.uuid()));
+        rows.end_row();
+    }
+    let sql = format!(
+        "select d.event_id, d.state, count(*) from {} r join deliveries d on d.event_id = r.id
+         group by d.event_id, d.state",
+        DB::Rows::source(IDS, 1)
+    );
+    let mut counts: HashMap<EventId, StatusCounts> = HashMap::new();
+    for row in Query::<DB>::assembled(sql).bind_rows(rows).rows(db).await? {
+        let state = DeliveryState::from_code(row.get(1)?).ok_or(StoreError::Damaged("a delivery's state"))?;
+        counts.entry(row.id::<EventId>(0)?).or_default().add(state, row.get(2)?);
+    }
+    Ok(counts)
+}

@@ -1,0 +1,61 @@
+//! [`Journal`] on a database.
+
+use async_trait::async_trait;
+use postrider_core::attempt::{Attempt, Exchange};
+use postrider_core::cursor::Page;
+use postrider_core::event::EventDraft;
+use postrider_core::{DeliveryId, EventId, LogId, SubscriptionId, TenantId};
+
+use super::{Dialect, Sql};
+use crate::error::Result;
+use crate::journal::{
+    DeliveryFilter, DeliveryView, EventFilter, EventView, Journal, PublishError, Receipt, ReopenError,
+};
+
+#[async_trait]
+impl<DB: Dialect> Journal for Sql<DB> {
+    async fn publish(&self, tenant_id: TenantId, drafts: Vec<EventDraft>) -> Vec<Result<Receipt, PublishError>> {
+        self.publish_all(tenant_id, drafts).await
+    }
+
+    async fn events(&self, tenant_id: TenantId, filter: &EventFilter, page: Page) -> Result<Vec<EventView>> {
+        self.list_events(tenant_id, filter, page).await
+    }
+
+    async fn event(&self, tenant_id: TenantId, id: EventId) -> Result<Option<EventView>> {
+        self.find_event(tenant_id, id).await
+    }
+
+    async fn deliveries(&self, tenant_id: TenantId, filter: &DeliveryFilter, page: Page) -> Result<Vec<DeliveryView>> {
+        self.list_deliveries(tenant_id, filter, page).await
+    }
+
+    async fn delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>> {
+        self.find_delivery(tenant_id, id).await
+    }
+
+    async fn deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>> {
+        self.list_deliveries_of(tenant_id, event_id).await
+    }
+
+    async fn attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>> {
+        self.find_attempt(tenant_id, id).await
+    }
+
+    async fn retry(&self, tenant_id: TenantId, id: DeliveryId) -> Result<DeliveryView, ReopenError> {
+        self.retry_delivery(tenant_id, id).await
+    }
+
+    async fn replay(
+        &self,
+        tenant_id: TenantId,
+        event_id: EventId,
+        subscription_id: Option<SubscriptionId>,
+    ) -> Result<i64, ReopenError> {
+        self.replay_event(tenant_id, event_id, subscription_id).await
+    }
+
+    async fn record_test(&self, tenant_id: TenantId, exchange: &Exchange) -> Result<LogId> {
+        self.insert_test(tenant_id, exchange).await
+    }
+}

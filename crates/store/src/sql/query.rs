@@ -1,0 +1,98 @@
+//! One statement with its values, for either database.
+
+use postrider_core::Timestamp;
+use sqlx::error::BoxDynError;
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use uuid::Uuid;
+
+use super::dialect::{Dialect, Field, RowSet};
+use crate::error::{Result, StoreError};
+
+/// A statement being put together.
+pub(crate) struct Query<DB: Dialect> {
+    sql: SqlStr,
+    arguments: DB::Arguments,
+    broken: Option<BoxDynError>,
+}
+
+impl<DB: Dialect> Query<DB> {
+    /// A statement of fixed text.
+    pub(crate) fn new(sql: &'static str) -> Self {
+        Self { sql: sql.into_sql_str(), arguments: DB::Arguments::default(), broken: None }
+    }
+
+    /// A statement put together from fixed parts: values are bound, never written into it.
+    pub(crate) fn assembled(sql: String) -> Self {
+        Self { sql: AssertSqlSafe(sql).into_sql_str(), arguments: DB::Arguments::default(), broken: None }
+    }
+
+    pub(crate) fn bind<T: Field>(mut self, value: T) -> Self {
+        let bound = DB::bind(&mut self.arguments, value);
+        self.broken = self.broken.or(bound.err());
+        self
+    }
+
+    pub(crate) fn bind_rows(mut self, rows: DB::Rows) -> Self {
+        let bound = rows.bind(&mut self.arguments);
+        self.broken = self.broken.or(bound.err());
+        self
+    }
+
+    pub(crate) fn id(self, id: Uuid) -> Self {
+        self.bind(id)
+    }
+
+    pub(crate) fn time(self, at: Timestamp) -> Self {
+        self.bind(at.as_micros())
+    }
+
+    fn ready(self) -> Result<(SqlStr, DB::Arguments)> {
+        match self.broken {
+            Some(error) => Err(sqlx::Error::Encode(error).into()),
+            None => Ok((self.sql, self.arguments)),
+        }
+    }
+
+    /// Runs it and counts the rows it changed.
+    pub(crate) async fn run(self, connection: &mut DB::Connection) -> Result<u64> {
+        let (sql, arguments) = self.ready()?;
+        Ok(DB::run(connection, sql, arguments).await?)
+    }
+
+    /// All its rows.
+    pub(crate) async fn rows(self, connection: &mut DB::Connection) -> Result<Vec<Row<DB>>> {
+        let (sql, arguments) = self.ready()?;
+        Ok(DB::fetch(connection, sql, arguments).await?.into_iter().map(Row).collect())
+    }
+
+    /// Its first row.
+    pub(crate) async fn row(self, connection: &mut DB::Connection) -> Result<Option<Row<DB>>> {
+        Ok(self.rows(connection).await?.into_iter().next())
+    }
+}
+
+/// A row that was read; columns by position.
+pub(crate) struct Row<DB: Dialect>(pub(crate) DB::Row);
+
+impl<DB: Dialect> Row<DB> {
+    pub(crate) fn get<T: Field>(&self, column: usize) -> Result<T> {
+        Ok(DB::get(&self.0, column)?)
+    }
+
+    pub(crate) fn id<T: From<Uuid>>(&self, column: usize) -> Result<T> {
+        self.get::<Uuid>(column).map(T::from)
+    }
+
+    pub(crate) fn time(&self, column: usize) -> Result<Timestamp> {
+        self.get(column).map(Timestamp::from_micros)
+    }
+
+    pub(crate) fn maybe_time(&self, column: usize) -> Result<Option<Timestamp>> {
+        Ok(self.get::<Option<i64>>(column)?.map(Timestamp::from_micros))
+    }
+
+    /// A value that was written by this program and must be readable by it.
+    pub(crate) fn parsed<T>(&self, column: usize, what: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
+        read(&self.get::<String>(column)?).ok_or(StoreError::Damaged(what))
+    }
+}

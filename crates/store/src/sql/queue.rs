@@ -1,0 +1,64 @@
+//! [`Queue`] on a database.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use postrider_core::catalogue::TenantCatalogue;
+use postrider_core::lanes::LaneId;
+use postrider_core::{DeliveryId, SubscriptionId, TenantId};
+
+use super::{Dialect, Sql};
+use crate::catalogue::{Catalogue, SettingsChange};
+use crate::error::Result;
+use crate::hand_over::Claimed;
+use crate::queue::{LaneDue, Queue, Retention, Settlement};
+
+#[async_trait]
+impl<DB: Dialect> Queue for Sql<DB> {
+    async fn free_all_leases(&self) -> Result<u64> {
+        self.free_leases().await
+    }
+
+    async fn claim(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>> {
+        self.claim_lane(lane, limit).await
+    }
+
+    async fn lanes_due(&self, after: Option<LaneId>, limit: usize) -> Result<Vec<LaneDue>> {
+        self.list_lanes_due(after, limit).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<()> {
+        self.commits.settle(settlement).await
+    }
+
+    async fn give_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()> {
+        self.give_claims_back(claims).await
+    }
+
+    async fn mark(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<bool> {
+        self.mark_suspect(tenant_id, id, claim).await
+    }
+
+    async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<()> {
+        let change = SettingsChange { is_active: Some(false), ..SettingsChange::default() };
+        self.update_subscription(tenant_id, id, change).await.map(drop)
+    }
+
+    async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
+        self.cached_snapshot(tenant_id).await
+    }
+
+    async fn fan_out(&self) -> Result<Vec<LaneId>> {
+        self.fan_out_chunk().await
+    }
+
+    async fn prune(&self, retention: Retention) -> Result<bool> {
+        self.prune_step(retention).await
+    }
+
+    async fn close(&self) {
+        self.commits.close().await;
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+}

@@ -1,0 +1,198 @@
+//! Opening ended deliveries again, by hand.
+
+use postrider_core::delivery::DeliveryState;
+use postrider_core::lanes::LaneId;
+use postrider_core::lifecycle::stats_change;
+use postrider_core::subscription::Subscription;
+use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId};
+
+use super::{Dialect, NODE, Query, Sql, fan_out, subscriptions};
+use crate::error::{Result, StoreError};
+use crate::journal::{DeliveryView, ReopenError};
+
+/// A delivery that somebody wants opened.
+struct Ended {
+    id: DeliveryId,
+    subscription_id: SubscriptionId,
+    state: DeliveryState,
+}
+
+impl<DB: Dialect> Sql<DB> {
+    pub(super) async fn retry_delivery(
+        &self,
+        tenant_id: TenantId,
+        id: DeliveryId,
+    ) -> Result<DeliveryView, ReopenError> {
+        let mut tx = self.begin().await?;
+        let row = Query::<DB>::new(
+            "select event_id, subscription_id, state from deliveries where tenant_id = $1 and id = $2",
+        )
+        .id(tenant_id.uuid())
+        .id(id.uuid())
+        .row(&mut tx)
+        .await?
+        .ok_or(ReopenError::NotFound)?;
+        let ended = Ended { id, subscription_id: row.id(1)?, state: state_of(row.get(2)?)? };
+        self.check_payload(&mut tx, tenant_id, row.id(0)?).await?;
+        let subscription = self.receiving(&mut tx, tenant_id, ended.subscription_id).await?;
+        self.reopen(&mut tx, tenant_id, &ended, subscription.lane).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        self.hand_over.wake(subscription.lane);
+        self.find_delivery(tenant_id, id).await?.ok_or(ReopenError::NotFound)
+    }
+
+    pub(super) async fn replay_event(
+        &self,
+        tenant_id: TenantId,
+        event_id: EventId,
+        only: Option<SubscriptionId>,
+    ) -> Result<i64, ReopenError> {
+        let mut tx = self.begin().await?;
+        self.check_payload(&mut tx, tenant_id, event_id).await?;
+        let existing = ended_of::<DB>(&mut tx, tenant_id, event_id).await?;
+        let lanes = match only {
+            Some(id) => vec![self.replay_to(&mut tx, tenant_id, event_id, id, existing).await?],
+            None => self.replay_existing(&mut tx, tenant_id, existing).await?,
+        };
+        tx.commit().await.map_err(StoreError::from)?;
+        lanes.iter().for_each(|lane| self.hand_over.wake(*lane));
+        Ok(i64::try_from(lanes.len()).unwrap_or(i64::MAX))
+    }
+
+    /// Opens all that ended and have a subscription that receives; the others stay as they are.
+    async fn replay_existing(
+        &self,
+        db: &mut DB::Connection,
+        tenant_id: TenantId,
+        existing: Vec<Ended>,
+    ) -> Result<Vec<LaneId>, ReopenError> {
+        let mut lanes = Vec::new();
+        for ended in existing.into_iter().filter(|ended| ended.state != DeliveryState::Pending) {
+            match self.receiving(db, tenant_id, ended.subscription_id).await {
+                Ok(subscription) => {
+                    self.reopen(db, tenant_id, &ended, subscription.lane).await?;
+                    lanes.push(subscription.lane);
+                }
+                Err(ReopenError::Inactive | ReopenError::Deleted) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(lanes)
+    }
+
+    /// Opens the delivery to one subscription, and makes it if there was none.
+    async fn replay_to(
+        &self,
+        db: &mut DB::Connection,
+        tenant_id: TenantId,
+        event_id: EventId,
+        subscription_id: SubscriptionId,
+        existing: Vec<Ended>,
+    ) -> Result<LaneId, ReopenError> {
+        let known = existing.into_iter().find(|ended| ended.subscription_id == subscription_id);
+        let subscription = match self.receiving(db, tenant_id, subscription_id).await {
+            Err(ReopenError::Deleted) if known.is_none() => return Err(ReopenError::NotFound),
+            other => other?,
+        };
+        let lane = subscription.lane;
+        if let Some(ended) = known {
+            self.reopen(db, tenant_id, &ended, lane).await?;
+            return Ok(lane);
+        }
+        let now = self.world.now();
+        Query::<DB>::new(
+            "insert into deliveries (tenant_id, id, event_id, subscription_id, lane, state, due_at, lease_until,
+                 claim, strikes, tries, attempts, created_at, opened_at)
+             values ($1, $2, $3, $4, $5, 0, $6, 0, 0, 0, 0, 0, $6, $6)",
+        )
+        .id(tenant_id.uuid())
+        .id(self.world.new_id_at::<DeliveryId>(now).uuid())
+        .id(event_id.uuid())
+        .id(subscription_id.uuid())
+        .bind(lane.0)
+        .time(now)
+        .run(db)
+        .await?;
+        fan_out::add_made::<DB>(db, tenant_id, 1).await?;
+        Ok(lane)
+    }
+
+    /// The subscription, if it receives anything.
+    async fn receiving(
+        &self,
+        db: &mut DB::Connection,
+        tenant_id: TenantId,
+        id: SubscriptionId,
+    ) -> Result<Subscription, ReopenError> {
+        let found = subscriptions::get::<DB>(db, &self.vault, tenant_id, id).await?;
+        let subscription = found.ok_or(ReopenError::Deleted)?;
+        if subscription.settings.is_active { Ok(subscription) } else { Err(ReopenError::Inactive) }
+    }
+
+    async fn check_payload(
+        &self,
+        db: &mut DB::Connection,
+        tenant_id: TenantId,
+        event_id: EventId,
+    ) -> Result<(), ReopenError> {
+        let query = Query::<DB>::new("select payload is not null from events where tenant_id = $1 and id = $2");
+        let row = query.id(tenant_id.uuid()).id(event_id.uuid()).row(db).await?.ok_or(ReopenError::NotFound)?;
+        if row.get::<bool>(0)? { Ok(()) } else { Err(ReopenError::PayloadGone) }
+    }
+
+    /// Pending anew: the schedule starts over, numbers go on, statistics take the old end back.
+    async fn reopen(
+        &self,
+        db: &mut DB::Connection,
+        tenant_id: TenantId,
+        ended: &Ended,
+        lane: LaneId,
+    ) -> Result<(), ReopenError> {
+        if ended.state == DeliveryState::Pending {
+            return Err(ReopenError::Pending);
+        }
+        let now = self.world.now();
+        Query::<DB>::new(
+            "update deliveries set state = 0, reason = null, lane = $3, due_at = $4, opened_at = $4, lease_until = 0,
+                 claim = claim + 1, strikes = 0, marked = 0, tries = 0, settled_at = null
+             where tenant_id = $1 and id = $2",
+        )
+        .id(tenant_id.uuid())
+        .id(ended.id.uuid())
+        .bind(lane.0)
+        .time(now)
+        .run(db)
+        .await?;
+        let (successful, failed) = stats_change(ended.state, DeliveryState::Pending);
+        Query::<DB>::new(
+            "insert into subscription_stats (subscription_id, node, successful, failed) values ($1, $2, $3, $4)
+             on conflict (subscription_id, node) do update set
+                 successful = subscription_stats.successful + excluded.successful,
+                 failed = subscription_stats.failed + excluded.failed",
+        )
+        .id(ended.subscription_id.uuid())
+        .bind(NODE)
+        .bind(successful)
+        .bind(failed)
+        .run(db)
+        .await?;
+        Ok(())
+    }
+}
+
+fn state_of(code: i64) -> Result<DeliveryState> {
+    DeliveryState::from_code(code).ok_or(StoreError::Damaged("a delivery's state"))
+}
+
+async fn ended_of<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<Vec<Ended>> {
+    let rows = Query::<DB>::new(
+        "select id, subscription_id, state from deliveries where event_id = $1 and tenant_id = $2 order by id",
+    )
+    .id(event_id.uuid())
+    .id(tenant_id.uuid())
+    .rows(db)
+    .await?;
+    rows.iter()
+        .map(|row| Ok(Ended { id: row.id(0)?, subscription_id: row.id(1)?, state: state_of(row.get(2)?)? }))
+        .collect()
+}

@@ -1,0 +1,252 @@
+//! Writing down how claims ended: outcome, attempt and statistics in one transaction.
+
+use std::collections::{BTreeMap, HashSet};
+
+use postrider_core::attempt::Exchange;
+use postrider_core::delivery::DeliveryState;
+use postrider_core::lifecycle::{Decision, Fence, stats_change};
+use postrider_core::{DeliveryId, SubscriptionId, Timestamp};
+use sqlx::error::BoxDynError;
+
+use super::dialect::{Kind, RowSet, Schema};
+use super::{Dialect, Query};
+use crate::error::{Result, StoreError};
+use crate::queue::Settlement;
+
+const OUTCOME: Schema = &[
+    ("tenant_id", Kind::Uuid),
+    ("id", Kind::Uuid),
+    ("claim", Kind::Int),
+    ("next_claim", Kind::Int),
+    ("state", Kind::Int),
+    ("reason", Kind::Text),
+    ("due_at", Kind::Int),
+    ("attempted", Kind::Int),
+];
+
+pub(super) const ATTEMPT: Schema = &[
+    ("tenant_id", Kind::Uuid),
+    ("delivery_id", Kind::Uuid),
+    ("claim", Kind::Int),
+    ("number", Kind::Int),
+    ("started_at", Kind::Int),
+    ("outcome", Kind::Int),
+    ("http_status", Kind::Int),
+    ("message", Kind::Text),
+    ("url", Kind::Text),
+    ("request_headers", Kind::Text),
+    ("response_headers", Kind::Text),
+    ("response_body", Kind::Bytes),
+    ("remote_address", Kind::Text),
+    ("dns_us", Kind::Int),
+    ("connect_us", Kind::Int),
+    ("first_byte_us", Kind::Int),
+    ("total_us", Kind::Int),
+    ("late", Kind::Int),
+];
+
+const STATS: Schema = &[
+    ("subscription_id", Kind::Uuid),
+    ("successful", Kind::Int),
+    ("failed", Kind::Int),
+    ("last_attempt_at", Kind::Int),
+];
+
+/// Changes the rows that are still as their claims left them, with `now` at parameter `first` and
+/// the outcomes behind it. Returns the ids of the changed ones.
+///
+/// `state + 0`: otherwise planners take the partial index on pending rows and scan it.
+pub(super) fn update_statement<DB: Dialect>(first: usize) -> String {
+    format!(
+        "update deliveries set state = r.state, reason = r.reason, due_at = coalesce(r.due_at, deliveries.due_at),
+             lease_until = 0, claim = r.next_claim, strikes = 0, marked = 0,
+             tries = deliveries.tries + r.attempted, attempts = deliveries.attempts + r.attempted,
+             settled_at = ${first}
+         from {} r
+         where deliveries.tenant_id = r.tenant_id and deliveries.id = r.id and deliveries.claim = r.claim
+             and deliveries.state + 0 = 0
+         returning id",
+        DB::Rows::source(OUTCOME, first + 1)
+    )
+}
+
+pub(super) fn bind_update<DB: Dialect>(
+    arguments: &mut DB::Arguments,
+    settlements: &[&Settlement],
+    now: Timestamp,
+) -> Result<(), BoxDynError> {
+    let mut rows = DB::Rows::default();
+    for settlement in settlements {
+        put_outcome(&mut rows, settlement);
+    }
+    DB::bind(arguments, now.as_micros())?;
+    rows.bind(arguments)
+}
+
+fn put_outcome<R: RowSet>(rows: &mut R, settlement: &Settlement) {
+    let Settlement { claim, decision, .. } = settlement;
+    let due_at = if let Decision::Retry(due_at) = decision { Some(*due_at) } else { None };
+    rows.uuid(Some(settlement.tenant_id.uuid()));
+    rows.uuid(Some(settlement.delivery_id.uuid()));
+    rows.int(Some(*claim));
+    rows.int(Some(next_claim(*decision, *claim)));
+    rows.int(Some(decision.state().code()));
+    rows.text(decision.reason());
+    rows.time(due_at);
+    rows.int(Some(i64::from(settlement.attempt.is_some())));
+    rows.end_row();
+}
+
+/// Success raises the fence, so that nobody who is late can take it back.
+const fn next_claim(decision: Decision, claim: i64) -> i64 {
+    if matches!(decision, Decision::Delivered) { claim + 1 } else { claim }
+}
+
+/// How a settlement changed its row, if it did.
+pub(super) struct Settled {
+    /// The state before; `None` if the row was not changed.
+    pub(super) from: Option<DeliveryState>,
+    /// Whether the delivery is still in the store.
+    pub(super) exists: bool,
+}
+
+/// What became of each settlement: those in `changed` went from pending; the others found their row
+/// otherwise than their claim had left it, and are decided again upon what it says now.
+pub(super) async fn resolve<DB: Dialect>(
+    db: &mut DB::Connection,
+    settlements: &[&Settlement],
+    changed: &HashSet<DeliveryId>,
+    now: Timestamp,
+) -> Result<Vec<Settled>> {
+    let mut settled = Vec::with_capacity(settlements.len());
+    for settlement in settlements {
+        settled.push(if changed.contains(&settlement.delivery_id) {
+            Settled { from: Some(DeliveryState::Pending), exists: true }
+        } else {
+            settle_late::<DB>(db, settlement, now).await?
+        });
+    }
+    Ok(settled)
+}
+
+async fn settle_late<DB: Dialect>(db: &mut DB::Connection, late: &Settlement, now: Timestamp) -> Result<Settled> {
+    let row = Query::<DB>::new("select state, claim from deliveries where tenant_id = $1 and id = $2")
+        .id(late.tenant_id.uuid())
+        .id(late.delivery_id.uuid())
+        .row(db)
+        .await?;
+    let Some(row) = row else { return Ok(Settled { from: None, exists: false }) };
+    let state = DeliveryState::from_code(row.get(0)?).ok_or(StoreError::Damaged("a delivery's state"))?;
+    let fence = Fence { claimed: late.claim, claim: row.get(1)?, state };
+    tracing::info!(delivery_id = %late.delivery_id, ?fence, decision = ?late.decision, "settled late");
+    let attempted = i64::from(late.attempt.is_some());
+    let admitted = fence.admits(late.decision);
+    let sql = if admitted {
+        "update deliveries set state = $4, reason = null, lease_until = 0, claim = claim + 1, strikes = 0, marked = 0,
+             tries = tries + $3, attempts = attempts + $3, settled_at = $5
+         where tenant_id = $1 and id = $2"
+    } else {
+        "update deliveries set attempts = attempts + $3 where tenant_id = $1 and id = $2"
+    };
+    let query = Query::<DB>::new(sql).id(late.tenant_id.uuid()).id(late.delivery_id.uuid()).bind(attempted);
+    let query = if admitted { query.bind(late.decision.state().code()).time(now) } else { query };
+    query.run(db).await?;
+    Ok(Settled { from: admitted.then_some(state), exists: true })
+}
+
+/// Records attempts and statistics, with `node` at parameter 1 and the rows behind it.
+pub(super) fn record_statements<DB: Dialect>() -> Vec<String> {
+    let columns = ATTEMPT.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let attempts = format!(
+        "insert into attempts ({columns}) select {columns} from {} r where true
+         on conflict (delivery_id, claim) where delivery_id is not null do nothing",
+        DB::Rows::source(ATTEMPT, 2)
+    );
+    let stats = format!(
+        "insert into subscription_stats (subscription_id, node, successful, failed, last_attempt_at)
+         select r.subscription_id, $1, r.successful, r.failed, r.last_attempt_at from {} r where true
+         on conflict (subscription_id, node) do update set
+             successful = subscription_stats.successful + excluded.successful,
+             failed = subscription_stats.failed + excluded.failed,
+             last_attempt_at = coalesce(
+                 case when excluded.last_attempt_at > subscription_stats.last_attempt_at
+                     then excluded.last_attempt_at else subscription_stats.last_attempt_at end,
+                 excluded.last_attempt_at)",
+        DB::Rows::source(STATS, 2 + DB::Rows::PARAMETERS)
+    );
+    vec![attempts, stats]
+}
+
+pub(super) fn bind_records<DB: Dialect>(
+    arguments: &mut DB::Arguments,
+    settlements: &[&Settlement],
+    settled: &[Settled],
+) -> Result<(), BoxDynError> {
+    let mut attempts = DB::Rows::default();
+    let mut changes: BTreeMap<SubscriptionId, StatsChange> = BTreeMap::new();
+    for (settlement, settled) in settlements.iter().zip(settled) {
+        let change = changes.entry(settlement.subscription_id).or_default();
+        if let Some(from) = settled.from {
+            change.count(from, settlement.decision.state());
+        }
+        if let Some((number, exchange)) = settlement.attempt.as_ref().filter(|_| settled.exists) {
+            change.last_attempt_at = change.last_attempt_at.max(Some(exchange.started_at));
+            attempts.uuid(Some(settlement.tenant_id.uuid()));
+            attempts.uuid(Some(settlement.delivery_id.uuid()));
+            attempts.int(Some(settlement.claim));
+            attempts.int(Some(*number));
+            put_exchange(&mut attempts, exchange, settled.from.is_none());
+        }
+    }
+    let mut stats = DB::Rows::default();
+    for (subscription_id, change) in changes.iter().filter(|(_, change)| !change.is_empty()) {
+        stats.uuid(Some(subscription_id.uuid()));
+        stats.int(Some(change.successful));
+        stats.int(Some(change.failed));
+        stats.time(change.last_attempt_at);
+        stats.end_row();
+    }
+    DB::bind(arguments, super::NODE)?;
+    attempts.bind(arguments)?;
+    stats.bind(arguments)
+}
+
+#[derive(Default)]
+struct StatsChange {
+    successful: i64,
+    failed: i64,
+    last_attempt_at: Option<Timestamp>,
+}
+
+impl StatsChange {
+    fn count(&mut self, from: DeliveryState, to: DeliveryState) {
+        let (successful, failed) = stats_change(from, to);
+        self.successful += successful;
+        self.failed += failed;
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.successful == 0 && self.failed == 0 && self.last_attempt_at.is_none()
+    }
+}
+
+/// The columns of [`ATTEMPT`] from `started_at` on, and the end of the row.
+pub(super) fn put_exchange<R: RowSet>(rows: &mut R, exchange: &Exchange, late: bool) {
+    let response = exchange.result.as_ref().ok();
+    let headers = |list| serde_json::to_string(list).unwrap_or_default();
+    rows.time(Some(exchange.started_at));
+    rows.int(Some(exchange.outcome().code()));
+    rows.int(exchange.status().map(i64::from));
+    rows.text(Some(&exchange.message()));
+    rows.text(Some(&exchange.url));
+    rows.text(Some(&headers(&exchange.request_headers)));
+    rows.text(Some(&response.map_or_else(|| "{}".to_owned(), |response| headers(&response.headers))));
+    rows.bytes(response.map(|response| response.body.as_slice()));
+    rows.text(exchange.remote_address.as_deref());
+    rows.int(exchange.timings.dns_us);
+    rows.int(exchange.timings.connect_us);
+    rows.int(exchange.timings.first_byte_us);
+    rows.int(Some(exchange.timings.total_us));
+    rows.int(Some(i64::from(late)));
+    rows.end_row();
+}

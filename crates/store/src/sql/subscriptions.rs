@@ -1,0 +1,226 @@
+//! Rows of `subscriptions` and their statistics.
+
+use postrider_core::cursor::Page;
+use postrider_core::event_type::EventTypeName;
+use postrider_core::headers::StaticHeaders;
+use postrider_core::lanes::LaneId;
+use postrider_core::schedule::RetrySchedule;
+use postrider_core::secret::Secrets;
+use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, SubscriptionStats};
+use postrider_core::target_url::TargetUrl;
+use postrider_core::vault::{Place, Vault};
+use postrider_core::{SubscriptionId, TenantId, Timestamp};
+use uuid::Uuid;
+
+use super::{Dialect, Query, Row};
+use crate::error::{Result, StoreError};
+
+const COLUMNS: &str = "s.id, s.tenant_id, s.event_type, s.url, s.is_active, s.description, s.filters, s.profile,
+    s.retry_schedule, s.timeout_seconds, s.headers, s.secrets, s.discard_through, s.created_at, s.updated_at";
+
+const STATS: &str = "
+    (select cast(coalesce(sum(t.successful), 0) as bigint) from subscription_stats t where t.subscription_id = s.id),
+    (select cast(coalesce(sum(t.failed), 0) as bigint) from subscription_stats t where t.subscription_id = s.id),
+    (select max(t.last_attempt_at) from subscription_stats t where t.subscription_id = s.id)";
+
+const SECRETS: &str = "subscriptions.secrets";
+const HEADERS: &str = "subscriptions.headers";
+
+fn place(tenant_id: TenantId, id: SubscriptionId, column: &'static str) -> Place {
+    Place { tenant_id, row: id.uuid(), column }
+}
+
+fn seal_secrets(vault: &Vault, tenant_id: TenantId, id: SubscriptionId, secrets: &Secrets) -> Vec<u8> {
+    vault.seal(place(tenant_id, id, SECRETS), &secrets.to_plain())
+}
+
+fn seal_headers(
+    vault: &Vault,
+    tenant_id: TenantId,
+    id: SubscriptionId,
+    headers: &StaticHeaders,
+) -> Option<Vec<u8>> {
+    (!headers.is_empty()).then(|| vault.seal(place(tenant_id, id, HEADERS), &headers.to_plain()))
+}
+
+fn schedule_text(schedule: &RetrySchedule) -> String {
+    serde_json::to_string(schedule.seconds()).unwrap_or_default()
+}
+
+fn read<DB: Dialect>(row: &Row<DB>, vault: &Vault) -> Result<Subscription> {
+    let id: SubscriptionId = row.id(0)?;
+    let tenant_id: TenantId = row.id(1)?;
+    let url = row.parsed(3, "a subscription's URL", TargetUrl::from_stored)?;
+    let headers = match row.get::<Option<Vec<u8>>>(10)? {
+        Some(sealed) => {
+            let plain = vault.open(place(tenant_id, id, HEADERS), &sealed)?;
+            StaticHeaders::from_plain(&plain).ok_or(StoreError::Damaged("a subscription's headers"))?
+        }
+        None => StaticHeaders::default(),
+    };
+    let secrets = vault.open(place(tenant_id, id, SECRETS), &row.get::<Vec<u8>>(11)?)?;
+    Ok(Subscription {
+        id,
+        tenant_id,
+        event_type: row.parsed(2, "a subscription's event type", EventTypeName::parse)?,
+        lane: LaneId::of(tenant_id, &url),
+        settings: Settings {
+            url,
+            is_active: row.get::<i64>(4)? != 0,
+            description: row.get(5)?,
+            filters: row.get(6)?,
+            profile: row.get(7)?,
+            retry_schedule: row.parsed(8, "a retry schedule", |text| {
+                RetrySchedule::new(serde_json::from_str(text).ok()?)
+            })?,
+            timeout: AttemptTimeout::from_seconds(row.get(9)?).ok_or(StoreError::Damaged("a timeout"))?,
+            headers,
+        },
+        secrets: Secrets::from_plain(&secrets).ok_or(StoreError::Damaged("a subscription's secrets"))?,
+        discard_through: row.maybe_time(12)?,
+        created_at: row.time(13)?,
+        updated_at: row.time(14)?,
+    })
+}
+
+fn read_stats<DB: Dialect>(row: &Row<DB>) -> Result<SubscriptionStats> {
+    Ok(SubscriptionStats { successful: row.get(15)?, failed: row.get(16)?, last_triggered_at: row.maybe_time(17)? })
+}
+
+pub(super) async fn insert<DB: Dialect>(
+    db: &mut DB::Connection,
+    vault: &Vault,
+    subscription: &Subscription,
+) -> Result<()> {
+    let Subscription { id, tenant_id, settings, .. } = subscription;
+    Query::<DB>::new(
+        "insert into subscriptions (id, tenant_id, event_type, url, is_active, description, filters, profile,
+             retry_schedule, timeout_seconds, headers, secrets, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    )
+    .id(id.uuid())
+    .id(tenant_id.uuid())
+    .bind(subscription.event_type.to_string())
+    .bind(settings.url.to_string())
+    .bind(i64::from(settings.is_active))
+    .bind(settings.description.clone())
+    .bind(settings.filters.clone())
+    .bind(settings.profile.clone())
+    .bind(schedule_text(&settings.retry_schedule))
+    .bind(settings.timeout.seconds())
+    .bind(seal_headers(vault, *tenant_id, *id, &settings.headers))
+    .bind(seal_secrets(vault, *tenant_id, *id, &subscription.secrets))
+    .time(subscription.created_at)
+    .time(subscription.updated_at)
+    .run(db)
+    .await?;
+    Ok(())
+}
+
+/// A living subscription, as it is in this transaction.
+pub(super) async fn get<DB: Dialect>(
+    db: &mut DB::Connection,
+    vault: &Vault,
+    tenant_id: TenantId,
+    id: SubscriptionId,
+) -> Result<Option<Subscription>> {
+    let sql = format!("select {COLUMNS} from subscriptions s where s.tenant_id = $1 and s.id = $2 and s.deleted_at is null");
+    let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
+    query.row(db).await?.map(|row| read(&row, vault)).transpose()
+}
+
+pub(super) async fn get_with_stats<DB: Dialect>(
+    db: &mut DB::Connection,
+    vault: &Vault,
+    tenant_id: TenantId,
+    id: SubscriptionId,
+) -> Result<Option<(Subscription, SubscriptionStats)>> {
+    let sql = format!(
+        "select {COLUMNS}, {STATS} from subscriptions s
+         where s.tenant_id = $1 and s.id = $2 and s.deleted_at is null"
+    );
+    let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
+    query.row(db).await?.map(|row| Ok((read(&row, vault)?, read_stats(&row)?))).transpose()
+}
+
+/// Newest first; all of them without a page.
+pub(super) async fn list<DB: Dialect>(
+    db: &mut DB::Connection,
+    vault: &Vault,
+    tenant_id: TenantId,
+    page: Option<Page>,
+) -> Result<Vec<(Subscription, SubscriptionStats)>> {
+    let sql = format!(
+        "select {COLUMNS}, {STATS} from subscriptions s
+         where s.tenant_id = $1 and s.id < $2 and s.deleted_at is null order by s.id desc limit $3"
+    );
+    let rows = Query::<DB>::assembled(sql)
+        .id(tenant_id.uuid())
+        .id(page.and_then(|page| page.before).unwrap_or(Uuid::max()))
+        .bind(page.map_or(i64::MAX, |page| i64::from(page.limit)))
+        .rows(db)
+        .await?;
+    rows.iter().map(|row| Ok((read(row, vault)?, read_stats(row)?))).collect()
+}
+
+/// All living subscriptions of a tenant.
+pub(super) async fn living<DB: Dialect>(
+    db: &mut DB::Connection,
+    vault: &Vault,
+    tenant_id: TenantId,
+) -> Result<Vec<Subscription>> {
+    let sql = format!("select {COLUMNS} from subscriptions s where s.tenant_id = $1 and s.deleted_at is null");
+    let rows = Query::<DB>::assembled(sql).id(tenant_id.uuid()).rows(db).await?;
+    rows.iter().map(|row| read(row, vault)).collect()
+}
+
+/// Writes settings, secrets and what belongs to them.
+pub(super) async fn update<DB: Dialect>(
+    db: &mut DB::Connection,
+    vault: &Vault,
+    subscription: &Subscription,
+) -> Result<()> {
+    let Subscription { id, tenant_id, settings, .. } = subscription;
+    Query::<DB>::new(
+        "update subscriptions set url = $3, is_active = $4, description = $5, filters = $6, profile = $7,
+             retry_schedule = $8, timeout_seconds = $9, headers = $10, secrets = $11, discard_through = $12,
+             updated_at = $13
+         where tenant_id = $1 and id = $2",
+    )
+    .id(tenant_id.uuid())
+    .id(id.uuid())
+    .bind(settings.url.to_string())
+    .bind(i64::from(settings.is_active))
+    .bind(settings.description.clone())
+    .bind(settings.filters.clone())
+    .bind(settings.profile.clone())
+    .bind(schedule_text(&settings.retry_schedule))
+    .bind(settings.timeout.seconds())
+    .bind(seal_headers(vault, *tenant_id, *id, &settings.headers))
+    .bind(seal_secrets(vault, *tenant_id, *id, &subscription.secrets))
+    .bind(subscription.discard_through.map(Timestamp::as_micros))
+    .time(subscription.updated_at)
+    .run(db)
+    .await?;
+    Ok(())
+}
+
+/// Marks as deleted, and wipes what no log needs: secrets and headers.
+pub(super) async fn delete<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: SubscriptionId,
+    now: Timestamp,
+) -> Result<()> {
+    Query::<DB>::new(
+        "update subscriptions set deleted_at = $3, updated_at = $3, headers = null, secrets = $4
+         where tenant_id = $1 and id = $2",
+    )
+    .id(tenant_id.uuid())
+    .id(id.uuid())
+    .time(now)
+    .bind(Vec::<u8>::new())
+    .run(db)
+    .await?;
+    Ok(())
+}
