@@ -1,1 +1,20 @@
-//! x
+//! The dispatcher: claim → sign → send → classify → decide → record.
+//!
+//! The only crate that sends HTTP to customers. It sees the store as a
+//! [`Queue`](postrider_store::Queue) and hears of new work through the
+//! [`Inbox`](postrider_store::Inbox); each service below is one file, named by its verb.
+
+mod claim;
+mod client;
+mod deliver;
+mod dispatcher;
+mod fail;
+mod fan_out;
+mod probe;
+mod prune;
+mod resolve;
+mod suspect;
+mod timers;
+
+pub use client::{ClientOptions, GuardedClient, Outgoing};
+pub use dispatcher::{Dispatcher, DispatcherOptions};

@@ -173,6 +173,8 @@ pub trait Journal: Send + Sync + 'static {
     async fn delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>>;
     /// The deliveries of an event with their attempts, the oldest first, at most 250.
     async fn deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>>;
+    /// The first deliveries of each of these events, without attempts, at most 20 each.
+    async fn deliveries_of_each(&self, tenant_id: TenantId, event_ids: &[EventId]) -> Result<Vec<DeliveryView>>;
     /// One attempt, whole.
     async fn attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>>;
 

@@ -4,18 +4,22 @@ use postrider_core::cursor::Page;
 use postrider_core::delivery::{Delivery, DeliveryState};
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 
-use super::events::{Conditions, state_codes};
+use super::dialect::RowSet;
+use super::events::{Conditions, IDS, id_rows, state_codes};
 use super::{Dialect, Query, Row, Sql, attempts};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryFilter, DeliveryView};
 
-/// Deliveries of one event shown with it.
+/// Deliveries shown with their event.
 const SHOWN_WITH_EVENT: i64 = 250;
+/// Deliveries shown with each event of a list.
+const SHOWN_IN_LIST: i64 = 20;
 
-const SELECT: &str = "select d.id, d.event_id, e.event_type, d.subscription_id, s.url, s.profile, d.state, d.reason,
-    d.created_at, d.due_at
-    from deliveries d
-    join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
+const COLUMNS: &str = "d.id, d.event_id, e.event_type, d.subscription_id, s.url, s.profile, d.state, d.reason,
+    d.created_at, d.due_at";
+
+/// What the columns come from.
+const JOINS: &str = "join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
     join subscriptions s on s.id = d.subscription_id";
 
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<Delivery> {
@@ -52,13 +56,14 @@ impl<DB: Dialect> Sql<DB> {
         if let Some(status) = filter.status {
             conditions.raw(&format!("d.state in ({})", state_codes(status)));
         }
-        let query = conditions.query(SELECT, "order by d.id desc limit {limit}", i64::from(page.limit));
+        let select = format!("select {COLUMNS} from deliveries d {JOINS}");
+        let query = conditions.query(&select, "order by d.id desc limit {limit}", i64::from(page.limit));
         let rows = query.rows(&mut *self.reader().await?).await?;
         rows.iter().map(|row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() })).collect()
     }
 
     pub(super) async fn find_delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>> {
-        let sql = format!("{SELECT} where d.tenant_id = $1 and d.id = $2");
+        let sql = format!("select {COLUMNS} from deliveries d {JOINS} where d.tenant_id = $1 and d.id = $2");
         let mut reader = self.reader().await?;
         let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).row(&mut reader).await?;
         let Some(row) = row else { return Ok(None) };
@@ -67,7 +72,10 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     pub(super) async fn list_deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>> {
-        let sql = format!("{SELECT} where d.event_id = $1 and d.tenant_id = $2 order by d.id limit $3");
+        let sql = format!(
+            "select {COLUMNS} from deliveries d {JOINS} where d.event_id = $1 and d.tenant_id = $2
+             order by d.id limit $3"
+        );
         let mut reader = self.reader().await?;
         let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).bind(SHOWN_WITH_EVENT);
         let mut views = Vec::new();
@@ -77,5 +85,24 @@ impl<DB: Dialect> Sql<DB> {
             views.push(DeliveryView { delivery, attempts });
         }
         Ok(views)
+    }
+
+    pub(super) async fn list_deliveries_of_each(
+        &self,
+        tenant_id: TenantId,
+        event_ids: &[EventId],
+    ) -> Result<Vec<DeliveryView>> {
+        let sql = format!(
+            "select {COLUMNS} from (
+                 select d.*, row_number() over (partition by d.event_id order by d.id) as place
+                 from {} r join deliveries d on d.event_id = r.id
+             ) d {JOINS} where d.tenant_id = ${first} and d.place <= ${second} order by d.id",
+            DB::Rows::source(IDS, 1),
+            first = DB::Rows::PARAMETERS + 1,
+            second = DB::Rows::PARAMETERS + 2,
+        );
+        let query = Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(event_ids.iter().copied()));
+        let rows = query.id(tenant_id.uuid()).bind(SHOWN_IN_LIST).rows(&mut *self.reader().await?).await?;
+        rows.iter().map(|row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() })).collect()
     }
 }

@@ -122,24 +122,29 @@ impl<DB: Dialect> Sql<DB> {
     }
 }
 
-const IDS: Schema = &[("id", Kind::Uuid)];
+pub(super) const IDS: Schema = &[("id", Kind::Uuid)];
 
-async fn count_states<DB: Dialect>(
-    db: &mut DB::Connection,
-    ids: impl Iterator<Item = EventId>,
-) -> Result<HashMap<EventId, StatusCounts>> {
+/// A row for each id.
+pub(super) fn id_rows<DB: Dialect>(ids: impl Iterator<Item = EventId>) -> DB::Rows {
     let mut rows = DB::Rows::default();
     for id in ids {
         rows.uuid(Some(id.uuid()));
         rows.end_row();
     }
+    rows
+}
+
+async fn count_states<DB: Dialect>(
+    db: &mut DB::Connection,
+    ids: impl Iterator<Item = EventId>,
+) -> Result<HashMap<EventId, StatusCounts>> {
     let sql = format!(
         "select d.event_id, d.state, count(*) from {} r join deliveries d on d.event_id = r.id
          group by d.event_id, d.state",
         DB::Rows::source(IDS, 1)
     );
     let mut counts: HashMap<EventId, StatusCounts> = HashMap::new();
-    for row in Query::<DB>::assembled(sql).bind_rows(rows).rows(db).await? {
+    for row in Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids)).rows(db).await? {
         let state = DeliveryState::from_code(row.get(1)?).ok_or(StoreError::Damaged("a delivery's state"))?;
         counts.entry(row.id::<EventId>(0)?).or_default().add(state, row.get(2)?);
     }

@@ -38,6 +38,10 @@ impl<DB: Dialect> Journal for Sql<DB> {
         self.list_deliveries_of(tenant_id, event_id).await
     }
 
+    async fn deliveries_of_each(&self, tenant_id: TenantId, event_ids: &[EventId]) -> Result<Vec<DeliveryView>> {
+        self.list_deliveries_of_each(tenant_id, event_ids).await
+    }
+
     async fn attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>> {
         self.find_attempt(tenant_id, id).await
     }

@@ -1,0 +1,212 @@
+//! The one client through which every request to an address that a user gave goes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hickory_resolver::TokioResolver;
+use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use postrider_core::{Timestamp, World};
+use postrider_core::address::AddressPolicy;
+use postrider_core::attempt::{BODY_LIMIT, Exchange, Failure, HEAD_LIMIT, Response, Timings};
+use postrider_core::headers::{HeaderList, MASK, StaticHeaders};
+use postrider_core::profile::Prepared;
+use postrider_core::schedule::parse_retry_after;
+use postrider_core::subscription::AttemptTimeout;
+use postrider_core::target_url::TargetUrl;
+use reqwest::{Certificate, Client, redirect, retry};
+
+use crate::fail;
+use crate::probe::{Probe, TimeConnections, micros_since};
+use crate::resolve::VettingResolver;
+
+/// Node's servers close idle connections after 5 s: we do so before them.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// How the client may behave.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// What may be dialled.
+    pub addresses: AddressPolicy,
+    /// Authorities trusted beside the system's, as PEM.
+    pub extra_roots: Option<Vec<u8>>,
+}
+
+/// One request to be made.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Where to.
+    pub url: &'a TargetUrl,
+    /// Headers and body, signed.
+    pub prepared: Prepared,
+    /// The subscription's own headers.
+    pub headers: &'a StaticHeaders,
+    /// For everything, from the name's resolution to the body's end.
+    pub timeout: AttemptTimeout,
+}
+
+/// Sends without proxy, redirects, retries or decompression, only to addresses that were vetted at
+/// dial. Cheap to clone.
+#[derive(Clone)]
+pub struct GuardedClient {
+    client: Client,
+    policy: Arc<AddressPolicy>,
+    world: World,
+}
+
+impl GuardedClient {
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// A message for people if the resolver or the extra roots cannot be used.
+    pub fn new(options: ClientOptions, world: World) -> Result<Self, String> {
+        let policy = Arc::new(options.addresses);
+        let resolver = TokioResolver::builder_tokio()
+            .and_then(|builder| builder.build())
+            .map_err(|error| format!("cannot set up DNS: {error}"))?;
+        let mut builder = Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .http1_only()
+            .http1_title_case_headers()
+            .tcp_nodelay(true)
+            .pool_idle_timeout(IDLE)
+            .connector_layer(TimeConnections)
+            .dns_resolver(Arc::new(VettingResolver::new(resolver, Arc::clone(&policy))));
+        if let Some(pem) = options.extra_roots {
+            let roots = Certificate::from_pem_bundle(&pem);
+            let roots = roots.map_err(|error| format!("cannot read the extra roots: {error}"))?;
+            if roots.is_empty() {
+                return Err("the extra roots hold no certificate in PEM form".to_owned());
+            }
+            builder = builder.tls_certs_merge(roots);
+        }
+        let client = builder.build().map_err(|error| format!("cannot set up the HTTP client: {error}"))?;
+        Ok(Self { client, policy, world })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    /// Makes one request and takes what comes back within the timeout.
+    pub async fn send(&self, outgoing: Outgoing<'_>) -> Exchange {
+        let started_at = self.world.now();
+        let start = Instant::now();
+        let probe = Probe::default();
+        let url = outgoing.url;
+        let request_headers = recorded(&outgoing);
+        let reception = match url.literal_address() {
+            Some(address) if !self.policy.permits(address) => Reception::failed(fail::address_refused()),
+            _ => probe.watch(self.exchange(outgoing, start)).await,
+        };
+        let seen = probe.seen();
+        let port = url.url().port_or_known_default().unwrap_or_default();
+        let literal = url.literal_address().map(|ip| std::net::SocketAddr::new(ip, port));
+        let dialled = seen.address.map(|address| std::net::SocketAddr::new(address.ip(), port)).or(literal);
+        Exchange {
+            started_at,
+            url: url.to_string(),
+            request_headers,
+            remote_address: reception.remote.or(dialled).map(|address| address.to_string()),
+            timings: Timings {
+                dns_us: seen.dns_us,
+                connect_us: seen.connect_us(),
+                first_byte_us: reception.first_byte_us,
+                total_us: micros_since(start),
+            },
+            result: reception.result,
+        }
+    }
+
+    async fn exchange(&self, outgoing: Outgoing<'_>, start: Instant) -> Reception {
+        let deadline = tokio::time::Instant::from_std(start) + outgoing.timeout.duration();
+        let mut headers: HeaderMap = outgoing.prepared.headers.into_iter().collect();
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.extend(outgoing.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let request =
+            self.client.post(outgoing.url.url().clone()).headers(headers).body(outgoing.prepared.body).send();
+        match tokio::time::timeout_at(deadline, request).await {
+            Err(_) => Reception::failed(fail::timed_out(outgoing.timeout.seconds())),
+            Ok(Err(error)) => Reception::failed(fail::classify(&error)),
+            Ok(Ok(response)) => self.receive(response, start, deadline).await,
+        }
+    }
+
+    /// The head decides. The body is kept as far as it comes: up to the cap, and in time.
+    async fn receive(
+        &self,
+        mut response: reqwest::Response,
+        start: Instant,
+        deadline: tokio::time::Instant,
+    ) -> Reception {
+        let first_byte_us = Some(micros_since(start));
+        let remote = response.remote_addr();
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.and_then(|value| parse_retry_after(value, self.world.now()));
+        let headers = kept_head(response.headers());
+        let mut body = Vec::new();
+        let read_all = async {
+            while body.len() < BODY_LIMIT
+                && let Ok(Some(chunk)) = response.chunk().await
+            {
+                let room = BODY_LIMIT - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            }
+        };
+        let _ = tokio::time::timeout_at(deadline, read_all).await;
+        Reception { first_byte_us, remote, result: Ok(Response { status, headers, body, retry_after }) }
+    }
+}
+
+/// What came back, and when.
+struct Reception {
+    first_byte_us: Option<i64>,
+    remote: Option<std::net::SocketAddr>,
+    result: Result<Response, Failure>,
+}
+
+impl Reception {
+    const fn failed(failure: Failure) -> Self {
+        Self { first_byte_us: None, remote: None, result: Err(failure) }
+    }
+}
+
+/// What goes on the wire, with the values of static headers masked.
+fn recorded(outgoing: &Outgoing<'_>) -> HeaderList {
+    let mut list = HeaderList::default();
+    let url = outgoing.url.url();
+    let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    for (name, value) in &outgoing.prepared.headers {
+        list.push(name.as_str(), &text(value));
+    }
+    list.push(ACCEPT.as_str(), "*/*");
+    outgoing.headers.iter().for_each(|(name, _)| list.push(name.as_str(), MASK));
+    list.push("host", host);
+    list.push("content-length", &outgoing.prepared.body.len().to_string());
+    list
+}
+
+/// The response's head, cut where it grows too large to keep.
+fn kept_head(headers: &HeaderMap) -> HeaderList {
+    let mut list = HeaderList::default();
+    let mut size = 0;
+    for (name, value) in headers {
+        size += name.as_str().len() + value.len();
+        if size > HEAD_LIMIT {
+            break;
+        }
+        push(&mut list, name, value);
+    }
+    list
+}
+
+fn push(list: &mut HeaderList, name: &HeaderName, value: &HeaderValue) {
+    list.push(name.as_str(), &text(value));
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}

@@ -1,0 +1,158 @@
+//! One claimed delivery, from its claim to its record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_core::attempt::Exchange;
+use postrider_core::delivery::FailReason;
+use postrider_core::lanes::LaneId;
+use postrider_core::lifecycle::{self, Decision, Progress};
+use postrider_core::profile::Profile;
+use postrider_core::subscription::Subscription;
+use postrider_core::{Timestamp, World};
+use postrider_store::{Claimed, Queue, Result, Settlement};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{GuardedClient, Outgoing};
+
+/// What must be left of a lease beyond the timeout, to record in.
+const RECORD_TIME: Duration = Duration::from_secs(1);
+
+/// Waits between tries to record while the store is down.
+const RECORD_RETRY: Duration = Duration::from_millis(250);
+
+/// What a delivery needs. Shared by all.
+pub(crate) struct Deliverer {
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) client: GuardedClient,
+    pub(crate) world: World,
+    /// Hears when which lane has a retry due.
+    pub(crate) retries: mpsc::UnboundedSender<(Timestamp, LaneId)>,
+    /// Ends what is in flight at the end of a drain.
+    pub(crate) abort: CancellationToken,
+}
+
+/// What became of a claim.
+enum End {
+    Settled(Decision, Option<Exchange>),
+    GivenBack,
+}
+
+impl Deliverer {
+    /// Build → sign → send → classify → decide → record.
+    pub(crate) async fn deliver(&self, claimed: Claimed) {
+        let end = tokio::select! {
+            end = self.attempt(&claimed) => end,
+            () = self.abort.cancelled() => End::GivenBack,
+        };
+        match end {
+            End::Settled(decision, exchange) => self.record(&claimed, decision, exchange).await,
+            End::GivenBack => self.give_back(&claimed).await,
+        }
+    }
+
+    /// Ends a suspect whose mark was found: it took a process down while it was sent alone.
+    pub(crate) async fn end_poisoned(&self, claimed: &Claimed) {
+        tracing::error!(delivery_id = %claimed.id, "a delivery ended the process each time it was sent");
+        self.record(claimed, Decision::Failed(FailReason::Poison), None).await;
+    }
+
+    async fn attempt(&self, claimed: &Claimed) -> End {
+        let Ok(subscription) = self.subscription(claimed).await else { return End::GivenBack };
+        let now = self.world.now();
+        let expires_at = claimed.event.draft.expires_at;
+        let refused = lifecycle::before_attempt(subscription.as_deref(), claimed.opened_at, expires_at, now);
+        if let Some(decision) = refused {
+            return End::Settled(decision, None);
+        }
+        let Some(subscription) = subscription else { return End::GivenBack };
+        let settings = &subscription.settings;
+        if claimed.lease_until.since(now) < settings.timeout.duration() + RECORD_TIME {
+            return End::GivenBack;
+        }
+        let Some(profile) = Profile::named(&settings.profile) else {
+            tracing::error!(profile = %settings.profile, "a subscription has an unknown profile");
+            return End::GivenBack;
+        };
+        let prepared = profile.prepare(&claimed.event, Some(&subscription.secrets), now);
+        let outgoing =
+            Outgoing { url: &settings.url, prepared, headers: &settings.headers, timeout: settings.timeout };
+        let exchange = self.client.send(outgoing).await;
+        let progress = Progress {
+            tries: claimed.tries + 1,
+            schedule: &settings.retry_schedule,
+            expires_at,
+            rules: profile.answer_rules,
+        };
+        End::Settled(lifecycle::after_attempt(&exchange, progress), Some(exchange))
+    }
+
+    /// The subscription as it is now: a deleted or rotated one is not used.
+    async fn subscription(&self, claimed: &Claimed) -> Result<Option<Arc<Subscription>>> {
+        let catalogue = self.queue.snapshot(claimed.event.tenant_id).await?;
+        Ok(catalogue.and_then(|catalogue| catalogue.get(claimed.subscription_id).cloned()))
+    }
+
+    /// Tries until it is written down: what was sent must not be forgotten while this process lives.
+    async fn record(
+        &self,
+        claimed: &Claimed,
+        decision: Decision,
+        exchange: Option<Exchange>,
+    ) {
+        log_attempt(claimed, decision, exchange.as_ref());
+        let settlement = Settlement {
+            tenant_id: claimed.event.tenant_id,
+            delivery_id: claimed.id,
+            subscription_id: claimed.subscription_id,
+            claim: claimed.claim,
+            decision,
+            attempt: exchange.map(|exchange| (claimed.attempts + 1, exchange)),
+        };
+        while let Err(error) = self.queue.settle(settlement.clone()).await {
+            tracing::warn!(delivery_id = %claimed.id, %error, "an outcome is not recorded yet");
+            if !error.is_temporary() || self.abort.is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(RECORD_RETRY).await;
+        }
+        match decision {
+            Decision::Retry(due_at) => drop(self.retries.send((due_at, claimed.lane))),
+            Decision::Failed(FailReason::Gone) => self.deactivate(claimed).await,
+            _ => {}
+        }
+    }
+
+    /// The receiver said 410 Gone: it wants nothing more.
+    async fn deactivate(&self, claimed: &Claimed) {
+        let (tenant_id, id) = (claimed.event.tenant_id, claimed.subscription_id);
+        match self.queue.deactivate(tenant_id, id).await {
+            Ok(()) => tracing::warn!(webhook_id = %id, "the receiver answered 410 Gone: the webhook is inactive now"),
+            Err(error) => tracing::error!(webhook_id = %id, %error, "a webhook whose receiver is gone is still active"),
+        }
+    }
+
+    async fn give_back(&self, claimed: &Claimed) {
+        let claim = (claimed.event.tenant_id, claimed.id, claimed.claim);
+        if let Err(error) = self.queue.give_back(&[claim]).await {
+            tracing::warn!(delivery_id = %claimed.id, %error, "a claim is not given back; its lease will end");
+        }
+        drop(self.retries.send((self.world.now() + RECORD_TIME, claimed.lane)));
+    }
+}
+
+fn log_attempt(claimed: &Claimed, decision: Decision, exchange: Option<&Exchange>) {
+    let message = exchange.map(Exchange::message);
+    let total_us = exchange.map(|exchange| exchange.timings.total_us);
+    tracing::debug!(
+        delivery_id = %claimed.id,
+        event_id = %claimed.event.id,
+        webhook_id = %claimed.subscription_id,
+        attempt = claimed.attempts + 1,
+        message,
+        total_us,
+        ?decision,
+        "settled"
+    );
+}

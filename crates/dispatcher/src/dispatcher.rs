@@ -1,0 +1,156 @@
+//! Starts the services and ends them in order.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_core::World;
+use postrider_core::attempt::Exchange;
+use postrider_core::lanes::Lanes;
+use postrider_core::test_send::{TestDelivery, TestSender};
+use postrider_store::{HandOver, Handed, Inbox, Queue, Retention};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::claim::{Claimer, Ready, Signals};
+use crate::client::{GuardedClient, Outgoing};
+use crate::deliver::Deliverer;
+use crate::suspect::{Quarantine, is_suspect};
+use crate::timers::Timers;
+use crate::{fan_out, prune};
+
+/// What a dispatcher works with.
+pub struct DispatcherOptions {
+    /// Where deliveries come from.
+    pub queue: Arc<dyn Queue>,
+    /// The other end of `inbox`.
+    pub hand_over: HandOver,
+    /// New work.
+    pub inbox: Inbox,
+    /// Sends.
+    pub client: GuardedClient,
+    /// Time and chance.
+    pub world: World,
+    /// How long ended deliveries are kept.
+    pub retention: Retention,
+}
+
+/// The running dispatcher. Every task it starts is waited for by [`Dispatcher::shut_down`].
+pub struct Dispatcher {
+    services: TaskTracker,
+    deliveries: TaskTracker,
+    lanes: Lanes,
+    stop: CancellationToken,
+    abort: CancellationToken,
+    drains: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+impl Dispatcher {
+    /// Starts claiming and sending.
+    #[must_use]
+    pub fn start(options: DispatcherOptions) -> Self {
+        let DispatcherOptions { queue, hand_over, inbox, client, world, retention } = options;
+        let (services, deliveries) = (TaskTracker::new(), TaskTracker::new());
+        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        let (retries, retries_heard) = mpsc::unbounded_channel();
+        let (drains, drains_heard) = mpsc::unbounded_channel();
+        let lanes = hand_over.lanes().clone();
+        let deliverer = Arc::new(Deliverer {
+            queue: Arc::clone(&queue),
+            client,
+            world: world.clone(),
+            retries,
+            abort: abort.clone(),
+        });
+        let start = Arc::new(Starter { deliverer, deliveries: deliveries.clone(), quarantine: Arc::default() });
+        let claimer = Claimer {
+            queue: Arc::clone(&queue),
+            lanes: lanes.clone(),
+            world: world.clone(),
+            stop: stop.clone(),
+            start: Box::new({
+                let start = Arc::clone(&start);
+                move |handed| start.start(handed)
+            }),
+            ready: Ready::default(),
+            timers: Timers::default(),
+        };
+        let signals = Signals { lanes: inbox.lanes, retries: retries_heard, drains: drains_heard };
+        services.spawn(claimer.run(signals));
+        services.spawn(take_over(inbox.handed, start, stop.clone()));
+        services.spawn(fan_out::run(Arc::clone(&queue), hand_over, world.clone(), stop.clone()));
+        services.spawn(prune::run(queue, retention, world, stop.clone()));
+        services.close();
+        Self { services, deliveries, lanes, stop, abort, drains }
+    }
+
+    /// Waits until nothing is due and nothing in flight.
+    pub async fn drain(&self) {
+        let (done, heard) = oneshot::channel();
+        if self.drains.send(done).is_ok() {
+            let _ = heard.await;
+        }
+    }
+
+    /// Stops claiming, lets what is in flight finish within `deadline`, and gives back the rest.
+    pub async fn shut_down(&self, deadline: Duration) {
+        self.lanes.close();
+        self.stop.cancel();
+        self.services.wait().await;
+        self.deliveries.close();
+        if tokio::time::timeout(deadline, self.deliveries.wait()).await.is_err() {
+            tracing::warn!(in_flight = self.deliveries.len(), "giving back what is still in flight");
+            self.abort.cancel();
+            self.deliveries.wait().await;
+        }
+    }
+}
+
+/// Starts a task for each delivery.
+struct Starter {
+    deliverer: Arc<Deliverer>,
+    deliveries: TaskTracker,
+    quarantine: Arc<Quarantine>,
+}
+
+impl Starter {
+    fn start(&self, handed: Handed) {
+        let deliverer = Arc::clone(&self.deliverer);
+        if is_suspect(&handed.claimed) {
+            let quarantine = Arc::clone(&self.quarantine);
+            self.deliveries.spawn(async move { quarantine.deliver(&deliverer, handed).await });
+            return;
+        }
+        self.deliveries.spawn(async move {
+            let Handed { claimed, slot } = handed;
+            deliverer.deliver(claimed).await;
+            drop(slot);
+        });
+    }
+}
+
+/// Takes what was accepted with a slot. Whatever was handed over before the stop is still sent.
+async fn take_over(mut handed: mpsc::UnboundedReceiver<Handed>, start: Arc<Starter>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            next = handed.recv() => match next {
+                Some(handed) => start.start(handed),
+                None => return,
+            },
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+impl TestSender for GuardedClient {
+    fn send_test(&self, test: TestDelivery) -> Pin<Box<dyn Future<Output = Exchange> + Send + '_>> {
+        Box::pin(async move {
+            let prepared = test.profile.prepare(&test.event, test.secrets.as_ref(), self.now());
+            let outgoing = Outgoing { url: &test.url, prepared, headers: &test.headers, timeout: test.timeout };
+            self.send(outgoing).await
+        })
+    }
+}

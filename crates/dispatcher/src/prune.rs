@@ -1,0 +1,27 @@
+//! Removes what retention no longer keeps, in small steps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_core::World;
+use postrider_store::{Queue, Retention};
+use tokio_util::sync::CancellationToken;
+
+/// How long to rest when there was nothing to remove.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long to rest between steps, so that deliveries always come first.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) async fn run(queue: Arc<dyn Queue>, retention: Retention, world: World, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let removed = queue.prune(retention).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot prune; trying again later");
+            false
+        });
+        let rest = if removed { PAUSE } else { IDLE };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = world.clock().sleep_until(world.now() + rest) => {}
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Names to addresses that may be dialled.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hickory_resolver::TokioResolver;
+use postrider_core::address::AddressPolicy;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::probe::{Probe, micros_since};
+
+/// A name led nowhere that may be dialled. One message for both reasons, so that nobody can map
+/// the inside by asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("DNS lookup failed or address not allowed")]
+pub(crate) struct NoAddress;
+
+/// Resolves through DNS and the hosts file, and lets through only addresses that the policy permits.
+#[derive(Clone)]
+pub(crate) struct VettingResolver {
+    resolver: TokioResolver,
+    policy: Arc<AddressPolicy>,
+}
+
+impl VettingResolver {
+    pub(crate) fn new(resolver: TokioResolver, policy: Arc<AddressPolicy>) -> Self {
+        Self { resolver, policy }
+    }
+
+    async fn permitted(self, name: &str) -> Result<Vec<SocketAddr>, NoAddress> {
+        let start = Instant::now();
+        let found = self.resolver.lookup_ip(name).await;
+        Probe::note(|seen| seen.dns_us = Some(micros_since(start)));
+        let found = found.map_err(|error| {
+            tracing::debug!(%name, %error, "a name did not resolve");
+            NoAddress
+        })?;
+        // The port is the URL's; the client fills it in.
+        let permitted: Vec<SocketAddr> =
+            found.iter().filter(|ip| self.policy.permits(*ip)).map(|ip| SocketAddr::new(ip, 0)).collect();
+        let first = *permitted.first().ok_or(NoAddress)?;
+        Probe::note(|seen| seen.address = Some(first));
+        Ok(permitted)
+    }
+}
+
+impl Resolve for VettingResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolver = self.clone();
+        Box::pin(async move {
+            let permitted = resolver.permitted(name.as_str()).await?;
+            Ok(Box::new(permitted.into_iter()) as Addrs)
+        })
+    }
+}
