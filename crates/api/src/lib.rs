@@ -1,1 +1,57 @@
-//! x
+//! The REST API: HTTP and JSON on one side, the store's traits on the other. Knows no SQL and sends
+//! nothing to customers.
+
+mod auth;
+mod body;
+mod fields;
+mod json;
+mod key_cache;
+mod limits;
+mod normalize;
+mod params;
+mod problem;
+mod request_id;
+mod routes;
+mod state;
+mod views;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use problem::Problem;
+pub use state::{Api, ApiOptions, Readiness};
+
+/// All routes, with and without their trailing slash.
+pub fn router(api: Api) -> Router {
+    use routes::{api_keys, deliveries, event_types, events, health, logs, tenants, test, webhooks};
+    let v1 = Router::new()
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhooks/test", post(test::send))
+        .route("/webhooks/{id}", get(webhooks::get).patch(webhooks::update).delete(webhooks::delete))
+        .route("/webhooks/{id}/rotate-secret", post(webhooks::rotate_secret))
+        .route("/logs/{log_id}", get(logs::get))
+        .route("/event-types", get(event_types::list).post(event_types::create))
+        .route("/event-types/{name}", axum::routing::patch(event_types::update).delete(event_types::delete))
+        .route("/events", get(events::list).post(events::publish))
+        .route("/events/batch", post(events::publish_batch))
+        .route("/events/{id}", get(events::get))
+        .route("/events/{id}/replay", post(events::replay))
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/{id}", get(deliveries::get))
+        .route("/deliveries/{id}/retry", post(deliveries::retry))
+        .route("/tenants", get(tenants::list).post(tenants::create))
+        .route("/tenants/{id}", get(tenants::get).delete(tenants::delete))
+        .route("/api-keys", get(api_keys::list).post(api_keys::create))
+        .route("/api-keys/{id}", axum::routing::delete(api_keys::delete));
+    let routes = Router::new()
+        .nest("/api/v1", v1)
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(axum::middleware::from_fn_with_state(api.clone(), request_id::mark))
+        .with_state(api);
+    Router::new().fallback_service(normalize::TrimSlash::new(routes))
+}

@@ -24,6 +24,14 @@ impl Default for Page {
     }
 }
 
+impl Page {
+    /// This page and the first item of the next: whether there is one is known without another look.
+    #[must_use]
+    pub const fn and_one(self) -> Self {
+        Self { limit: self.limit + 1, ..self }
+    }
+}
+
 /// The cursor of the page that follows `last`.
 #[must_use]
 pub fn encode(last: Uuid) -> String {

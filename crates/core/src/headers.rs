@@ -69,7 +69,11 @@ impl StaticHeaders {
             return Err(HeaderRefusal::TooMany);
         }
         let mut seen = HashSet::new();
-        pairs.into_iter().map(|(name, value)| Self::checked(&mut seen, name, &value)).collect::<Result<_, _>>().map(Self)
+        pairs
+            .into_iter()
+            .map(|(name, value)| Self::checked(&mut seen, name, &value))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     fn checked(

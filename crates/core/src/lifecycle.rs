@@ -237,7 +237,9 @@ mod tests {
         let fence = |claim, state| Fence { claimed: 1, claim, state };
         let failed = Decision::Failed(FailReason::RetriesExhausted);
         assert!(fence(1, DeliveryState::Pending).admits(failed));
-        for late in [fence(2, DeliveryState::Pending), fence(1, DeliveryState::Failed), fence(1, DeliveryState::Delivered)] {
+        for late in
+            [fence(2, DeliveryState::Pending), fence(1, DeliveryState::Failed), fence(1, DeliveryState::Delivered)]
+        {
             assert!(!late.admits(failed), "{late:?}");
             assert!(!late.admits(retry_at(1)), "{late:?}");
         }

@@ -116,7 +116,9 @@ mod tests {
         let prepared = Profile::named(STANDARD).expect("built in").prepare(&event(), Some(&secrets), now);
         assert_eq!(
             String::from_utf8(prepared.body.clone()).as_deref(),
-            Ok(r#"{"type":"screening.completed","timestamp":"2026-01-19T10:30:00.123456+00:00","data":{"score":1.10,"big":12345678901234567890,"name":"é"}}"#)
+            Ok(
+                r#"{"type":"screening.completed","timestamp":"2026-01-19T10:30:00.123456+00:00","data":{"score":1.10,"big":12345678901234567890,"name":"é"}}"#
+            )
         );
         assert_eq!(
             names(&prepared),

@@ -70,11 +70,9 @@ pub fn parse_retry_after(value: &str, now: crate::Timestamp) -> Option<Duration>
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds).min(RETRY_AFTER_LIMIT));
     }
-    let date = time::OffsetDateTime::parse(
-        &value.replace("GMT", "+0000"),
-        &time::format_description::well_known::Rfc2822,
-    )
-    .ok()?;
+    let date =
+        time::OffsetDateTime::parse(&value.replace("GMT", "+0000"), &time::format_description::well_known::Rfc2822)
+            .ok()?;
     let at = crate::Timestamp::from_micros(date.unix_timestamp().saturating_mul(1_000_000));
     Some(at.since(now).min(RETRY_AFTER_LIMIT))
 }

@@ -177,7 +177,10 @@ mod tests {
 
     #[rstest]
     #[case("https://api.yourcompany.com/webhooks/screening", "https://api.yourcompany.com/webhooks/screening")]
-    #[case("https://my-webhook.credas.com/updates?our-reference=1232323", "https://my-webhook.credas.com/updates?our-reference=1232323")]
+    #[case(
+        "https://my-webhook.credas.com/updates?our-reference=1232323",
+        "https://my-webhook.credas.com/updates?our-reference=1232323"
+    )]
     #[case("HTTPS://Example.COM:443", "https://example.com/")]
     #[case("https://example.com:80/", "https://example.com:80/")]
     #[case("https://example.com:1024/", "https://example.com:1024/")]

@@ -164,7 +164,9 @@ impl Claimer {
         }
         self.sweep().await;
         if self.ready.turns.is_empty() {
-            drains.drain(..).for_each(|drain| drop(drain.send(())));
+            for drain in drains.drain(..) {
+                let _ = drain.send(());
+            }
         }
     }
 }

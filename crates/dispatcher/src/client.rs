@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hickory_resolver::TokioResolver;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use postrider_core::{Timestamp, World};
 use postrider_core::address::AddressPolicy;
 use postrider_core::attempt::{BODY_LIMIT, Exchange, Failure, HEAD_LIMIT, Response, Timings};
 use postrider_core::headers::{HeaderList, MASK, StaticHeaders};
@@ -13,6 +12,7 @@ use postrider_core::profile::Prepared;
 use postrider_core::schedule::parse_retry_after;
 use postrider_core::subscription::AttemptTimeout;
 use postrider_core::target_url::TargetUrl;
+use postrider_core::{Timestamp, World};
 use reqwest::{Certificate, Client, redirect, retry};
 
 use crate::fail;
@@ -61,7 +61,7 @@ impl GuardedClient {
     pub fn new(options: ClientOptions, world: World) -> Result<Self, String> {
         let policy = Arc::new(options.addresses);
         let resolver = TokioResolver::builder_tokio()
-            .and_then(|builder| builder.build())
+            .and_then(ResolverBuilder::build)
             .map_err(|error| format!("cannot set up DNS: {error}"))?;
         let mut builder = Client::builder()
             .no_proxy()
@@ -125,8 +125,7 @@ impl GuardedClient {
         let mut headers: HeaderMap = outgoing.prepared.headers.into_iter().collect();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.extend(outgoing.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let request =
-            self.client.post(outgoing.url.url().clone()).headers(headers).body(outgoing.prepared.body).send();
+        let request = self.client.post(outgoing.url.url().clone()).headers(headers).body(outgoing.prepared.body).send();
         match tokio::time::timeout_at(deadline, request).await {
             Err(_) => Reception::failed(fail::timed_out(outgoing.timeout.seconds())),
             Ok(Err(error)) => Reception::failed(fail::classify(&error)),

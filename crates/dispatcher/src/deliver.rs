@@ -33,51 +33,52 @@ pub(crate) struct Deliverer {
     pub(crate) abort: CancellationToken,
 }
 
-/// What became of a claim.
-enum End {
-    Settled(Decision, Option<Exchange>),
-    GivenBack,
+/// What became of a claim that was not given back.
+struct Outcome {
+    decision: Decision,
+    exchange: Option<Exchange>,
 }
 
 impl Deliverer {
     /// Build → sign → send → classify → decide → record.
     pub(crate) async fn deliver(&self, claimed: Claimed) {
-        let end = tokio::select! {
-            end = self.attempt(&claimed) => end,
-            () = self.abort.cancelled() => End::GivenBack,
+        let outcome = tokio::select! {
+            outcome = self.attempt(&claimed) => outcome,
+            () = self.abort.cancelled() => None,
         };
-        match end {
-            End::Settled(decision, exchange) => self.record(&claimed, decision, exchange).await,
-            End::GivenBack => self.give_back(&claimed).await,
+        match outcome {
+            Some(outcome) => self.record(&claimed, outcome).await,
+            None => self.give_back(&claimed).await,
         }
     }
 
     /// Ends a suspect whose mark was found: it took a process down while it was sent alone.
     pub(crate) async fn end_poisoned(&self, claimed: &Claimed) {
         tracing::error!(delivery_id = %claimed.id, "a delivery ended the process each time it was sent");
-        self.record(claimed, Decision::Failed(FailReason::Poison), None).await;
+        let decision = Decision::Failed(FailReason::Poison);
+        self.record(claimed, Outcome { decision, exchange: None }).await;
     }
 
-    async fn attempt(&self, claimed: &Claimed) -> End {
-        let Ok(subscription) = self.subscription(claimed).await else { return End::GivenBack };
+    /// `None` gives the claim back.
+    async fn attempt(&self, claimed: &Claimed) -> Option<Outcome> {
+        let subscription = self.subscription(claimed).await.ok()?;
         let now = self.world.now();
         let expires_at = claimed.event.draft.expires_at;
         let refused = lifecycle::before_attempt(subscription.as_deref(), claimed.opened_at, expires_at, now);
         if let Some(decision) = refused {
-            return End::Settled(decision, None);
+            return Some(Outcome { decision, exchange: None });
         }
-        let Some(subscription) = subscription else { return End::GivenBack };
+        let subscription = subscription?;
         let settings = &subscription.settings;
         if claimed.lease_until.since(now) < settings.timeout.duration() + RECORD_TIME {
-            return End::GivenBack;
+            return None;
         }
         let Some(profile) = Profile::named(&settings.profile) else {
             tracing::error!(profile = %settings.profile, "a subscription has an unknown profile");
-            return End::GivenBack;
+            return None;
         };
         let prepared = profile.prepare(&claimed.event, Some(&subscription.secrets), now);
-        let outgoing =
-            Outgoing { url: &settings.url, prepared, headers: &settings.headers, timeout: settings.timeout };
+        let outgoing = Outgoing { url: &settings.url, prepared, headers: &settings.headers, timeout: settings.timeout };
         let exchange = self.client.send(outgoing).await;
         let progress = Progress {
             tries: claimed.tries + 1,
@@ -85,7 +86,8 @@ impl Deliverer {
             expires_at,
             rules: profile.answer_rules,
         };
-        End::Settled(lifecycle::after_attempt(&exchange, progress), Some(exchange))
+        let decision = lifecycle::after_attempt(&exchange, progress);
+        Some(Outcome { decision, exchange: Some(exchange) })
     }
 
     /// The subscription as it is now: a deleted or rotated one is not used.
@@ -95,12 +97,8 @@ impl Deliverer {
     }
 
     /// Tries until it is written down: what was sent must not be forgotten while this process lives.
-    async fn record(
-        &self,
-        claimed: &Claimed,
-        decision: Decision,
-        exchange: Option<Exchange>,
-    ) {
+    async fn record(&self, claimed: &Claimed, outcome: Outcome) {
+        let Outcome { decision, exchange } = outcome;
         log_attempt(claimed, decision, exchange.as_ref());
         let settlement = Settlement {
             tenant_id: claimed.event.tenant_id,
@@ -118,7 +116,7 @@ impl Deliverer {
             tokio::time::sleep(RECORD_RETRY).await;
         }
         match decision {
-            Decision::Retry(due_at) => drop(self.retries.send((due_at, claimed.lane))),
+            Decision::Retry(due_at) => self.look_again(due_at, claimed.lane),
             Decision::Failed(FailReason::Gone) => self.deactivate(claimed).await,
             _ => {}
         }
@@ -138,7 +136,12 @@ impl Deliverer {
         if let Err(error) = self.queue.give_back(&[claim]).await {
             tracing::warn!(delivery_id = %claimed.id, %error, "a claim is not given back; its lease will end");
         }
-        drop(self.retries.send((self.world.now() + RECORD_TIME, claimed.lane)));
+        self.look_again(self.world.now() + RECORD_TIME, claimed.lane);
+    }
+
+    fn look_again(&self, at: Timestamp, lane: LaneId) {
+        // Nobody listens only while shutting down; the row says when.
+        let _ = self.retries.send((at, lane));
     }
 }
 

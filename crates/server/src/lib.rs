@@ -1,1 +1,58 @@
-//! x
+//! The `postrider` program: command line, configuration, wiring, lifecycle, telemetry.
+//!
+//! A library, so that tests can run the whole program under a clock of their own.
+
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod demo;
+mod node;
+mod telemetry;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use postrider_core::World;
+use postrider_core::world::SystemRandom;
+
+use cli::{Cli, Command};
+pub use clock::SystemClock;
+pub use config::{ConfigError, Settings};
+pub use node::{Node, NodeOptions, StartError};
+
+/// Runs the program as its command line says: 0 done, 1 failed, 2 wrong usage.
+#[must_use]
+pub fn run() -> ExitCode {
+    run_in(World::new(Arc::new(SystemClock::start()), Arc::new(SystemRandom)))
+}
+
+/// Runs the program in a world of the caller's.
+#[must_use]
+pub fn run_in(world: World) -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("cannot start: {error}")),
+    };
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Serve(options) => commands::serve::run(options, world).await,
+            Command::Demo => demo::run(world).await,
+            Command::Migrate(options) => commands::migrate::run(options, world).await,
+            Command::Keys(keys) => commands::keys::run(keys, world).await,
+        }
+    });
+    // What still sleeps in the background holds nothing that matters.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => failed(&message),
+    }
+}
+
+fn failed(message: &str) -> ExitCode {
+    eprintln!("postrider: {message}");
+    ExitCode::FAILURE
+}

@@ -155,8 +155,12 @@ pub trait Catalogue: Send + Sync + 'static {
         id: SubscriptionId,
     ) -> Result<Option<(Subscription, SubscriptionStats)>>;
     /// Changes settings. Deactivating discards what is pending. False if there is none.
-    async fn update_subscription(&self, tenant_id: TenantId, id: SubscriptionId, change: SettingsChange)
-    -> Result<bool>;
+    async fn update_subscription(
+        &self,
+        tenant_id: TenantId,
+        id: SubscriptionId,
+        change: SettingsChange,
+    ) -> Result<bool>;
     /// Deletes a subscription; what is pending is discarded. False if there is none.
     async fn delete_subscription(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<bool>;
     /// Puts a new secret in charge. False if there is none.

@@ -39,13 +39,8 @@ pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, key: &ApiKey, h
     Ok(made == 1)
 }
 
-pub(super) async fn list<DB: Dialect>(
-    db: &mut DB::Connection,
-    tenant_id: TenantId,
-    page: Page,
-) -> Result<Vec<ApiKey>> {
-    let sql =
-        format!("select {COLUMNS} from api_keys where tenant_id = $1 and id < $2 order by id desc limit $3");
+pub(super) async fn list<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, page: Page) -> Result<Vec<ApiKey>> {
+    let sql = format!("select {COLUMNS} from api_keys where tenant_id = $1 and id < $2 order by id desc limit $3");
     let query = Query::<DB>::assembled(sql)
         .id(tenant_id.uuid())
         .id(page.before.unwrap_or(Uuid::max()))

@@ -57,7 +57,8 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn insert_test(&self, tenant_id: TenantId, exchange: &Exchange) -> Result<LogId> {
         let columns = ATTEMPT.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         let source = DB::Rows::source(ATTEMPT, 1);
-        let sql = format!("insert into attempts ({columns}) select {columns} from {source} r where true returning log_id");
+        let sql =
+            format!("insert into attempts ({columns}) select {columns} from {source} r where true returning log_id");
         let mut rows = DB::Rows::default();
         rows.uuid(Some(tenant_id.uuid()));
         rows.uuid(None);

@@ -4,8 +4,9 @@ use postrider_core::cursor::Page;
 use postrider_core::delivery::{Delivery, DeliveryState};
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 
+use super::conditions::{Conditions, state_codes};
 use super::dialect::RowSet;
-use super::events::{Conditions, IDS, id_rows, state_codes};
+use super::events::{IDS, id_rows};
 use super::{Dialect, Query, Row, Sql, attempts};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryFilter, DeliveryView};

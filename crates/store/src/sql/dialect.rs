@@ -4,7 +4,7 @@ use std::future::Future;
 
 use postrider_core::Timestamp;
 use sqlx::error::BoxDynError;
-use sqlx::{Database, Decode, Encode, Pool, Sqlite, SqlStr, Transaction, Type};
+use sqlx::{Database, Decode, Encode, Pool, SqlStr, Sqlite, Transaction, Type};
 use uuid::Uuid;
 
 /// A value that every supported database can keep: the bounds are named here once.

@@ -6,6 +6,7 @@ use postrider_core::cursor::Page;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::{EventId, TenantId};
 
+use super::conditions::{Conditions, state_codes};
 use super::dialect::{Kind, RowSet, Schema};
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
@@ -29,53 +30,6 @@ fn read<DB: Dialect>(row: &Row<DB>, payload: Option<String>) -> Result<EventView
     })
 }
 
-/// Adds a condition of `sql` with `{}` where the value goes, if there is a value.
-pub(super) struct Conditions<DB: Dialect> {
-    sql: String,
-    values: usize,
-    bind: Vec<Box<dyn FnOnce(Query<DB>) -> Query<DB> + Send>>,
-}
-
-impl<DB: Dialect> Conditions<DB> {
-    pub(super) fn new(tenant_column: &str, tenant_id: TenantId) -> Self {
-        let sql = String::new();
-        let mut conditions = Self { sql, values: 0, bind: Vec::new() };
-        conditions.value(&format!("{tenant_column} = {{}}"), Some(tenant_id.uuid()));
-        conditions
-    }
-
-    pub(super) fn value<T: super::dialect::Field + 'static>(&mut self, condition: &str, value: Option<T>) {
-        let Some(value) = value else { return };
-        self.values += 1;
-        self.raw(&condition.replace("{}", &format!("${}", self.values)));
-        self.bind.push(Box::new(move |query| query.bind(value)));
-    }
-
-    pub(super) fn raw(&mut self, condition: &str) {
-        let join = if self.sql.is_empty() { "" } else { " and " };
-        self.sql.push_str(join);
-        self.sql.push_str(condition);
-    }
-
-    /// The number of the parameter that the next value gets.
-    pub(super) const fn next(&self) -> usize {
-        self.values + 1
-    }
-
-    /// `{select} where {conditions} {rest}`, with `{limit}` in `rest` bound to `limit`.
-    pub(super) fn query(self, select: &str, rest: &str, limit: i64) -> Query<DB> {
-        let rest = rest.replace("{limit}", &format!("${}", self.next()));
-        let sql = format!("{select} where {} {rest}", self.sql);
-        let query = self.bind.into_iter().fold(Query::assembled(sql), |query, bind| bind(query));
-        query.bind(limit)
-    }
-}
-
-/// The codes of the states that pass, to stand in `in (…)`.
-pub(super) fn state_codes(status: postrider_core::delivery::StatusFilter) -> String {
-    status.states().map(|state| state.code().to_string()).collect::<Vec<_>>().join(", ")
-}
-
 impl<DB: Dialect> Sql<DB> {
     pub(super) async fn list_events(
         &self,
@@ -91,7 +45,8 @@ impl<DB: Dialect> Sql<DB> {
         conditions.value("e.created_at < {}", filter.until.map(postrider_core::Timestamp::as_micros));
         if filter.subscription_id.is_some() || filter.status.is_some() {
             let states = filter.status.map(|status| format!(" and d.state in ({})", state_codes(status)));
-            let exists = format!("exists (select 1 from deliveries d where d.event_id = e.id{}", states.unwrap_or_default());
+            let exists =
+                format!("exists (select 1 from deliveries d where d.event_id = e.id{}", states.unwrap_or_default());
             match filter.subscription_id {
                 Some(id) => conditions.value(&format!("{exists} and d.subscription_id = {{}})"), Some(id.uuid())),
                 None => conditions.raw(&format!("{exists})")),

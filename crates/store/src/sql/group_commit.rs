@@ -239,12 +239,7 @@ impl<DB: Dialect> Writer<DB> {
     }
 
     /// Returns the ids of the events that were inserted.
-    async fn write(
-        &self,
-        db: &mut DB::Connection,
-        batch: &Batch,
-        now: Timestamp,
-    ) -> Result<HashSet<EventId>> {
+    async fn write(&self, db: &mut DB::Connection, batch: &Batch, now: Timestamp) -> Result<HashSet<EventId>> {
         let accepts: Vec<&Accept> = batch.accepts.iter().collect();
         let mut arguments = DB::Arguments::default();
         if batch.settles.is_empty() {

@@ -8,6 +8,7 @@ mod api_keys;
 mod attempts;
 mod catalogue;
 mod claim;
+mod conditions;
 mod deliveries;
 mod dialect;
 mod discard;

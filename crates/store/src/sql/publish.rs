@@ -69,8 +69,7 @@ impl<DB: Dialect> Sql<DB> {
         let at_once = if matching.len() > MAX_TARGETS { 0 } else { matching.len() };
         let room = self.commits.room(GroupCommit::weight(draft.payload.len(), at_once)).await?;
         let now = self.world.now();
-        let event =
-            Event { id: self.world.new_id_at(now), tenant_id, created_at: now, draft: draft.clone() };
+        let event = Event { id: self.world.new_id_at(now), tenant_id, created_at: now, draft: draft.clone() };
         let receipt = Receipt {
             id: event.id,
             event_type: draft.event_type.to_string(),
@@ -97,11 +96,7 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// What an earlier publish with the same key was answered, or that it was for another event.
-    async fn earlier(
-        &self,
-        tenant_id: TenantId,
-        draft: &EventDraft,
-    ) -> Result<Option<Result<Receipt, PublishError>>> {
+    async fn earlier(&self, tenant_id: TenantId, draft: &EventDraft) -> Result<Option<Result<Receipt, PublishError>>> {
         let Some(key) = &draft.idempotency_key else { return Ok(None) };
         let row = Query::<DB>::new(
             "select id, event_type, created_at, delivery_count, request_hash from events

@@ -34,12 +34,7 @@ fn seal_secrets(vault: &Vault, tenant_id: TenantId, id: SubscriptionId, secrets:
     vault.seal(place(tenant_id, id, SECRETS), &secrets.to_plain())
 }
 
-fn seal_headers(
-    vault: &Vault,
-    tenant_id: TenantId,
-    id: SubscriptionId,
-    headers: &StaticHeaders,
-) -> Option<Vec<u8>> {
+fn seal_headers(vault: &Vault, tenant_id: TenantId, id: SubscriptionId, headers: &StaticHeaders) -> Option<Vec<u8>> {
     (!headers.is_empty()).then(|| vault.seal(place(tenant_id, id, HEADERS), &headers.to_plain()))
 }
 
@@ -70,9 +65,8 @@ fn read<DB: Dialect>(row: &Row<DB>, vault: &Vault) -> Result<Subscription> {
             description: row.get(5)?,
             filters: row.get(6)?,
             profile: row.get(7)?,
-            retry_schedule: row.parsed(8, "a retry schedule", |text| {
-                RetrySchedule::new(serde_json::from_str(text).ok()?)
-            })?,
+            retry_schedule: row
+                .parsed(8, "a retry schedule", |text| RetrySchedule::new(serde_json::from_str(text).ok()?))?,
             timeout: AttemptTimeout::from_seconds(row.get(9)?).ok_or(StoreError::Damaged("a timeout"))?,
             headers,
         },
@@ -124,7 +118,8 @@ pub(super) async fn get<DB: Dialect>(
     tenant_id: TenantId,
     id: SubscriptionId,
 ) -> Result<Option<Subscription>> {
-    let sql = format!("select {COLUMNS} from subscriptions s where s.tenant_id = $1 and s.id = $2 and s.deleted_at is null");
+    let sql =
+        format!("select {COLUMNS} from subscriptions s where s.tenant_id = $1 and s.id = $2 and s.deleted_at is null");
     let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
     query.row(db).await?.map(|row| read(&row, vault)).transpose()
 }

@@ -29,9 +29,7 @@ pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, tenant: &Tenant
 }
 
 pub(super) async fn list<DB: Dialect>(db: &mut DB::Connection, page: Page) -> Result<Vec<Tenant>> {
-    let sql = format!(
-        "select {COLUMNS} from tenants where deleted_at is null and id < $1 order by id desc limit $2"
-    );
+    let sql = format!("select {COLUMNS} from tenants where deleted_at is null and id < $1 order by id desc limit $2");
     let query = Query::<DB>::assembled(sql).id(page.before.unwrap_or(Uuid::max())).bind(i64::from(page.limit));
     query.rows(db).await?.iter().map(read).collect()
 }

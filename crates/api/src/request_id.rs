@@ -1,0 +1,50 @@
+//! An id for each request, in its answer and in every line that is logged for it.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+use crate::state::Api;
+
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id taken over from a client.
+const LIMIT: usize = 128;
+
+/// Marks the answer with the request's id, and writes problems down with it.
+pub(crate) async fn mark(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let id = given(&request).unwrap_or_else(|| api.world.new_id::<Uuid>().to_string());
+    let span =
+        tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
+    let mut response = async {
+        let response =
+            if is_refused(&api, &request) { Problem::unavailable().into_response() } else { next.run(request).await };
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        response
+    }
+    .instrument(span)
+    .await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = problem.answer(std::mem::take(response.headers_mut()), &id);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HEADER, value);
+    }
+    response
+}
+
+/// While this process drains it answers questions and takes nothing more.
+fn is_refused(api: &Api, request: &Request) -> bool {
+    !request.method().is_safe() && !api.readiness.get()
+}
+
+/// The client's own id, if it is fit to be logged.
+fn given(request: &Request) -> Option<String> {
+    let id = request.headers().get(HEADER)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte);
+    (!id.is_empty() && id.len() <= LIMIT && id.bytes().all(plain)).then(|| id.to_owned())
+}

@@ -1,0 +1,53 @@
+//! `/api/v1/deliveries/`.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use postrider_store::DeliveryFilter;
+use serde_json::json;
+
+use super::path_id;
+use crate::auth::{Manage, Read};
+use crate::json;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::state::Api;
+use crate::views::DeliveryJson;
+
+/// Deliveries, newest first.
+pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params: Params) -> Result<Response, Problem> {
+    let filter = DeliveryFilter {
+        event_id: params.id("event_id"),
+        event_type: params.text("event_type"),
+        subscription_id: params.id("webhook_id"),
+        status: params.status(),
+        since: params.time("since"),
+        until: params.time("until"),
+    };
+    let page = params.page();
+    params.finish()?;
+    let mut found = api.journal.deliveries(caller.tenant_id, &filter, page.and_one()).await?;
+    let next_cursor = json::cut(&mut found, page, |view| view.delivery.id.uuid());
+    let deliveries: Vec<DeliveryJson> = found.into_iter().map(DeliveryJson::item).collect();
+    Ok(json::ok(&json!({"deliveries": deliveries, "next_cursor": next_cursor})))
+}
+
+/// One delivery with its attempts.
+pub(crate) async fn get(
+    State(api): State<Api>,
+    Read(caller): Read,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let found = api.journal.delivery(caller.tenant_id, path_id(&id)?).await?;
+    Ok(json::ok(&DeliveryJson::whole(found.ok_or_else(Problem::not_found)?)?))
+}
+
+/// Opens an ended delivery again.
+pub(crate) async fn retry(
+    State(api): State<Api>,
+    Manage(caller): Manage,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let opened = api.journal.retry(caller.tenant_id, path_id(&id)?).await?;
+    Ok(json::answer(StatusCode::ACCEPTED, &DeliveryJson::whole(opened)?))
+}

@@ -1,0 +1,276 @@
+//! `/api/v1/events/`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use postrider_core::catalogue::TenantCatalogue;
+use postrider_core::event::{EventDraft, KEY_LIMIT, METADATA_LIMIT, resource_id_of};
+use postrider_core::event_type::EventTypeName;
+use postrider_core::json::compact;
+use postrider_core::{EventId, SubscriptionId, Timestamp};
+use postrider_store::{EventFilter, EventView, Receipt};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::path_id;
+use crate::auth::{Caller, Manage, Publish, Read};
+use crate::body::JsonBody;
+use crate::fields::{Fields, name_up_to, object, text, time};
+use crate::json;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::state::Api;
+use crate::views::DeliveryJson;
+
+/// Most events of one batch.
+const BATCH_LIMIT: usize = 1000;
+
+#[derive(Serialize)]
+struct ReceiptJson {
+    id: EventId,
+    event_type: String,
+    created_at: Timestamp,
+    deliveries: i64,
+    duplicate: bool,
+}
+
+impl From<Receipt> for ReceiptJson {
+    fn from(receipt: Receipt) -> Self {
+        let Receipt { id, event_type, created_at, deliveries, duplicate } = receipt;
+        Self { id, event_type, created_at, deliveries, duplicate }
+    }
+}
+
+/// Publishes one event.
+pub(crate) async fn publish(
+    State(api): State<Api>,
+    Publish(caller): Publish,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let catalogue = catalogue_of(&api, caller).await?;
+    let mut draft = read_draft(&body, &catalogue)?;
+    if let Some(key) = headers.get("idempotency-key") {
+        draft.idempotency_key = Some(key_of_header(key, draft.idempotency_key.as_deref())?);
+    }
+    let mut results = api.journal.publish(caller.tenant_id, vec![draft]).await;
+    let receipt = results.pop().ok_or_else(Problem::internal)??;
+    let status = if receipt.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(json::answer(status, &ReceiptJson::from(receipt)))
+}
+
+fn key_of_header(value: &axum::http::HeaderValue, in_body: Option<&str>) -> Result<String, Problem> {
+    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_LIMIT);
+    let wrong = || Problem::invalid_field("Idempotency-Key", format!("must be 1 to {KEY_LIMIT} ASCII characters"));
+    let key = key.ok_or_else(wrong)?;
+    if in_body.is_some_and(|other| other != key) {
+        return Err(Problem::invalid_field("idempotency_key", "differs from the Idempotency-Key header"));
+    }
+    Ok(key.to_owned())
+}
+
+/// Publishes many events; each stands for itself.
+pub(crate) async fn publish_batch(
+    State(api): State<Api>,
+    Publish(caller): Publish,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let catalogue = catalogue_of(&api, caller).await?;
+    let mut fields = Fields::parse(&body)?;
+    let events = fields.required("events", read_batch);
+    let events = events.take(&fields.finish()?);
+    let read: Vec<Result<EventDraft, Problem>> =
+        events.iter().map(|event| read_draft(event.get().as_bytes(), &catalogue)).collect();
+    let drafts: Vec<EventDraft> = read.iter().filter_map(|draft| draft.as_ref().ok().cloned()).collect();
+    let mut published = api.journal.publish(caller.tenant_id, drafts).await.into_iter();
+    let results: Vec<Result<ReceiptJson, Problem>> = read
+        .into_iter()
+        .map(|draft| {
+            draft?;
+            let receipt = published.next().ok_or_else(Problem::internal)??;
+            Ok(ReceiptJson::from(receipt))
+        })
+        .collect();
+    let shown: Vec<serde_json::Value> = results
+        .iter()
+        .map(|result| match result {
+            Ok(receipt) => json!(receipt),
+            Err(problem) => json!({"error": problem.body(None)}),
+        })
+        .collect();
+    Ok(json::answer(StatusCode::ACCEPTED, &json!({"results": shown})))
+}
+
+fn read_batch(raw: &RawValue) -> Result<Vec<&RawValue>, String> {
+    let wrong = || format!("must be a list of 1 to {BATCH_LIMIT} events");
+    let events: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    if (1..=BATCH_LIMIT).contains(&events.len()) { Ok(events) } else { Err(wrong()) }
+}
+
+async fn catalogue_of(api: &Api, caller: Caller) -> Result<Arc<TenantCatalogue>, Problem> {
+    api.catalogue.snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)
+}
+
+fn read_draft(body: &[u8], catalogue: &TenantCatalogue) -> Result<EventDraft, Problem> {
+    let mut fields = Fields::parse(body)?;
+    let event_type = fields.required("event_type", |raw| publishable(raw, catalogue));
+    let payload = fields.required("payload", compact_object);
+    let idempotency_key = fields.optional("idempotency_key", name_up_to(KEY_LIMIT));
+    let occurred_at = fields.optional("occurred_at", time);
+    let expires_at = fields.optional("expires_at", time);
+    let resource_id = fields.optional("resource_id", name_up_to(KEY_LIMIT));
+    let metadata = fields.optional("metadata", compact_object);
+    if metadata.as_ref().is_some_and(|metadata| metadata.len() > METADATA_LIMIT) {
+        fields.error("metadata", format!("must have at most {METADATA_LIMIT} bytes"));
+    }
+    let checked = fields.finish()?;
+    let payload = payload.take(&checked);
+    let resource_id = resource_id.or_else(|| resource_id_of(&payload).filter(|id| !id.contains('\0')));
+    Ok(EventDraft {
+        event_type: event_type.take(&checked),
+        payload: payload.into(),
+        occurred_at,
+        expires_at,
+        resource_id,
+        metadata: metadata.map(Into::into),
+        idempotency_key,
+    })
+}
+
+fn compact_object(raw: &RawValue) -> Result<String, String> {
+    compact(object(raw)?.get()).map_err(|refusal| refusal.to_string())
+}
+
+fn publishable(raw: &RawValue, catalogue: &TenantCatalogue) -> Result<EventTypeName, String> {
+    let name = known_type(raw, catalogue)?;
+    if name.is_special() { Err(format!("`{name}` cannot be published")) } else { Ok(name) }
+}
+
+/// A type of the tenant's catalogue; the nearest ones are named if it is not.
+pub(super) fn known_type(raw: &RawValue, catalogue: &TenantCatalogue) -> Result<EventTypeName, String> {
+    let given = text(raw)?;
+    if let Some(name) = EventTypeName::parse(&given).filter(|name| catalogue.knows(name)) {
+        return Ok(name);
+    }
+    let suggestions = catalogue.suggestions(&given);
+    if suggestions.is_empty() {
+        return Err("is not in the catalogue; GET /api/v1/event-types/ lists it".to_owned());
+    }
+    Err(format!("is not in the catalogue; did you mean {}?", suggestions.join(", ")))
+}
+
+/// An event as people see it.
+#[derive(Serialize)]
+struct EventJson {
+    id: EventId,
+    event_type: String,
+    resource_id: Option<String>,
+    idempotency_key: Option<String>,
+    created_at: Timestamp,
+    occurred_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    metadata: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Box<RawValue>>,
+    delivery_counts: CountsJson,
+    deliveries: Vec<DeliveryJson>,
+}
+
+#[derive(Serialize)]
+struct CountsJson {
+    pending: i64,
+    delivered: i64,
+    failed: i64,
+    discarded: i64,
+}
+
+impl EventJson {
+    fn new(event: EventView, payload: Option<Box<RawValue>>, deliveries: Vec<DeliveryJson>) -> Result<Self, Problem> {
+        let counts = event.counts;
+        Ok(Self {
+            id: event.id,
+            event_type: event.event_type,
+            resource_id: event.resource_id,
+            idempotency_key: event.idempotency_key,
+            created_at: event.created_at,
+            occurred_at: event.occurred_at,
+            expires_at: event.expires_at,
+            metadata: json::raw(event.metadata)?,
+            payload,
+            delivery_counts: CountsJson {
+                pending: counts.pending,
+                delivered: counts.delivered,
+                failed: counts.failed,
+                discarded: counts.discarded,
+            },
+            deliveries,
+        })
+    }
+}
+
+/// Events, newest first.
+pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params: Params) -> Result<Response, Problem> {
+    let filter = EventFilter {
+        event_type: params.text("event_type"),
+        resource_id: params.text("resource_id"),
+        subscription_id: params.id("webhook_id"),
+        status: params.status(),
+        since: params.time("since"),
+        until: params.time("until"),
+    };
+    let page = params.page();
+    params.finish()?;
+    let mut found = api.journal.events(caller.tenant_id, &filter, page.and_one()).await?;
+    let next_cursor = json::cut(&mut found, page, |event| event.id.uuid());
+    let ids: Vec<EventId> = found.iter().map(|event| event.id).collect();
+    let mut deliveries: HashMap<EventId, Vec<DeliveryJson>> = HashMap::new();
+    for view in api.journal.deliveries_of_each(caller.tenant_id, &ids).await? {
+        deliveries.entry(view.delivery.event_id).or_default().push(DeliveryJson::item(view));
+    }
+    let events: Vec<EventJson> = found
+        .into_iter()
+        .map(|event| {
+            let own = deliveries.remove(&event.id).unwrap_or_default();
+            EventJson::new(event, None, own)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(json::ok(&json!({"events": events, "next_cursor": next_cursor})))
+}
+
+/// One event with its payload, and its deliveries with their attempts.
+pub(crate) async fn get(
+    State(api): State<Api>,
+    Read(caller): Read,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = path_id(&id)?;
+    let mut event = api.journal.event(caller.tenant_id, id).await?.ok_or_else(Problem::not_found)?;
+    let payload = json::raw(event.payload.take())?;
+    let deliveries = api.journal.deliveries_of(caller.tenant_id, id).await?;
+    let deliveries = deliveries.into_iter().map(DeliveryJson::whole).collect::<Result<_, _>>()?;
+    Ok(json::ok(&EventJson::new(event, Some(payload), deliveries)?))
+}
+
+/// Opens an event's deliveries again, or the one to a subscription.
+pub(crate) async fn replay(
+    State(api): State<Api>,
+    Manage(caller): Manage,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let id: EventId = path_id(&id)?;
+    let mut fields = Fields::parse(&body)?;
+    let webhook_id: Option<SubscriptionId> = fields.optional("webhook_id", read_id);
+    fields.finish()?;
+    let deliveries = api.journal.replay(caller.tenant_id, id, webhook_id).await?;
+    Ok(json::answer(StatusCode::ACCEPTED, &json!({"event_id": id, "deliveries": deliveries})))
+}
+
+/// A UUID in a body.
+pub(super) fn read_id<T: std::str::FromStr>(raw: &RawValue) -> Result<T, String> {
+    text(raw)?.parse().map_err(|_| "must be a UUID".to_owned())
+}

@@ -1,0 +1,20 @@
+//! The handlers: a file for each group of URLs.
+
+pub(crate) mod api_keys;
+pub(crate) mod deliveries;
+pub(crate) mod event_types;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod logs;
+pub(crate) mod tenants;
+pub(crate) mod test;
+pub(crate) mod webhooks;
+
+use std::str::FromStr;
+
+use crate::problem::Problem;
+
+/// An id in a path. What cannot be one names nothing.
+fn path_id<T: FromStr>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| Problem::not_found())
+}

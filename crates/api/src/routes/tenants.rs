@@ -1,0 +1,71 @@
+//! `/api/v1/tenants/`.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use postrider_core::tenant::{DEFAULT_TENANT, NAME_LIMIT, Tenant};
+use postrider_core::{TenantId, Timestamp};
+use serde::Serialize;
+use serde_json::json;
+
+use super::path_id;
+use crate::auth::Admin;
+use crate::body::JsonBody;
+use crate::fields::{Fields, name_up_to};
+use crate::json;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::state::Api;
+
+#[derive(Serialize)]
+struct TenantJson {
+    id: TenantId,
+    name: String,
+    created_at: Timestamp,
+}
+
+impl From<Tenant> for TenantJson {
+    fn from(tenant: Tenant) -> Self {
+        Self { id: tenant.id, name: tenant.name, created_at: tenant.created_at }
+    }
+}
+
+/// Makes a tenant.
+pub(crate) async fn create(State(api): State<Api>, _: Admin, JsonBody(body): JsonBody) -> Result<Response, Problem> {
+    let mut fields = Fields::parse(&body)?;
+    let name = fields.required("name", name_up_to(NAME_LIMIT));
+    let name = name.take(&fields.finish()?);
+    let made = api.catalogue.create_tenant(&name).await?;
+    let tenant = made.ok_or_else(|| Problem::conflict("There is a tenant of that name."))?;
+    Ok(json::answer(StatusCode::CREATED, &TenantJson::from(tenant)))
+}
+
+/// All tenants.
+pub(crate) async fn list(State(api): State<Api>, _: Admin, mut params: Params) -> Result<Response, Problem> {
+    let page = params.page();
+    params.finish()?;
+    let mut tenants = api.catalogue.tenants(page.and_one()).await?;
+    let next_cursor = json::cut(&mut tenants, page, |tenant| tenant.id.uuid());
+    let tenants: Vec<TenantJson> = tenants.into_iter().map(TenantJson::from).collect();
+    Ok(json::ok(&json!({"tenants": tenants, "next_cursor": next_cursor})))
+}
+
+/// One tenant.
+pub(crate) async fn get(State(api): State<Api>, _: Admin, Path(id): Path<String>) -> Result<Response, Problem> {
+    let tenant = api.catalogue.tenant(path_id(&id)?).await?.ok_or_else(Problem::not_found)?;
+    Ok(json::ok(&TenantJson::from(tenant)))
+}
+
+/// Deletes a tenant with its keys and subscriptions.
+pub(crate) async fn delete(State(api): State<Api>, _: Admin, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id = path_id(&id)?;
+    let tenant = api.catalogue.tenant(id).await?.ok_or_else(Problem::not_found)?;
+    if tenant.name == DEFAULT_TENANT {
+        return Err(Problem::conflict("The default tenant cannot be deleted."));
+    }
+    if !api.catalogue.delete_tenant(id).await? {
+        return Err(Problem::not_found());
+    }
+    api.keys.clear();
+    Ok(json::ok(&json!({"message": "Tenant deleted successfully"})))
+}

@@ -1,0 +1,257 @@
+//! `/api/v1/webhooks/`: subscriptions, as the published document has them.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use postrider_core::cursor::Page;
+use postrider_core::event_type::EventTypeName;
+use postrider_core::headers::{HeaderList, StaticHeaders};
+use postrider_core::profile::{self, Profile};
+use postrider_core::schedule::RetrySchedule;
+use postrider_core::secret::{Secrets, SigningSecret};
+use postrider_core::subscription::{
+    AttemptTimeout, DEFAULT_OVERLAP, DESCRIPTION_LIMIT, MAX_OVERLAP, Settings, Subscription, SubscriptionStats,
+};
+use postrider_core::target_url::{TargetUrl, UrlPolicy};
+use postrider_core::{SubscriptionId, Timestamp};
+use postrider_store::{NewSubscription, Rotation, SettingsChange};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::events::known_type;
+use super::path_id;
+use crate::auth::{Manage, Read};
+use crate::body::JsonBody;
+use crate::fields::{Fields, boolean, integer, object, text, text_map, text_up_to};
+use crate::json;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::state::Api;
+
+/// A subscription as people see it.
+#[derive(Serialize)]
+struct WebhookJson<'a> {
+    id: SubscriptionId,
+    event_type: &'a EventTypeName,
+    webhook_url: &'a str,
+    is_active: bool,
+    description: &'a str,
+    filters: Box<RawValue>,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Timestamp>,
+    stats: StatsJson,
+    last_triggered_at: Option<Timestamp>,
+    profile: &'a str,
+    retry_schedule: &'a [u32],
+    timeout_seconds: i64,
+    headers: HeaderList,
+}
+
+#[derive(Serialize)]
+struct StatsJson {
+    total_deliveries: i64,
+    successful_deliveries: i64,
+    failed_deliveries: i64,
+}
+
+impl<'a> WebhookJson<'a> {
+    /// As an item of a list, where the document shows no `updated_at`.
+    fn item(subscription: &'a Subscription, stats: SubscriptionStats) -> Result<Self, Problem> {
+        let settings = &subscription.settings;
+        Ok(Self {
+            id: subscription.id,
+            event_type: &subscription.event_type,
+            webhook_url: settings.url.as_str(),
+            is_active: settings.is_active,
+            description: &settings.description,
+            filters: json::raw(Some(settings.filters.clone()))?,
+            created_at: subscription.created_at,
+            updated_at: None,
+            stats: StatsJson {
+                total_deliveries: stats.successful + stats.failed,
+                successful_deliveries: stats.successful,
+                failed_deliveries: stats.failed,
+            },
+            last_triggered_at: stats.last_triggered_at,
+            profile: &settings.profile,
+            retry_schedule: settings.retry_schedule.seconds(),
+            timeout_seconds: settings.timeout.seconds(),
+            headers: settings.headers.masked(),
+        })
+    }
+
+    fn whole(subscription: &'a Subscription, stats: SubscriptionStats) -> Result<Self, Problem> {
+        Ok(Self { updated_at: Some(subscription.updated_at), ..Self::item(subscription, stats)? })
+    }
+}
+
+/// Makes a subscription. Its secret is in this answer and in no other.
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Manage(caller): Manage,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let catalogue = api.catalogue.snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
+    let mut fields = Fields::parse(&body)?;
+    let event_type = fields.required("event_type", |raw| known_type(raw, &catalogue));
+    let url = fields.required("webhook_url", |raw| read_url(raw, &api.url_policy));
+    let change = read_settings(&mut fields);
+    let checked = fields.finish()?;
+    let secret = SigningSecret::generate(&api.world);
+    let new = NewSubscription {
+        tenant_id: caller.tenant_id,
+        event_type: event_type.take(&checked),
+        settings: change.apply(&defaults(url.take(&checked))),
+        secrets: Secrets::new(secret.clone()),
+    };
+    let made = api.catalogue.create_subscription(new).await?;
+    let answer = json!({
+        "id": made.id,
+        "event_type": made.event_type,
+        "webhook_url": made.settings.url.as_str(),
+        "secret_key": secret.reveal(),
+        "message": "Webhook created successfully",
+    });
+    Ok(json::answer(StatusCode::CREATED, &answer))
+}
+
+fn defaults(url: TargetUrl) -> Settings {
+    Settings {
+        url,
+        is_active: true,
+        description: String::new(),
+        filters: "{}".to_owned(),
+        profile: profile::STANDARD.to_owned(),
+        retry_schedule: RetrySchedule::default(),
+        timeout: AttemptTimeout::default(),
+        headers: StaticHeaders::default(),
+    }
+}
+
+/// The fields that can be chosen at creation and changed later, but for the URL.
+fn read_settings(fields: &mut Fields<'_>) -> SettingsChange {
+    SettingsChange {
+        url: None,
+        is_active: fields.optional("is_active", boolean),
+        description: fields.optional("description", text_up_to(DESCRIPTION_LIMIT)),
+        filters: fields.optional("filters", read_filters),
+        profile: fields.optional("profile", read_profile),
+        retry_schedule: fields.optional("retry_schedule", read_schedule),
+        timeout: fields.optional("timeout_seconds", read_timeout),
+        headers: fields.optional("headers", read_headers),
+    }
+}
+
+pub(super) fn read_url(raw: &RawValue, policy: &UrlPolicy) -> Result<TargetUrl, String> {
+    policy.judge(&text(raw)?).map_err(|refusal| refusal.to_string())
+}
+
+/// A filter that would not be applied must not be taken: who set it relies on it.
+fn read_filters(raw: &RawValue) -> Result<String, String> {
+    let filter: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(object(raw)?.get()).map_err(|error| format!("cannot be read: {error}"))?;
+    if filter.is_empty() { Ok("{}".to_owned()) } else { Err("are not supported yet; give {} or nothing".to_owned()) }
+}
+
+fn read_profile(raw: &RawValue) -> Result<String, String> {
+    let name = text(raw)?;
+    let known = Profile::named(&name).map(|profile| profile.name.to_owned());
+    known.ok_or_else(|| format!("must be one of {}", Profile::names().collect::<Vec<_>>().join(", ")))
+}
+
+fn read_schedule(raw: &RawValue) -> Result<RetrySchedule, String> {
+    let schedule = serde_json::from_str(raw.get()).ok().and_then(RetrySchedule::new);
+    let (entries, seconds) = (RetrySchedule::MAX_ENTRIES, RetrySchedule::MAX_SECONDS);
+    schedule.ok_or_else(|| format!("must be a list of at most {entries} whole seconds from 1 to {seconds}"))
+}
+
+fn read_timeout(raw: &RawValue) -> Result<AttemptTimeout, String> {
+    let seconds = integer(1, 30)(raw)?;
+    AttemptTimeout::from_seconds(seconds).ok_or_else(|| "must be from 1 to 30".to_owned())
+}
+
+fn read_headers(raw: &RawValue) -> Result<StaticHeaders, String> {
+    StaticHeaders::new(text_map(raw)?).map_err(|refusal| refusal.to_string())
+}
+
+/// The tenant's subscriptions: all of them, or a page if one is asked for.
+pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params: Params) -> Result<Response, Problem> {
+    let page = params.page_if_given();
+    params.finish()?;
+    let mut found = api.catalogue.subscriptions(caller.tenant_id, page.map(Page::and_one)).await?;
+    let next_cursor = page.map(|page| json::cut(&mut found, page, |(subscription, _)| subscription.id.uuid()));
+    let webhooks = found
+        .iter()
+        .map(|(subscription, stats)| WebhookJson::item(subscription, *stats))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(match next_cursor {
+        None => json::ok(&json!({"webhooks": webhooks})),
+        Some(next_cursor) => json::ok(&json!({"webhooks": webhooks, "next_cursor": next_cursor})),
+    })
+}
+
+/// One subscription.
+pub(crate) async fn get(
+    State(api): State<Api>,
+    Read(caller): Read,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let found = api.catalogue.subscription(caller.tenant_id, path_id(&id)?).await?;
+    let (subscription, stats) = found.ok_or_else(Problem::not_found)?;
+    Ok(json::ok(&WebhookJson::whole(&subscription, stats)?))
+}
+
+/// Changes what is given. What is pending goes on with the new settings.
+pub(crate) async fn update(
+    State(api): State<Api>,
+    Manage(caller): Manage,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let id: SubscriptionId = path_id(&id)?;
+    let mut fields = Fields::parse(&body)?;
+    fields.refuse("event_type", "cannot be changed; make another webhook");
+    let url = fields.optional("webhook_url", |raw| read_url(raw, &api.url_policy));
+    let change = SettingsChange { url, ..read_settings(&mut fields) };
+    fields.finish()?;
+    if !api.catalogue.update_subscription(caller.tenant_id, id, change).await? {
+        return Err(Problem::not_found());
+    }
+    Ok(json::ok(&json!({"message": "Webhook updated", "id": id})))
+}
+
+/// Deletes a subscription; its log stays until retention.
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    Manage(caller): Manage,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    if !api.catalogue.delete_subscription(caller.tenant_id, path_id(&id)?).await? {
+        return Err(Problem::not_found());
+    }
+    Ok(json::ok(&json!({"message": "Webhook deleted successfully"})))
+}
+
+/// Puts a new secret in charge; the former one signs beside it for a while.
+pub(crate) async fn rotate_secret(
+    State(api): State<Api>,
+    Manage(caller): Manage,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let id: SubscriptionId = path_id(&id)?;
+    let longest = i64::try_from(MAX_OVERLAP.as_secs()).unwrap_or(i64::MAX);
+    let mut fields = Fields::parse(&body)?;
+    let overlap = fields.optional("overlap_seconds", integer(0, longest));
+    fields.finish()?;
+    let overlap = overlap.map_or(DEFAULT_OVERLAP, |s| std::time::Duration::from_secs(s.unsigned_abs()));
+    let next = SigningSecret::generate(&api.world);
+    let previous_until = api.world.now() + overlap;
+    let rotation = Rotation { next: next.clone(), previous_until };
+    if !api.catalogue.rotate_secret(caller.tenant_id, id, rotation).await? {
+        return Err(Problem::not_found());
+    }
+    Ok(json::ok(&json!({"id": id, "secret_key": next.reveal(), "previous_valid_until": previous_until})))
+}

@@ -1,0 +1,85 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use postrider_core::World;
+use postrider_core::target_url::UrlPolicy;
+use postrider_core::test_send::TestSender;
+use postrider_store::{Catalogue, Journal};
+
+use crate::key_cache::KeyCache;
+use crate::limits::TestLimits;
+
+/// What the API works with.
+pub struct ApiOptions {
+    /// Who may do what, and who gets what.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// What happened.
+    pub journal: Arc<dyn Journal>,
+    /// Sends tests.
+    pub tester: Arc<dyn TestSender>,
+    /// Time and chance.
+    pub world: World,
+    /// The rules for URLs given from outside.
+    pub url_policy: UrlPolicy,
+    /// Whether requests should come here.
+    pub readiness: Readiness,
+}
+
+/// The API. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Shared>);
+
+/// What is behind an [`Api`].
+pub struct Shared {
+    pub(crate) catalogue: Arc<dyn Catalogue>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) tester: Arc<dyn TestSender>,
+    pub(crate) world: World,
+    pub(crate) url_policy: UrlPolicy,
+    pub(crate) readiness: Readiness,
+    pub(crate) keys: KeyCache,
+    pub(crate) test_limits: TestLimits,
+}
+
+impl Api {
+    /// Puts the API together.
+    #[must_use]
+    pub fn new(options: ApiOptions) -> Self {
+        let ApiOptions { catalogue, journal, tester, world, url_policy, readiness } = options;
+        Self(Arc::new(Shared {
+            catalogue,
+            journal,
+            tester,
+            world,
+            url_policy,
+            readiness,
+            keys: KeyCache::default(),
+            test_limits: TestLimits::default(),
+        }))
+    }
+}
+
+impl std::ops::Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Whether this process should get requests. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Says that it should, or no longer.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,109 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Postrider sends webhooks: signed, retried, recorded, and never silently lost.
+#[derive(Debug, Parser)]
+#[command(name = "postrider", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Accept events and deliver them.
+    #[command(
+        after_help = "Example:\n  postrider serve --dev\n  POSTRIDER_MASTER_KEY=$(openssl rand -base64 32) postrider serve --listen 0.0.0.0:8080 --database sqlite:///var/lib/postrider/postrider.db"
+    )]
+    Serve(ServeOptions),
+    /// Show the whole way of an event on this machine: publish, sign, deliver, retry, record.
+    #[command(after_help = "Example:\n  postrider demo")]
+    Demo,
+    /// Bring the database's schema up to date, and do nothing else.
+    #[command(after_help = "Example:\n  postrider migrate --database sqlite://postrider.db")]
+    Migrate(StoreArgs),
+    /// Make, list and revoke API keys, also beside a running server.
+    #[command(
+        after_help = "Example:\n  postrider keys create --name ci --scopes publish,read\n  postrider keys list --json\n  postrider keys revoke 0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"
+    )]
+    Keys(KeysArgs),
+}
+
+/// Which database, and where the settings are.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct StoreArgs {
+    /// The database: sqlite://PATH.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// A file of settings [default: postrider.toml, if it is there].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Where to listen [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// For development: permits http:// and this machine as targets, needs no master key, and
+    /// prints an API key when the database is new.
+    #[arg(long)]
+    pub(crate) dev: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysArgs {
+    #[command(subcommand)]
+    pub(crate) command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key and print it, once.
+    #[command(after_help = "Example:\n  postrider keys create --name ci --scopes publish,read --expires-in 90d")]
+    Create {
+        #[command(flatten)]
+        of: TenantArgs,
+        /// What people call it.
+        #[arg(long)]
+        name: String,
+        /// What it permits: read, publish, manage, admin.
+        #[arg(long, value_delimiter = ',', required = true)]
+        scopes: Vec<String>,
+        /// When it ends, such as 12h or 90d [default: never].
+        #[arg(long, value_name = "DURATION")]
+        expires_in: Option<String>,
+    },
+    /// List keys, without the keys themselves.
+    #[command(after_help = "Example:\n  postrider keys list --json")]
+    List {
+        #[command(flatten)]
+        of: TenantArgs,
+    },
+    /// End a key for good.
+    #[command(after_help = "Example:\n  postrider keys revoke 0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77")]
+    Revoke {
+        #[command(flatten)]
+        of: TenantArgs,
+        /// The key's id, as `keys list` shows it.
+        id: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TenantArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Whose keys: a tenant's name.
+    #[arg(long, default_value = "default")]
+    pub(crate) tenant: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,117 @@
+//! `postrider keys`.
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use postrider_core::World;
+use postrider_core::api_key::{ApiKey, PlainKey, Scope, Scopes};
+use postrider_core::cursor::{MAX_LIMIT, Page};
+use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
+use postrider_store::{NewApiKey, StoreError, Stores};
+use serde_json::json;
+
+use super::open_beside;
+use crate::cli::{KeysArgs, KeysCommand, TenantArgs};
+use crate::config::read_duration;
+use crate::node::default_tenant;
+
+pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
+    match args.command {
+        KeysCommand::Create { of, name, scopes, expires_in } => {
+            let scopes = read_scopes(&scopes)?;
+            let expires_in = expires_in.as_deref().map(|text| {
+                read_duration(text).ok_or_else(|| "--expires-in: must be a duration such as 12h or 90d".to_owned())
+            });
+            let expires_at = expires_in.transpose()?.map(|wait| world.now() + wait);
+            let (stores, tenant) = open(&of, &world).await?;
+            let key = PlainKey::generate(&world);
+            let new = NewApiKey { tenant_id: tenant.id, name, scopes, expires_at, hash: key.hash() };
+            let made = stores.catalogue.create_api_key(new).await.map_err(plain)?;
+            show_created(&made.ok_or("the key was not made; try again")?, &key, of.json);
+        }
+        KeysCommand::List { of } => {
+            let (stores, tenant) = open(&of, &world).await?;
+            show_all(&all_keys(&stores, &tenant).await?, of.json);
+        }
+        KeysCommand::Revoke { of, id } => {
+            let id = id.parse().map_err(|_| format!("{id}: is not the id of a key"))?;
+            let (stores, tenant) = open(&of, &world).await?;
+            if !stores.catalogue.revoke_api_key(tenant.id, id).await.map_err(plain)? {
+                return Err(format!("{id}: the tenant `{}` has no such key", tenant.name));
+            }
+            println!("Revoked {id}.");
+        }
+    }
+    Ok(())
+}
+
+async fn open(of: &TenantArgs, world: &World) -> Result<(Stores, Tenant), String> {
+    let stores = open_beside(&of.store, world).await?;
+    if of.tenant == DEFAULT_TENANT {
+        let tenant = default_tenant(&*stores.catalogue).await.map_err(plain)?;
+        return Ok((stores, tenant));
+    }
+    let named = stores.catalogue.tenant_named(&of.tenant).await.map_err(plain)?;
+    let tenant = named.ok_or_else(|| format!("--tenant: there is no tenant `{}`", of.tenant))?;
+    Ok((stores, tenant))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn plain(error: StoreError) -> String {
+    error.to_string()
+}
+
+fn read_scopes(names: &[String]) -> Result<Scopes, String> {
+    names.iter().map(|name| Scope::named(name).ok_or_else(|| format!("--scopes: there is no scope `{name}`"))).collect()
+}
+
+async fn all_keys(stores: &Stores, tenant: &Tenant) -> Result<Vec<ApiKey>, String> {
+    let mut keys: Vec<ApiKey> = Vec::new();
+    loop {
+        let page = Page { before: keys.last().map(|key| key.id.uuid()), limit: MAX_LIMIT };
+        let more = stores.catalogue.api_keys(tenant.id, page).await.map_err(plain)?;
+        if more.is_empty() {
+            return Ok(keys);
+        }
+        keys.extend(more);
+    }
+}
+
+fn scope_names(key: &ApiKey) -> Vec<&'static str> {
+    key.scopes.iter().map(Scope::name).collect()
+}
+
+fn as_json(key: &ApiKey) -> serde_json::Value {
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "scopes": scope_names(key),
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+    })
+}
+
+fn show_created(made: &ApiKey, key: &PlainKey, as_data: bool) {
+    if as_data {
+        let mut shown = as_json(made);
+        shown["key"] = json!(key.reveal());
+        println!("{shown}");
+    } else {
+        println!("{}", key.reveal());
+        eprintln!("Key {} ({}). It is not shown again.", made.id, scope_names(made).join(", "));
+    }
+}
+
+fn show_all(keys: &[ApiKey], as_data: bool) {
+    if as_data {
+        println!("{}", json!({"api_keys": keys.iter().map(as_json).collect::<Vec<_>>()}));
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["id", "name", "scopes", "created", "expires"]);
+    for key in keys {
+        let expires = key.expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string());
+        let id = key.id.to_string();
+        table.add_row([id, key.name.clone(), scope_names(key).join(", "), key.created_at.to_string(), expires]);
+    }
+    println!("{table}");
+}

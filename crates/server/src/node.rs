@@ -1,0 +1,195 @@
+//! One running node: store, dispatcher and API, wired together.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use postrider_api::{Api, ApiOptions, Readiness};
+use postrider_core::World;
+use postrider_core::api_key::{PlainKey, Scopes};
+use postrider_core::lanes::LaneLimits;
+use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
+use postrider_core::vault::{MasterKey, Vault};
+use postrider_dispatcher::{ClientOptions, Dispatcher, DispatcherOptions, GuardedClient};
+use postrider_store::{Catalogue, HandOver, NewApiKey, OpenError, ServeLock, StoreError, StoreOptions, Stores};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+
+/// How long deliveries in flight may take to finish when the node stops.
+const DRAIN: Duration = Duration::from_secs(11);
+/// How long requests under way may take to be answered after that.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// What a node is started with.
+pub struct NodeOptions {
+    /// Checked settings.
+    pub settings: Settings,
+    /// Time and chance.
+    pub world: World,
+}
+
+/// A node could not start; one line for people.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Secrets could not be sealed.
+    #[error(
+        "POSTRIDER_MASTER_KEY: is required outside --dev; make one with `openssl rand -base64 32` and keep it safe"
+    )]
+    NoMasterKey,
+    /// Somebody else serves, or the lock file cannot be made.
+    #[error("{0}")]
+    Locked(String),
+    /// The database does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It opens, and fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The client cannot be made.
+    #[error("{0}")]
+    Client(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+}
+
+/// A running node.
+pub struct Node {
+    address: SocketAddr,
+    first_key: Option<PlainKey>,
+    stores: Stores,
+    dispatcher: Dispatcher,
+    readiness: Readiness,
+    stop_http: CancellationToken,
+    http: JoinHandle<std::io::Result<()>>,
+    _lock: ServeLock,
+}
+
+impl Node {
+    /// Starts everything; ready when it returns.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is missing or wrong.
+    pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
+        let NodeOptions { settings, world } = options;
+        let master_key = match settings.master_key.clone() {
+            Some(key) => key,
+            None if settings.dev => MasterKey::development(),
+            None => return Err(StartError::NoMasterKey),
+        };
+        let vault = Vault::new(master_key, settings.master_key_previous.clone(), world.clone());
+        let lock = ServeLock::take(&Stores::file(&settings.database_url)?).map_err(StartError::Locked)?;
+        let listener = TcpListener::bind(settings.listen).await;
+        let listener = listener.map_err(|error| StartError::Listen(settings.listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
+        let client_options = ClientOptions {
+            addresses: settings.url_policy.addresses.clone(),
+            extra_roots: settings.targets_ca.clone(),
+        };
+        let client = GuardedClient::new(client_options, world.clone()).map_err(StartError::Client)?;
+        let (hand_over, inbox) = HandOver::new(LaneLimits::default());
+        let database_url = settings.database_url.clone();
+        let store_options = StoreOptions { database_url, world: world.clone(), vault, hand_over: hand_over.clone() };
+        let stores = Stores::open(store_options).await?;
+        let freed = stores.queue.free_all_leases().await?;
+        if freed > 0 {
+            tracing::info!(deliveries = freed, "took over what was in flight when the last process ended");
+        }
+        let first_key = prepare_default_tenant(&*stores.catalogue, &settings, &world).await?;
+        let dispatcher = Dispatcher::start(DispatcherOptions {
+            queue: stores.queue.clone(),
+            hand_over,
+            inbox,
+            client: client.clone(),
+            world: world.clone(),
+            retention: settings.retention,
+        });
+        let readiness = Readiness::default();
+        let api = Api::new(ApiOptions {
+            catalogue: stores.catalogue.clone(),
+            journal: stores.journal.clone(),
+            tester: std::sync::Arc::new(client),
+            world,
+            url_policy: settings.url_policy,
+            readiness: readiness.clone(),
+        });
+        let stop_http = CancellationToken::new();
+        let http = tokio::spawn(serve_http(listener, api, stop_http.clone()));
+        readiness.set(true);
+        Ok(Self { address, first_key, stores, dispatcher, readiness, stop_http, http, _lock: lock })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The key that was made because the database was new, under `--dev`.
+    #[must_use]
+    pub const fn first_key(&self) -> Option<&PlainKey> {
+        self.first_key.as_ref()
+    }
+
+    /// Takes nothing more, finishes what is in flight within 15 s in all, and gives back the rest.
+    pub async fn shut_down(self) {
+        self.readiness.set(false);
+        self.dispatcher.shut_down(DRAIN).await;
+        self.stop_http.cancel();
+        let mut http = self.http;
+        if tokio::time::timeout(LAST_ANSWERS, &mut http).await.is_err() {
+            tracing::warn!("some requests were not answered in time");
+            http.abort();
+        }
+        self.stores.queue.close().await;
+    }
+}
+
+async fn serve_http(listener: TcpListener, api: Api, stop: CancellationToken) -> std::io::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+    });
+    axum::serve(listener, postrider_api::router(api)).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+/// Makes sure that the tenant `default` and the bootstrap key exist. Under `--dev`, a database
+/// without any key gets one, which is returned.
+async fn prepare_default_tenant(
+    catalogue: &dyn Catalogue,
+    settings: &Settings,
+    world: &World,
+) -> Result<Option<PlainKey>, StoreError> {
+    let tenant = default_tenant(catalogue).await?;
+    let new_key = |name: &str, key: &PlainKey| NewApiKey {
+        tenant_id: tenant.id,
+        name: name.to_owned(),
+        scopes: Scopes::all(),
+        expires_at: None,
+        hash: key.hash(),
+    };
+    if let Some(given) = &settings.bootstrap_api_key {
+        let key = PlainKey::given(&given.0);
+        catalogue.create_api_key(new_key("bootstrap", &key)).await?;
+        return Ok(None);
+    }
+    let has_keys = !catalogue.api_keys(tenant.id, postrider_core::cursor::Page::default()).await?.is_empty();
+    if has_keys || !settings.dev {
+        return Ok(None);
+    }
+    let key = PlainKey::generate(world);
+    catalogue.create_api_key(new_key("dev", &key)).await?;
+    Ok(Some(key))
+}
+
+/// The tenant that every installation has.
+pub(crate) async fn default_tenant(catalogue: &dyn Catalogue) -> Result<Tenant, StoreError> {
+    if let Some(tenant) = catalogue.create_tenant(DEFAULT_TENANT).await? {
+        return Ok(tenant);
+    }
+    catalogue.tenant_named(DEFAULT_TENANT).await?.ok_or(StoreError::Damaged("the default tenant is missing"))
+}
