@@ -1,0 +1,313 @@
+//! The program as a process of its own, and a client for it.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+use crate::PATIENCE;
+
+/// The key that every test server knows.
+const KEY: &str = "test-key-0123456789-0123456789-0123456789";
+
+/// Which program to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    /// The one that users run.
+    Real,
+    /// The same under a clock that travels.
+    Travelling,
+}
+
+impl Binary {
+    /// Where it is.
+    ///
+    /// # Panics
+    /// If it was not built.
+    #[must_use]
+    pub fn path(self) -> PathBuf {
+        let name = match self {
+            Self::Real => "postrider",
+            Self::Travelling => "postrider-travelling",
+        };
+        let test = std::env::current_exe().expect("a path");
+        let folder = test.ancestors().nth(2).expect("target/debug/deps/test");
+        let path = folder.join(name);
+        assert!(path.exists(), "{name} is not built: run `cargo build --workspace --bins`, or `make test`");
+        path
+    }
+}
+
+/// How to start a server.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Which program.
+    pub binary: Binary,
+    /// Runs it: a program and its arguments, such as a tracer.
+    pub under: Vec<String>,
+    /// Under `--dev`.
+    pub dev: bool,
+    /// Further settings, as `POSTRIDER_…` without the prefix.
+    pub settings: Vec<(String, String)>,
+    /// The folder of its database; kept over restarts by whoever holds it.
+    pub folder: Arc<TempDir>,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            binary: Binary::Travelling,
+            under: Vec::new(),
+            dev: true,
+            settings: Vec::new(),
+            folder: Arc::new(TempDir::new().expect("a temporary folder")),
+        }
+    }
+}
+
+impl ServerOptions {
+    /// With one more setting.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The command that starts `arguments` of the program with these settings.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let program = self.binary.path();
+        let mut command = match self.under.split_first() {
+            None => Command::new(program),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
+        command.args(arguments).current_dir(self.folder.path()).kill_on_drop(true);
+        for (name, value) in &self.settings {
+            command.env(format!("POSTRIDER_{name}"), value);
+        }
+        command.env("POSTRIDER_DATABASE_URL", self.database_url());
+        command
+    }
+
+    /// Its database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("postrider.db")
+    }
+
+    fn database_url(&self) -> String {
+        format!("sqlite://{}", self.database().display())
+    }
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    base: String,
+    key: String,
+    client: reqwest::Client,
+    options: ServerOptions,
+}
+
+/// An answer of the API.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body; null if it is no JSON.
+    pub body: Value,
+}
+
+impl Server {
+    /// Starts one under `--dev` and the travelling clock.
+    pub async fn start() -> Self {
+        Self::start_with(ServerOptions::default()).await
+    }
+
+    /// Starts one as told, and waits until it is ready.
+    ///
+    /// # Panics
+    /// If it does not get ready.
+    pub async fn start_with(options: ServerOptions) -> Self {
+        let mut command = options.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("POSTRIDER_BOOTSTRAP_API_KEY", KEY).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stderr(std::fs::File::create(options.folder.path().join("server.log")).expect("a log file"));
+        if options.dev {
+            command.arg("--dev");
+        } else if !options.settings.iter().any(|(name, _)| name == "MASTER_KEY") {
+            command.env("POSTRIDER_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        }
+        let mut child = command.spawn().expect("the server starts");
+        let stdin = child.stdin.take();
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("ready in time");
+        let first = first.expect("readable").unwrap_or_default();
+        let base = first.strip_prefix("Postrider is ready on ").map(str::to_owned);
+        let log = std::fs::read_to_string(options.folder.path().join("server.log")).unwrap_or_default();
+        let base = base.unwrap_or_else(|| panic!("not ready: {first:?}\n{log}"));
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        Self { child, stdin, base, key: KEY.to_owned(), client, options }
+    }
+
+    /// A request with the test key; `path` begins at the root.
+    pub async fn request(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.request_as(&self.key, method, path, body).await
+    }
+
+    /// A request with another key.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn request_as(&self, key: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.try_request(key, method, path, body).await.expect("an answer")
+    }
+
+    /// A request that may find nobody.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn try_request(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, reqwest::Error> {
+        let method = method.parse().expect("a method");
+        let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Self::read(request.send().await?).await
+    }
+
+    /// Any request: `build` gets the client and the base URL.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn custom(&self, build: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> Answer {
+        let response = build(&self.client, &self.base).send().await.expect("an answer");
+        Self::read(response).await.expect("a whole answer")
+    }
+
+    async fn read(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = serde_json::from_slice(&response.bytes().await?).unwrap_or_default();
+        Ok(Answer { status, headers, body })
+    }
+
+    /// A GET that must succeed.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.request("GET", path, None).await;
+        assert_eq!(answer.status, 200, "GET {path}: {}", answer.body);
+        answer.body
+    }
+
+    /// A POST that must succeed.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn post(&self, path: &str, body: Value) -> Value {
+        let answer = self.request("POST", path, Some(body)).await;
+        assert!((200..300).contains(&answer.status), "POST {path}: {} {}", answer.status, answer.body);
+        answer.body
+    }
+
+    /// The test key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// How it was started.
+    #[must_use]
+    pub const fn options(&self) -> &ServerOptions {
+        &self.options
+    }
+
+    /// What it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        Path::new(self.options.folder.path()).join("server.log")
+    }
+
+    /// Sets its clock forward.
+    ///
+    /// # Panics
+    /// If it is not the travelling program, or no longer runs.
+    pub async fn travel(&mut self, by: Duration) {
+        assert_eq!(self.options.binary, Binary::Travelling, "the real program does not travel");
+        let stdin = self.stdin.as_mut().expect("piped");
+        stdin.write_all(format!("{}\n", by.as_micros()).as_bytes()).await.expect("it listens");
+        stdin.flush().await.expect("it listens");
+    }
+
+    /// Ends it without warning (SIGKILL).
+    ///
+    /// # Panics
+    /// If it cannot be ended.
+    pub async fn kill(mut self) -> ServerOptions {
+        self.child.kill().await.expect("killed");
+        self.options.clone()
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    ///
+    /// # Panics
+    /// If it cannot be sent.
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs");
+        let sent = Command::new("kill").args(["-s", name, &id.to_string()]).status().await.expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Waits until it ended by itself.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn wait(&mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("ends in time").expect("waited for")
+    }
+}
+
+/// Runs a command of the program to its end: its exit code, standard output and standard error.
+///
+/// # Panics
+/// If it cannot be run.
+pub async fn run_command(options: &ServerOptions, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = options.command(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let (mut out, mut err) = (String::new(), String::new());
+    let (mut stdout, mut stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+    let (read_out, read_err) = tokio::join!(stdout.read_to_string(&mut out), stderr.read_to_string(&mut err));
+    assert!(read_out.is_ok() && read_err.is_ok());
+    let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("ends in time").expect("waited for");
+    (status.code().unwrap_or(-1), out, err)
+}

@@ -1,0 +1,3 @@
+//! The way of events to receivers, and what can happen on it.
+
+mod deliver;

@@ -1,0 +1,4 @@
+//! The whole program against real receivers.
+
+mod api;
+mod e2e;
