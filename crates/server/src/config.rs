@@ -104,15 +104,20 @@ impl Settings {
         Self::from_sources(options, std::env::vars())
     }
 
+    /// What `options` say and nothing else: no file, no environment.
+    pub(crate) fn only(options: &ServeOptions) -> Result<Self, ConfigError> {
+        let mut raw = Raw::default();
+        raw.add_flags(options);
+        raw.check()
+    }
+
     fn from_sources(
         options: &ServeOptions,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut raw = Raw::from_file(options.store.config.as_deref())?;
         raw.add_environment(environment)?;
-        raw.set_flag("listen", options.listen.map(|listen| listen.to_string()));
-        raw.set_flag("database_url", options.store.database.clone());
-        raw.set_flag("dev", options.dev.then(|| "true".to_owned()));
+        raw.add_flags(options);
         raw.check()
     }
 }
@@ -157,6 +162,12 @@ impl Raw {
             self.0.insert(known, (name, value));
         }
         Ok(())
+    }
+
+    fn add_flags(&mut self, options: &ServeOptions) {
+        self.set_flag("listen", options.listen.map(|listen| listen.to_string()));
+        self.set_flag("database_url", options.store.database.clone());
+        self.set_flag("dev", options.dev.then(|| "true".to_owned()));
     }
 
     fn set_flag(&mut self, setting: &'static str, value: Option<String>) {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::post;
 use axum::serve::ListenerExt;
 use postrider_api::{Api, ApiOptions, Readiness};
 use postrider_core::World;
@@ -22,6 +24,9 @@ use crate::config::Settings;
 const DRAIN: Duration = Duration::from_secs(11);
 /// How long requests under way may take to be answered after that.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// The path of the receiver that `--dev` has.
+pub(crate) const DEV_RECEIVER: &str = "/dev/receiver";
 
 /// What a node is started with.
 pub struct NodeOptions {
@@ -117,7 +122,7 @@ impl Node {
             readiness: readiness.clone(),
         });
         let stop_http = CancellationToken::new();
-        let http = tokio::spawn(serve_http(listener, api, stop_http.clone()));
+        let http = tokio::spawn(serve_http(listener, routes(api, settings.dev), stop_http.clone()));
         readiness.set(true);
         Ok(Self { address, first_key, stores, dispatcher, readiness, stop_http, http, _lock: lock })
     }
@@ -148,13 +153,19 @@ impl Node {
     }
 }
 
-async fn serve_http(listener: TcpListener, api: Api, stop: CancellationToken) -> std::io::Result<()> {
+/// The API; under `--dev` also a receiver that takes everything, to try things with.
+fn routes(api: Api, dev: bool) -> Router {
+    let routes = postrider_api::router(api);
+    if dev { routes.route(DEV_RECEIVER, post(async || "thank you")) } else { routes }
+}
+
+async fn serve_http(listener: TcpListener, routes: Router, stop: CancellationToken) -> std::io::Result<()> {
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
     });
-    axum::serve(listener, postrider_api::router(api)).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 /// Makes sure that the tenant `default` and the bootstrap key exist. Under `--dev`, a database

@@ -5,7 +5,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::ServeOptions;
 use crate::config::Settings;
-use crate::node::{Node, NodeOptions};
+use crate::node::{DEV_RECEIVER, Node, NodeOptions};
 use crate::telemetry;
 
 /// Serves until a signal; drains then. A second signal stops at once.
@@ -29,11 +29,12 @@ fn greet(node: &Node) {
     println!("Postrider is ready on http://{address}");
     let Some(key) = node.first_key() else { return };
     let key = key.reveal();
-    println!("
+    println!(
+        "
 API key (shown once, all scopes): {key}
 
-Try:
-  curl http://{address}/api/v1/webhooks/ -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{\"event_type\": \"all\", \"webhook_url\": \"http://{address}/healthz\"}}'
+Try (the receiver at {DEV_RECEIVER} takes everything):
+  curl http://{address}/api/v1/webhooks/ -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{\"event_type\": \"all\", \"webhook_url\": \"http://{address}{DEV_RECEIVER}\"}}'
   curl http://{address}/api/v1/events/ -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{\"event_type\": \"screening.completed\", \"payload\": {{\"id\": \"scr-1\", \"result\": \"clear\"}}}}'
   curl 'http://{address}/api/v1/deliveries/?limit=5' -H 'Authorization: Bearer {key}'
 ");

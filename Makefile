@@ -1,0 +1,39 @@
+# Postrider. `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help demo run test test-setup lint fmt build release clean
+
+CARGO ?= cargo
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Show the whole way of an event on this machine, in about a minute
+	@$(CARGO) build --quiet --bin postrider
+	@$(CARGO) run --quiet --bin postrider -- demo
+
+run: ## Start a server for development, with SQLite in ./postrider.db
+	@$(CARGO) run --quiet --bin postrider -- serve --dev
+
+test: test-setup ## Run all tests (sets up what they need)
+	$(CARGO) build --workspace --bins
+	scripts/test
+
+test-setup: ## Install what the tests need, or say what is missing
+	scripts/test-setup
+
+lint: ## Check format, lints and dependencies
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	scripts/deny
+
+fmt: ## Format the code
+	$(CARGO) fmt
+
+build: ## Build for development
+	$(CARGO) build --workspace --bins
+
+release: ## Build the release binary
+	$(CARGO) build --release --bin postrider
+
+clean: ## Remove what was built
+	$(CARGO) clean
