@@ -1,3 +1,3 @@
 //! The way of events to receivers, and what can happen on it.
 
-mod deliver;
+pub(crate) mod deliver;

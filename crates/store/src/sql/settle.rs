@@ -250,3 +250,23 @@ pub(super) fn put_exchange<R: RowSet>(rows: &mut R, exchange: &Exchange, late: b
     rows.int(Some(i64::from(late)));
     rows.end_row();
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row as _, Sqlite};
+
+    use super::*;
+
+    /// With a million pending rows, planners are tempted by the small index on them, and scan it.
+    #[tokio::test]
+    async fn an_outcome_finds_its_row_by_the_primary_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pool = super::super::open_pool(&folder.path().join("test.db"), 1, false).await.expect("opens");
+        super::super::migrate(&pool).await.expect("migrates");
+        let explain = format!("explain query plan {}", update_statement::<Sqlite>(1));
+        let rows = sqlx::query(AssertSqlSafe(explain)).fetch_all(&pool).await.expect("explains");
+        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        let expected = "SEARCH deliveries USING PRIMARY KEY (tenant_id=? AND id=?)";
+        assert!(plan.iter().any(|step| step == expected), "{plan:#?}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Claims are leases in the row.
+
+use std::time::Duration;
+
+use postrider_core::lanes::{LaneId, LaneLimits};
+
+use crate::fixture::Fixture;
+
+/// The timeout of the fixture's subscriptions and the margin of a lease.
+const LEASE: Duration = Duration::from_secs(15 + 15);
+
+pub(crate) async fn nobody_else_claims_until_the_lease_ends(mut f: Fixture) {
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    let handed = f.publish_and_take().await;
+    assert_eq!(handed.lease_until, f.now() + LEASE);
+    f.clock.advance(LEASE - Duration::from_micros(1));
+    assert!(f.stores.queue.claim(lane, 9).await.expect("asked").is_empty());
+    f.clock.advance(Duration::from_micros(1));
+    let (beside, _inbox) = f.beside(LaneLimits::default()).await;
+    let claimed = beside.queue.claim(lane, 9).await.expect("claimed");
+    assert_eq!((claimed.len(), claimed[0].id, claimed[0].claim), (1, handed.id, 2));
+    assert!(f.stores.queue.claim(lane, 9).await.expect("asked").is_empty(), "leased again");
+}
+
+pub(crate) async fn the_longest_due_goes_first(f: Fixture) {
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    let (stores, _inbox) = f.beside(LaneLimits { total: 0, per_lane: 0 }).await;
+    let mut published = Vec::new();
+    for _ in 0..3 {
+        f.clock.advance(Duration::from_secs(1));
+        let result = stores.journal.publish(f.tenant, vec![crate::fixture::draft(None)]).await.remove(0);
+        published.push(result.expect("accepted").id);
+    }
+    let first = stores.queue.claim(lane, 2).await.expect("claimed");
+    let rest = stores.queue.claim(lane, 2).await.expect("claimed");
+    let mut order: Vec<_> = first.iter().map(|claimed| claimed.event.id).collect();
+    order.sort_unstable();
+    assert_eq!(order, published[..2]);
+    assert_eq!(rest.iter().map(|claimed| claimed.event.id).collect::<Vec<_>>(), published[2..]);
+}
+
+pub(crate) async fn nothing_is_claimed_before_it_is_due(mut f: Fixture) {
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    let claimed = f.publish_and_take().await;
+    let due_at = f.now() + Duration::from_secs(5);
+    f.settle(&claimed, postrider_core::lifecycle::Decision::Retry(due_at), Some(f.unanswered())).await;
+    let due = f.stores.queue.lanes_due(None, 9).await.expect("read");
+    assert_eq!(due.iter().map(|due| (due.lane, due.at)).collect::<Vec<_>>(), [(lane, due_at)]);
+    f.clock.advance(Duration::from_secs(5) - Duration::from_micros(1));
+    assert!(f.stores.queue.claim(lane, 9).await.expect("asked").is_empty());
+    f.clock.advance(Duration::from_micros(1));
+    let again = f.stores.queue.claim(lane, 9).await.expect("claimed");
+    assert_eq!((again[0].id, again[0].claim, again[0].tries, again[0].attempts), (claimed.id, 2, 1, 1));
+}
+
+pub(crate) async fn lanes_are_found_page_by_page(f: Fixture) {
+    let mut lanes: Vec<LaneId> = Vec::new();
+    for n in 0..5 {
+        lanes.push(f.subscribe(&format!("https://a.example/{n}")).await.lane);
+    }
+    f.publish().await;
+    f.publish().await;
+    lanes.sort_unstable();
+    let queue = &f.stores.queue;
+    let page = |after| async move { queue.lanes_due(after, 2).await.expect("read") };
+    let mut found: Vec<LaneId> = Vec::new();
+    while let Some(more) = Some(page(found.last().copied()).await).filter(|more| !more.is_empty()) {
+        found.extend(more.iter().map(|due| due.lane));
+    }
+    assert_eq!(found, lanes);
+}
+
+pub(crate) async fn a_restart_frees_all_leases(mut f: Fixture) {
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    f.publish_and_take().await;
+    assert_eq!(f.stores.queue.free_all_leases().await.expect("freed"), 1);
+    assert_eq!(f.stores.queue.claim(lane, 9).await.expect("claimed").len(), 1);
+}
+
+pub(crate) async fn strikes_count_claims_without_a_trace(mut f: Fixture) {
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    let claimed = f.publish_and_take().await;
+    assert_eq!(claimed.strikes, 1);
+    let mut last = claimed;
+    for strikes in 2..=4 {
+        f.clock.advance(LEASE);
+        last = f.stores.queue.claim(lane, 1).await.expect("claimed").remove(0);
+        assert_eq!((last.strikes, last.marked), (strikes, false));
+    }
+    f.stores.queue.give_back(&[(f.tenant, last.id, last.claim)]).await.expect("given back");
+    let again = f.stores.queue.claim(lane, 1).await.expect("claimed").remove(0);
+    assert_eq!(again.strikes, 1, "a give-back is a trace");
+}
+
+pub(crate) async fn a_mark_needs_the_claim(mut f: Fixture) {
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    let claimed = f.publish_and_take().await;
+    let mark = |claim| f.stores.queue.mark(f.tenant, claimed.id, claim);
+    assert!(!mark(claimed.claim + 1).await.expect("asked"));
+    assert!(mark(claimed.claim).await.expect("marked"));
+    f.clock.advance(LEASE);
+    assert!(f.stores.queue.claim(lane, 1).await.expect("claimed")[0].marked);
+}

@@ -1,0 +1,35 @@
+//! Events with very many targets.
+
+use postrider_core::delivery::DeliveryState;
+use postrider_store::DeliveryFilter;
+
+use crate::fixture::Fixture;
+
+pub(crate) async fn many_targets_are_made_in_chunks(mut f: Fixture) {
+    const TARGETS: i64 = 1001;
+    let mut last = None;
+    for n in 0..TARGETS {
+        last = Some(f.subscribe(&format!("https://a.example/{n}")).await);
+    }
+    let receipt = f.publish().await;
+    assert_eq!(receipt.deliveries, TARGETS);
+    assert!(f.handed().is_none(), "made afterwards");
+    let last = last.expect("made");
+    f.stores.catalogue.delete_subscription(f.tenant, last.id).await.expect("deleted");
+    f.subscribe("https://a.example/late").await;
+
+    let mut chunks = Vec::new();
+    while let Some(lanes) = Some(f.stores.queue.fan_out().await.expect("made")).filter(|lanes| !lanes.is_empty()) {
+        chunks.push(lanes.len());
+    }
+    assert_eq!(chunks, [1000, 1]);
+    let event = f.stores.journal.event(f.tenant, receipt.id).await.expect("read").expect("there");
+    assert_eq!(event.counts.pending, TARGETS, "one for each that matched when it was accepted");
+    let filter = DeliveryFilter { subscription_id: Some(last.id), ..DeliveryFilter::default() };
+    let of_deleted = f.stores.journal.deliveries(f.tenant, &filter, postrider_core::cursor::Page::default()).await;
+    assert_eq!(
+        of_deleted.expect("read")[0].delivery.state,
+        DeliveryState::Pending,
+        "ends discarded when it is claimed"
+    );
+}

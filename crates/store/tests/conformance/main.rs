@@ -1,0 +1,83 @@
+//! What every backend of the store must do. Each test is written once, against the traits, and run
+//! on each backend; add one by giving it a line in `backends!`.
+
+mod accept;
+mod catalogue;
+mod claim;
+mod fan_out;
+mod fixture;
+mod isolation;
+mod prune;
+mod reopen;
+mod sealed;
+mod settle;
+
+/// Runs each of the named tests on each backend.
+macro_rules! backends {
+    ($($module:ident::{$($test:ident),* $(,)?})*) => {
+        mod sqlite {
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $test() {
+                    crate::$module::$test(crate::fixture::Fixture::sqlite().await).await;
+                })*
+            })*
+        }
+    };
+}
+
+backends! {
+    accept::{
+        makes_the_event_and_its_deliveries_durable,
+        hands_over_while_there_are_slots_and_queues_the_rest,
+        queues_behind_rows_that_wait,
+        a_key_publishes_once,
+        a_hundred_at_once_make_one_event,
+        uses_a_subscription_made_by_another_process,
+        does_not_use_one_deleted_by_another_process,
+        a_batch_answers_in_order,
+    }
+    catalogue::{
+        a_tenant_name_is_free_again_after_its_deletion,
+        deleting_a_tenant_ends_its_keys_and_subscriptions,
+        a_key_is_found_by_its_hash_until_revoked,
+        custom_types_are_known_at_once,
+        rotation_keeps_both_secrets,
+        lists_are_stable_under_inserts,
+    }
+    claim::{
+        nobody_else_claims_until_the_lease_ends,
+        the_longest_due_goes_first,
+        nothing_is_claimed_before_it_is_due,
+        lanes_are_found_page_by_page,
+        a_restart_frees_all_leases,
+        strikes_count_claims_without_a_trace,
+        a_mark_needs_the_claim,
+    }
+    fan_out::{many_targets_are_made_in_chunks}
+    isolation::{another_tenants_ids_are_as_good_as_none}
+    prune::{
+        ended_events_go_and_balance_stays,
+        payloads_go_first_and_cannot_be_replayed,
+        what_is_pending_or_recent_stays,
+        an_idempotency_key_outlives_short_retention,
+        tests_go_too,
+    }
+    reopen::{
+        a_retry_goes_on_counting_and_takes_the_old_end_back,
+        a_pending_delivery_cannot_be_retried,
+        an_inactive_or_deleted_target_cannot_be_retried,
+        a_replay_opens_what_ended,
+        a_replay_makes_what_was_missing,
+    }
+    sealed::{no_secret_can_be_read_from_the_file}
+    settle::{
+        an_end_is_recorded_with_its_attempt_and_statistics,
+        a_retry_waits_for_its_time,
+        a_late_failure_changes_nothing_but_is_kept,
+        a_late_success_is_a_fact,
+        deactivating_discards_what_is_pending_for_good,
+        deleting_discards_and_keeps_the_log,
+        a_new_url_takes_pending_deliveries_along,
+    }
+}

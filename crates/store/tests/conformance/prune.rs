@@ -1,0 +1,87 @@
+//! Retention.
+
+use std::time::Duration;
+
+use postrider_core::lifecycle::Decision;
+use postrider_store::{ReopenError, Retention};
+
+use crate::fixture::{Fixture, draft};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+async fn prune(f: &Fixture, payloads: Duration, deliveries: Duration) {
+    while f.stores.queue.prune(Retention { payloads, deliveries }).await.expect("pruned") {}
+}
+
+/// Deliveries made and pruned, as the tenant's statistics say, and the rows that are there.
+async fn balance(f: &Fixture) -> (i64, i64, i64) {
+    let sql = "select sum(made) || '|' || sum(pruned) || '|' || (select count(*) from deliveries) from tenant_stats";
+    let text = f.look(sql).await.remove(0);
+    let numbers: Vec<i64> = text.split('|').map(|n| n.parse().expect("a number")).collect();
+    (numbers[0], numbers[1], numbers[2])
+}
+
+pub(crate) async fn ended_events_go_and_balance_stays(mut f: Fixture) {
+    let subscription = f.subscribe("https://a.example/hook").await;
+    let ended = f.publish_and_take().await;
+    f.settle(&ended, Decision::Delivered, Some(f.answered(200))).await;
+    let log_id = f.delivery(ended.id).await.attempts[0].log_id;
+    let pending = f.publish_and_take().await;
+    let stats = f.stats(subscription.id).await;
+    f.clock.advance(DAY);
+    prune(&f, HOUR, HOUR).await;
+    assert!(f.stores.journal.event(f.tenant, ended.event.id).await.expect("read").is_none());
+    assert!(f.stores.journal.delivery(f.tenant, ended.id).await.expect("read").is_none());
+    assert!(f.stores.journal.attempt(f.tenant, log_id).await.expect("read").is_none());
+    assert!(f.stores.journal.event(f.tenant, pending.event.id).await.expect("read").is_some());
+    assert_eq!(f.stats(subscription.id).await, stats, "retention never lowers statistics");
+    assert_eq!(balance(&f).await, (2, 1, 1));
+}
+
+pub(crate) async fn payloads_go_first_and_cannot_be_replayed(mut f: Fixture) {
+    f.subscribe("https://a.example/hook").await;
+    let ended = f.publish_and_take().await;
+    f.settle(&ended, Decision::Delivered, Some(f.answered(200))).await;
+    f.clock.advance(2 * HOUR);
+    prune(&f, HOUR, DAY).await;
+    let event = f.stores.journal.event(f.tenant, ended.event.id).await.expect("read").expect("kept");
+    assert_eq!((event.payload, event.metadata), (None, None));
+    assert!(f.delivery(ended.id).await.attempts[0].response_body.is_empty());
+    assert!(matches!(f.stores.journal.retry(f.tenant, ended.id).await, Err(ReopenError::PayloadGone)));
+}
+
+pub(crate) async fn what_is_pending_or_recent_stays(mut f: Fixture) {
+    f.subscribe("https://a.example/hook").await;
+    let retried = f.publish_and_take().await;
+    f.clock.advance(DAY);
+    f.settle(&retried, Decision::Delivered, Some(f.answered(200))).await;
+    f.clock.advance(HOUR - Duration::from_secs(1));
+    prune(&f, HOUR, HOUR).await;
+    let event = f.stores.journal.event(f.tenant, retried.event.id).await.expect("read").expect("kept");
+    assert!(event.payload.is_some(), "what counts is when it ended");
+    f.clock.advance(Duration::from_secs(2));
+    prune(&f, HOUR, HOUR).await;
+    assert!(f.stores.journal.event(f.tenant, retried.event.id).await.expect("read").is_none());
+}
+
+pub(crate) async fn an_idempotency_key_outlives_short_retention(f: Fixture) {
+    let first = f.publish_draft(draft(Some("k"))).await;
+    f.clock.advance(DAY - HOUR);
+    prune(&f, HOUR, HOUR).await;
+    let again = f.publish_draft(draft(Some("k"))).await;
+    assert_eq!((again.id, again.duplicate), (first.id, true));
+    f.clock.advance(2 * HOUR);
+    prune(&f, HOUR, HOUR).await;
+    assert!(!f.publish_draft(draft(Some("k"))).await.duplicate);
+}
+
+pub(crate) async fn tests_go_too(f: Fixture) {
+    let exchange = f.answered(200);
+    let log_id = f.stores.journal.record_test(f.tenant, &exchange).await.expect("recorded");
+    let read = || async { f.stores.journal.attempt(f.tenant, log_id).await.expect("read") };
+    assert_eq!(read().await.map(|attempt| (attempt.delivery_id, attempt.number)), Some((None, 1)));
+    f.clock.advance(2 * HOUR);
+    prune(&f, HOUR, HOUR).await;
+    assert!(read().await.is_none());
+}

@@ -1,0 +1,47 @@
+//! `/api/v1/event-types/`.
+
+use postrider_tests::Server;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn the_catalogue_with_groups_and_descriptions() {
+    let server = Server::start().await;
+    let list = server.get("/api/v1/event-types/").await;
+    let types = list["event_types"].as_array().expect("a list");
+    let expected = json!({
+        "name": "screening.completed", "group": "AML Screening Events",
+        "description": "AML screening check finished successfully", "custom": false,
+    });
+    assert!(types.contains(&expected));
+    let groups: Vec<&Value> = types.iter().map(|item| &item["group"]).collect();
+    for group in ["Onboarding Session Events", "Case & Alert Events", "Special Event Types", "KYC / frontIdCard"] {
+        assert!(groups.contains(&&json!(group)), "{group}");
+    }
+}
+
+#[tokio::test]
+async fn own_types_beside_the_built_in() {
+    let server = Server::start().await;
+    let own = json!({"name": "our.own_Type1", "group": "Ours", "description": "Our own"});
+    let made = server.request("POST", "/api/v1/event-types/", Some(own.clone())).await;
+    assert_eq!((made.status, &made.body["custom"]), (201, &json!(true)));
+    assert_eq!(server.request("POST", "/api/v1/event-types/", Some(own)).await.status, 409);
+    let built_in = json!({"name": "case.opened"});
+    assert_eq!(server.request("POST", "/api/v1/event-types/", Some(built_in)).await.status, 409);
+    for wrong in ["", "a b", "a-b", "é"] {
+        assert_eq!(server.request("POST", "/api/v1/event-types/", Some(json!({"name": wrong}))).await.status, 422);
+    }
+    let path = "/api/v1/event-types/our.own_Type1/";
+    let changed = server.request("PATCH", path, Some(json!({"description": "Changed"}))).await;
+    assert_eq!((&changed.body["group"], &changed.body["description"]), (&json!("Ours"), &json!("Changed")));
+    let subscribed = json!({"event_type": "our.own_Type1", "webhook_url": "https://a.example/"});
+    let webhook = server.post("/api/v1/webhooks/", subscribed).await;
+    assert_eq!(server.request("DELETE", path, None).await.status, 409, "in use");
+    let id = webhook["id"].as_str().expect("an id");
+    server.request("DELETE", &format!("/api/v1/webhooks/{id}/"), None).await;
+    assert_eq!(server.request("DELETE", path, None).await.status, 200);
+    assert_eq!(server.request("DELETE", path, None).await.status, 404);
+    assert_eq!(server.request("DELETE", "/api/v1/event-types/case.opened/", None).await.status, 409);
+    let gone = json!({"event_type": "our.own_Type1", "payload": {}});
+    assert_eq!(server.request("POST", "/api/v1/events/", Some(gone)).await.status, 422);
+}

@@ -1,0 +1,197 @@
+//! `/api/v1/events/`.
+
+use postrider_tests::{Receiver, Server};
+use serde_json::{Value, json};
+
+use super::assert_answer;
+use crate::e2e::deliver::{publish, settled, subscribe};
+
+#[tokio::test]
+async fn publish_and_look() {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    subscribe(&server, &receiver.url("/hook"), json!({})).await;
+    let body = json!({
+        "event_type": "screening.completed", "payload": {"id": "scr-1", "result": "clear"},
+        "occurred_at": "2026-01-19T10:30:00+07:00", "expires_at": "2999-01-01T00:00:00Z",
+        "metadata": {"order": 7}, "idempotency_key": "k-1",
+    });
+    let accepted = server.request("POST", "/api/v1/events/", Some(body)).await;
+    assert_eq!(accepted.status, 202);
+    assert_answer("event_accepted", &accepted.body);
+    let id = accepted.body["id"].as_str().expect("an id");
+    assert_answer("event", &settled(&server, id, "delivered").await);
+    assert_answer("event_list", &server.get("/api/v1/events/?resource_id=scr-1").await);
+    assert_eq!(receiver.requests()[0].json()["timestamp"], "2026-01-19T03:30:00.000000+00:00");
+}
+
+#[tokio::test]
+async fn numbers_and_key_order_pass_through() {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    subscribe(&server, &receiver.url("/"), json!({})).await;
+    let payload = r#"{"z": 1.10, "big":12345678901234567890, "a":[ -0, 1E5 ], "s":"\u00e9 é \u2028", "z2":null}"#;
+    let body = format!(r#"{{"event_type": "screening.completed", "payload": {payload}}}"#);
+    let answer = server
+        .custom(|client, base| {
+            let request = client.post(format!("{base}/api/v1/events/")).bearer_auth(server.key());
+            request.header("content-type", "application/json").body(body)
+        })
+        .await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let sent = String::from_utf8(receiver.wait_for(1).await[0].body.clone()).expect("text");
+    let data = r#""data":{"z":1.10,"big":12345678901234567890,"a":[-0,1E5],"s":"\u00e9 é \u2028","z2":null}}"#;
+    assert!(sent.ends_with(data), "{sent}");
+}
+
+#[tokio::test]
+async fn the_same_key_answers_the_same() {
+    let server = Server::start().await;
+    let body = json!({"event_type": "case.opened", "payload": {"n": 1}, "idempotency_key": "k"});
+    let first = server.request("POST", "/api/v1/events/", Some(body.clone())).await;
+    let again = server.request("POST", "/api/v1/events/", Some(body.clone())).await;
+    assert_eq!((first.status, again.status), (202, 200));
+    assert_eq!((&again.body["id"], &again.body["duplicate"]), (&first.body["id"], &json!(true)));
+    let other = json!({"event_type": "case.opened", "payload": {"n": 2}, "idempotency_key": "k"});
+    assert_eq!(server.request("POST", "/api/v1/events/", Some(other)).await.status, 409);
+    let by_header = server
+        .custom(|client, base| {
+            let request = client.post(format!("{base}/api/v1/events/")).bearer_auth(server.key());
+            request.header("Idempotency-Key", "k").json(&json!({"event_type": "case.opened", "payload": {"n": 1}}))
+        })
+        .await;
+    assert_eq!((by_header.status, &by_header.body["id"]), (200, &first.body["id"]));
+    assert_eq!(server.get("/api/v1/events/").await["events"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_hundred_identical_publishes_make_one_event() {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    subscribe(&server, &receiver.url("/"), json!({})).await;
+    let body = json!({"event_type": "screening.completed", "payload": {}, "idempotency_key": "race"});
+    let answers = futures_all((0..100).map(|_| server.request("POST", "/api/v1/events/", Some(body.clone())))).await;
+    let mut counts = (0, 0);
+    for answer in &answers {
+        assert_eq!(answer.body["id"], answers[0].body["id"]);
+        match answer.status {
+            202 => counts.0 += 1,
+            200 => counts.1 += 1,
+            other => panic!("{other}: {}", answer.body),
+        }
+    }
+    assert_eq!(counts, (1, 99));
+    settled(&server, answers[0].body["id"].as_str().expect("an id"), "delivered").await;
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+/// All at once, in order.
+async fn futures_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.map(Box::pin).map(Some).collect();
+    let mut done: Vec<Option<F::Output>> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (slot, output) in pending.iter_mut().zip(&mut done) {
+            if let Some(future) = slot
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *output = Some(value);
+                *slot = None;
+            }
+        }
+        if pending.iter().all(Option::is_none) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
+}
+
+#[tokio::test]
+async fn a_batch_stands_event_by_event() {
+    let server = Server::start().await;
+    let good = |n: i64| json!({"event_type": "case.opened", "payload": {"n": n}});
+    let events = json!([good(1), {"event_type": "nope", "payload": []}, good(2), 7]);
+    let answer = server.request("POST", "/api/v1/events/batch/", Some(json!({"events": events}))).await;
+    assert_eq!(answer.status, 202);
+    assert_answer("event_batch", &answer.body);
+    for wrong in [json!({"events": []}), json!({"events": vec![good(0); 1001]}), json!({"events": {}}), json!({})] {
+        assert_eq!(server.request("POST", "/api/v1/events/batch/", Some(wrong)).await.status, 422);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_published() {
+    let server = Server::start().await;
+    let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
+    for (body, status) in [
+        (r#"{"event_type": "all", "payload": {}}"#.to_owned(), 422),
+        (r#"{"event_type": "test", "payload": {}}"#.to_owned(), 422),
+        (r#"{"event_type": "case.opened", "payload": [1]}"#.to_owned(), 422),
+        (r#"{"event_type": "case.opened"}"#.to_owned(), 422),
+        (r#"{"event_type": "case.opened", "payload": {"a": "\ud800"}}"#.to_owned(), 422),
+        (r#"{"event_type": "case.opened", "payload": {}, "occurred_at": "yesterday"}"#.to_owned(), 422),
+        (r#"{"event_type": "case.opened", "payload": {}, "idempotency_key": ""}"#.to_owned(), 422),
+        (format!(r#"{{"event_type": "case.opened", "payload": {{}}, "idempotency_key": "{}"}}"#, "x".repeat(256)), 422),
+        (format!(r#"{{"event_type": "case.opened", "payload": {{"a": {deep}}}}}"#), 422),
+        (r#"{"event_type": "case.opened", "payload": {}"#.to_owned(), 400),
+        (r#"["case.opened"]"#.to_owned(), 400),
+    ] {
+        let answer = server
+            .custom(|client, base| {
+                let request = client.post(format!("{base}/api/v1/events/")).bearer_auth(server.key());
+                request.header("content-type", "application/json").body(body.clone())
+            })
+            .await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.body);
+    }
+    assert_eq!(server.get("/api/v1/events/").await["events"], json!([]));
+}
+
+#[tokio::test]
+async fn lists_filter_and_page() {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    let (webhook_id, _) = subscribe(&server, &receiver.url("/"), json!({})).await;
+    let delivered = publish(&server, json!({"id": "r-1"})).await;
+    settled(&server, &delivered, "delivered").await;
+    server.post("/api/v1/events/", json!({"event_type": "case.opened", "payload": {"id": "r-2"}})).await;
+    let ids = |query: String| {
+        let server = &server;
+        async move {
+            let list = server.get(&format!("/api/v1/events/?{query}")).await;
+            let ids = list["events"].as_array().expect("a list").iter().map(|event| event["resource_id"].clone());
+            ids.collect::<Vec<Value>>()
+        }
+    };
+    assert_eq!(ids(String::new()).await, ["r-2", "r-1"], "newest first");
+    assert_eq!(ids("event_type=case.opened".to_owned()).await, ["r-2"]);
+    assert_eq!(ids("resource_id=r-1&event_type=screening.completed".to_owned()).await, ["r-1"]);
+    assert_eq!(ids(format!("webhook_id={webhook_id}")).await, ["r-1"]);
+    assert_eq!(ids("status=delivered".to_owned()).await, ["r-1"]);
+    assert_eq!(ids("status=undelivered".to_owned()).await, Vec::<Value>::new());
+    assert_eq!(ids("since=2999-01-01T00:00:00Z".to_owned()).await, Vec::<Value>::new());
+    assert_eq!(ids("until=2999-01-01T00:00:00Z".to_owned()).await.len(), 2);
+    let first = server.get("/api/v1/events/?limit=1").await;
+    let cursor = first["next_cursor"].as_str().expect("there is more");
+    let second = server.get(&format!("/api/v1/events/?limit=1&cursor={cursor}")).await;
+    assert_eq!((&second["events"][0]["resource_id"], &second["next_cursor"]), (&json!("r-1"), &Value::Null));
+    for query in ["status=lost", "webhook_id=x", "since=now", "nonsense=1"] {
+        assert_eq!(server.request("GET", &format!("/api/v1/events/?{query}"), None).await.status, 422, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn replay_makes_what_a_late_subscription_missed() {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    let event_id = publish(&server, json!({})).await;
+    let (webhook_id, _) = subscribe(&server, &receiver.url("/"), json!({})).await;
+    let path = format!("/api/v1/events/{event_id}/replay/");
+    let nothing = server.request("POST", &path, None).await;
+    assert_eq!((nothing.status, &nothing.body["deliveries"]), (202, &json!(0)));
+    let replayed = server.request("POST", &path, Some(json!({"webhook_id": webhook_id}))).await;
+    assert_eq!((replayed.status, &replayed.body["deliveries"]), (202, &json!(1)));
+    receiver.wait_for(1).await;
+    settled(&server, &event_id, "delivered").await;
+    assert_eq!(server.request("POST", &path, None).await.body["deliveries"], 1);
+    let requests = receiver.wait_for(2).await;
+    assert_eq!(requests[0].body, requests[1].body);
+}
