@@ -58,7 +58,9 @@ fn tls(error: &rustls::Error) -> Failure {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "TLS certificate is for another host"
             }
-            CertificateError::UnknownIssuer => "TLS certificate is not from a trusted authority",
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "TLS certificate is not from a trusted authority"
+            }
             CertificateError::Revoked => "TLS certificate was revoked",
             _ => "TLS certificate is not valid",
         },

@@ -1,3 +1,11 @@
 //! The way of events to receivers, and what can happen on it.
 
+mod answers;
+mod command_line;
+mod crash;
 pub(crate) mod deliver;
+mod durable;
+mod guard;
+mod real_time;
+mod stop;
+mod verifiers;

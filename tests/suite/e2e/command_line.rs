@@ -1,0 +1,107 @@
+//! The command line, as its users type it.
+
+use postrider_tests::{Binary, Server, ServerOptions, run_command};
+use serde_json::Value;
+
+fn real() -> ServerOptions {
+    ServerOptions { binary: Binary::Real, ..ServerOptions::default() }
+}
+
+#[tokio::test]
+async fn keys_are_made_listed_and_revoked_beside_a_running_server() {
+    let server = Server::start_with(real()).await;
+    let options = server.options();
+    let create = ["keys", "create", "--name", "ci", "--scopes", "publish,read", "--expires-in", "90d", "--json"];
+    let (code, out, err) = run_command(options, &create).await;
+    assert_eq!(code, 0, "{err}");
+    let made: Value = serde_json::from_str(&out).expect("JSON");
+    let (id, key) = (made["id"].as_str().expect("an id"), made["key"].as_str().expect("a key"));
+    assert_eq!(server.request_as(key, "GET", "/api/v1/webhooks/", None).await.status, 200);
+
+    let (_, out, _) = run_command(options, &["keys", "list", "--json"]).await;
+    assert!(out.contains(id) && !out.contains(key), "{out}");
+    let (_, out, _) = run_command(options, &["keys", "list"]).await;
+    assert!(out.contains(id) && out.contains("read, publish") && !out.contains(key), "{out}");
+
+    let (code, out, _) = run_command(options, &["keys", "revoke", id]).await;
+    assert_eq!((code, out), (0, format!("Revoked {id}.\n")));
+    postrider_tests::eventually("the key is refused", || async {
+        (server.request_as(key, "GET", "/api/v1/webhooks/", None).await.status == 401).then_some(())
+    })
+    .await;
+    let (code, _, err) = run_command(options, &["keys", "revoke", id]).await;
+    assert_eq!(code, 1);
+    assert!(err.contains("no such key"), "{err}");
+}
+
+#[tokio::test]
+async fn exit_codes_tell_wrong_usage_from_failure() {
+    let options = real();
+    for (arguments, code) in [
+        (vec!["--help"], 0),
+        (vec!["serve", "--help"], 0),
+        (vec!["keys", "create", "--help"], 0),
+        (vec!["migrate"], 0),
+        (vec!["fly"], 2),
+        (vec!["serve", "--listen", "nowhere"], 2),
+        (vec!["keys", "create", "--name", "x"], 2),
+        (vec!["keys", "create", "--name", "x", "--scopes", "fly"], 1),
+        (vec!["keys", "list", "--tenant", "nobody"], 1),
+        (vec!["serve"], 1),
+    ] {
+        let (got, _, err) = run_command(&options, &arguments).await;
+        assert_eq!(got, code, "{arguments:?}: {err}");
+    }
+    let (_, help, _) = run_command(&options, &["serve", "--help"]).await;
+    assert!(help.contains("Example:"), "{help}");
+}
+
+#[tokio::test]
+async fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
+    for (name, value) in [("TARGETS_ALLOW", "everything"), ("MASTER_KEY", "short"), ("NONSENSE", "1")] {
+        let options = real().set(name, value);
+        let (code, out, err) = run_command(&options, &["serve"]).await;
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert!(err.lines().count() == 1 && err.contains(&format!("POSTRIDER_{name}")), "{err}");
+    }
+    let (_, _, err) = run_command(&real(), &["serve"]).await;
+    assert!(err.contains("POSTRIDER_MASTER_KEY") && err.lines().count() == 1, "{err}");
+}
+
+#[tokio::test]
+async fn one_process_serves_a_database() {
+    let server = Server::start_with(real()).await;
+    let (code, _, err) = run_command(server.options(), &["serve", "--dev", "--listen", "127.0.0.1:0"]).await;
+    assert_eq!(code, 1);
+    assert!(err.contains("another process serves"), "{err}");
+}
+
+#[tokio::test]
+async fn another_master_key_is_told_plainly() {
+    let server = Server::start_with(ServerOptions { dev: false, ..real() }).await;
+    let body = serde_json::json!({"event_type": "case.opened", "webhook_url": "https://a.example/"});
+    server.post("/api/v1/webhooks/", body).await;
+    let other = "HxwdHhsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
+    let server = Server::start_with(server.kill().await.set("MASTER_KEY", other)).await;
+    assert_eq!(server.request("GET", "/api/v1/webhooks/", None).await.status, 500);
+    assert!(server.log().contains("another master key"), "{}", server.log());
+    let options = server.kill().await.set("MASTER_KEY_PREVIOUS", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let server = Server::start_with(options).await;
+    assert_eq!(server.request("GET", "/api/v1/webhooks/", None).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_demo_shows_that_all_is_well() {
+    let (code, out, err) = run_command(&real(), &["demo"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    for shown in [
+        "Webhook-Signature: v1,",
+        "verified the signature",
+        "+5.0 s  HTTP 200: OK",
+        "retries_exhausted",
+        "How to look at it by API",
+    ] {
+        assert!(out.contains(shown), "{shown} in\n{out}");
+    }
+    assert!(!out.contains('\u{1b}'), "no colours in a pipe");
+}

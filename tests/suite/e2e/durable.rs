@@ -1,0 +1,125 @@
+//! An answer means on disk; trouble with the disk means no answer, and passes.
+
+use std::process::Stdio;
+
+use postrider_tests::{Receiver, Server, ServerOptions, eventually};
+use serde_json::json;
+use tokio::process::Command;
+
+use super::deliver::{publish, subscribe};
+
+#[tokio::test]
+async fn fifty_publishes_one_after_another_are_synced_fifty_times() {
+    let options = ServerOptions::default();
+    let trace = options.folder.path().join("trace");
+    let under = ["strace", "-f", "-qq", "-e", "trace=fdatasync", "-o"].map(str::to_owned).to_vec();
+    let under = under.into_iter().chain([trace.display().to_string()]).collect();
+    let server = Server::start_with(ServerOptions { under, ..options }).await;
+    let synced = || std::fs::read_to_string(&trace).unwrap_or_default().matches("fdatasync(").count();
+    let before = synced();
+    for n in 0..50 {
+        publish(&server, json!({"n": n})).await;
+    }
+    let after = synced();
+    assert!(after - before >= 50, "{} syncs for 50 answers", after - before);
+}
+
+#[tokio::test]
+async fn a_locked_database_is_a_503_that_passes() {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    subscribe(&server, &receiver.url("/"), json!({})).await;
+    let lock = Lock::take(server.options()).await;
+    let body = json!({"event_type": "screening.completed", "payload": {"n": 1}});
+    let answer = server.request("POST", "/api/v1/events/", Some(body.clone())).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.headers.contains_key("retry-after"));
+    lock.release().await;
+    eventually("events are accepted again", || async {
+        let answer = server.request("POST", "/api/v1/events/", Some(body.clone())).await;
+        (answer.status == 202).then_some(())
+    })
+    .await;
+    receiver.wait_for(1).await;
+    let events = server.get("/api/v1/events/").await;
+    assert_eq!(events["events"].as_array().map(Vec::len), Some(1), "what was refused was not taken");
+}
+
+/// Another process that holds the database's write lock.
+struct Lock(sqlx::SqliteConnection);
+
+impl Lock {
+    async fn take(options: &ServerOptions) -> Self {
+        let url = format!("sqlite://{}", options.database().display());
+        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("opens");
+        sqlx::query("begin immediate").execute(&mut connection).await.expect("locked");
+        Self(connection)
+    }
+
+    async fn release(mut self) {
+        sqlx::query("rollback").execute(&mut self.0).await.expect("released");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_503_that_passes() {
+    let options = ServerOptions::default();
+    let Some(disk) = SmallDisk::mount(&options).await else {
+        eprintln!("skipped: only root can mount a small disk");
+        return;
+    };
+    let server = Server::start_with(options).await;
+    let body = |n: usize| json!({"event_type": "case.opened", "payload": {"n": n, "fill": "x".repeat(100_000)}});
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = server.request("POST", "/api/v1/events/", Some(body(accepted))).await;
+        match answer.status {
+            202 => accepted += 1,
+            _ => break answer,
+        }
+        assert!(accepted < 1000, "the disk is small");
+    };
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert_eq!(server.request("GET", "/api/v1/webhooks/", None).await.status, 200, "reading goes on");
+    disk.grow().await;
+    eventually("events are accepted again", || async {
+        (server.request("POST", "/api/v1/events/", Some(body(accepted))).await.status == 202).then_some(())
+    })
+    .await;
+    let server = Server::start_with(server.kill().await).await;
+    let mut found = 0;
+    let mut path = "/api/v1/events/?limit=250".to_owned();
+    loop {
+        let page = server.get(&path).await;
+        found += page["events"].as_array().map_or(0, Vec::len);
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/events/?limit=250&cursor={cursor}");
+    }
+    assert_eq!(found, accepted + 1, "each that was accepted, and no other");
+    drop(server);
+    disk.unmount().await;
+}
+
+/// A disk of a few megabytes in the server's folder.
+struct SmallDisk(String);
+
+impl SmallDisk {
+    async fn mount(options: &ServerOptions) -> Option<Self> {
+        let folder = options.folder.path().display().to_string();
+        let mounted = run("mount", &["-t", "tmpfs", "-o", "size=6m", "tmpfs", &folder]).await;
+        mounted.then_some(Self(folder))
+    }
+
+    async fn grow(&self) {
+        assert!(run("mount", &["-o", "remount,size=64m", &self.0]).await);
+    }
+
+    async fn unmount(self) {
+        assert!(run("umount", &["--lazy", &self.0]).await);
+    }
+}
+
+async fn run(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program).args(arguments).stderr(Stdio::null()).status().await;
+    status.is_ok_and(|status| status.success())
+}
