@@ -124,7 +124,8 @@ create table deliveries (
 ) without rowid;
 create unique index deliveries_by_event on deliveries (event_id, subscription_id);
 create index deliveries_pending on deliveries (lane, due_at) where state = 0;
-create index deliveries_unhappy on deliveries (tenant_id, state, id) where state > 1;
+-- What was never delivered is a question that must not read through all that was.
+create index deliveries_undelivered on deliveries (tenant_id, id) where state <> 1;
 
 create table attempts (
     log_id integer primary key autoincrement,

@@ -35,11 +35,14 @@ pub struct LaneLimits {
     pub total: usize,
     /// In one lane.
     pub per_lane: usize,
+    /// How many bytes of payloads the process may hold for them. A little more, if one claim brings
+    /// large ones.
+    pub bytes: usize,
 }
 
 impl Default for LaneLimits {
     fn default() -> Self {
-        Self { total: 2048, per_lane: 256 }
+        Self { total: 2048, per_lane: 256, bytes: 128 * 1024 * 1024 }
     }
 }
 
@@ -59,6 +62,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     in_flight: usize,
+    bytes: usize,
     closed: bool,
     lanes: HashMap<LaneId, Lane>,
     /// Lanes that found the process full, in the order they came.
@@ -84,7 +88,7 @@ impl Lanes {
     /// No slots at all: for a process that accepts and does not send.
     #[must_use]
     pub fn none() -> Self {
-        let lanes = Self::new(LaneLimits { total: 0, per_lane: 0 }, Box::new(|_| ()));
+        let lanes = Self::new(LaneLimits { total: 0, per_lane: 0, bytes: 0 }, Box::new(|_| ()));
         lanes.close();
         lanes
     }
@@ -139,7 +143,7 @@ impl Lanes {
 
     fn take(&self, state: &mut State, id: LaneId) -> Option<Slot> {
         let limits = self.0.limits;
-        if state.closed || state.in_flight >= limits.total {
+        if state.closed || state.in_flight >= limits.total || state.bytes >= limits.bytes {
             return None;
         }
         let lane = state.lanes.entry(id).or_default();
@@ -148,14 +152,15 @@ impl Lanes {
         }
         lane.in_flight += 1;
         state.in_flight += 1;
-        Some(Slot { lanes: self.clone(), id })
+        Some(Slot { lanes: self.clone(), id, bytes: 0 })
     }
 
-    fn release(&self, id: LaneId) {
+    fn release(&self, id: LaneId, bytes: usize) {
         let mut freed = [None, None];
         {
             let mut state = self.0.lock();
             state.in_flight -= 1;
+            state.bytes -= bytes;
             if let Some(lane) = state.lanes.get_mut(&id) {
                 lane.in_flight -= 1;
                 freed[0] = std::mem::take(&mut lane.blocked).then_some(id);
@@ -201,11 +206,24 @@ impl fmt::Debug for Lanes {
 pub struct Slot {
     lanes: Lanes,
     id: LaneId,
+    bytes: usize,
+}
+
+impl Slot {
+    /// Says how many bytes of payload are held under it.
+    #[must_use]
+    pub fn holding(mut self, bytes: usize) -> Self {
+        let mut state = self.lanes.0.lock();
+        state.bytes = state.bytes - self.bytes + bytes;
+        drop(state);
+        self.bytes = bytes;
+        self
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.lanes.release(self.id);
+        self.lanes.release(self.id, self.bytes);
     }
 }
 
@@ -227,7 +245,7 @@ mod tests {
     fn lanes(total: usize, per_lane: usize) -> (Lanes, mpsc::Receiver<LaneId>) {
         let (freed, heard) = mpsc::channel();
         let on_free = Box::new(move |id| freed.send(id).expect("the test listens"));
-        (Lanes::new(LaneLimits { total, per_lane }, on_free), heard)
+        (Lanes::new(LaneLimits { total, per_lane, bytes: 100 }, on_free), heard)
     }
 
     #[test]
@@ -280,6 +298,16 @@ mod tests {
         assert_eq!(lanes.in_flight(), 0);
         assert!(lanes.0.lock().lanes.is_empty());
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), [B]);
+    }
+
+    #[test]
+    fn large_payloads_leave_no_room() {
+        let (lanes, heard) = lanes(9, 9);
+        let large = lanes.reserve(A).map(|slot| slot.holding(100));
+        assert!(lanes.reserve(B).is_none() && lanes.reserve_waiting(B, 1).is_empty());
+        drop(large);
+        assert_eq!(heard.try_recv(), Ok(B));
+        assert!(lanes.reserve(B).is_some());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postrider_core::lanes::{LaneId, Lanes, Slot};
 use postrider_core::{Timestamp, World};
-use postrider_store::{Handed, Queue, Result};
+use postrider_store::{DueLanes, Handed, Queue, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ pub(crate) struct Claimer {
 /// What the service hears.
 pub(crate) struct Signals {
     /// Lanes with rows that are due, or slots that came free.
-    pub(crate) lanes: mpsc::UnboundedReceiver<LaneId>,
+    pub(crate) due: DueLanes,
     /// Retries to come.
     pub(crate) retries: mpsc::UnboundedReceiver<(Timestamp, LaneId)>,
     /// Somebody wants to hear when nothing is due any more.
@@ -84,7 +84,7 @@ impl Claimer {
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = self.world.clock().sleep_until(wake_at) => {}
-                Some(lane) = signals.lanes.recv() => self.ready.push(lane),
+                () = signals.due.arrived() => {}
                 Some((at, lane)) = signals.retries.recv() => self.timers.set(at, lane),
                 Some(drain) = signals.drains.recv() => {
                     drains.push(drain);
@@ -96,9 +96,7 @@ impl Claimer {
 
     /// Takes in what was said meanwhile.
     fn hear(&mut self, signals: &mut Signals) {
-        while let Ok(lane) = signals.lanes.try_recv() {
-            self.ready.push(lane);
-        }
+        signals.due.take().into_iter().for_each(|lane| self.ready.push(lane));
         while let Ok((at, lane)) = signals.retries.try_recv() {
             self.timers.set(at, lane);
         }
@@ -129,7 +127,10 @@ impl Claimer {
     async fn claim_into(&self, lane: LaneId, slots: Vec<Slot>) -> Result<usize> {
         let rows = self.queue.claim(lane, slots.len()).await?;
         let claimed = rows.len();
-        rows.into_iter().zip(slots).for_each(|(claimed, slot)| (self.start)(Handed { claimed, slot }));
+        for (claimed, slot) in rows.into_iter().zip(slots) {
+            let slot = slot.holding(claimed.event.draft.payload.len());
+            (self.start)(Handed { claimed, slot });
+        }
         Ok(claimed)
     }
 

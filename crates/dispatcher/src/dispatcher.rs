@@ -77,7 +77,7 @@ impl Dispatcher {
             ready: Ready::default(),
             timers: Timers::default(),
         };
-        let signals = Signals { lanes: inbox.lanes, retries: retries_heard, drains: drains_heard };
+        let signals = Signals { due: inbox.due, retries: retries_heard, drains: drains_heard };
         services.spawn(claimer.run(signals));
         services.spawn(take_over(inbox.handed, start, stop.clone()));
         services.spawn(fan_out::run(Arc::clone(&queue), hand_over, world.clone(), stop.clone()));

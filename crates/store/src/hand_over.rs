@@ -1,11 +1,12 @@
 //! The way of a claimed delivery from its accept to its sending, without passing through the table.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use postrider_core::event::Event;
-use postrider_core::lanes::{LaneId, Lanes, Slot};
+use postrider_core::lanes::{LaneId, LaneLimits, Lanes, Slot};
 use postrider_core::{DeliveryId, SubscriptionId, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// A delivery that this node may send, and nobody else until the lease ends.
 #[derive(Clone, Debug)]
@@ -49,38 +50,65 @@ pub struct Inbox {
     /// Claimed deliveries.
     pub handed: mpsc::UnboundedReceiver<Handed>,
     /// Lanes with rows that are due, or slots that came free.
-    pub lanes: mpsc::UnboundedReceiver<LaneId>,
+    pub due: DueLanes,
 }
 
-/// The sending half. Never blocks: what it carries holds a slot, and slots are few. Lane names are
-/// taken out as fast as they come and kept in a set.
+/// Lanes that somebody should look at, each once: no more memory than there are lanes.
+#[derive(Clone, Debug, Default)]
+pub struct DueLanes(Arc<DueInner>);
+
+#[derive(Debug, Default)]
+struct DueInner {
+    lanes: Mutex<HashSet<LaneId>>,
+    arrived: Notify,
+}
+
+impl DueLanes {
+    fn push(&self, lane: LaneId) {
+        self.lock().insert(lane);
+        self.0.arrived.notify_one();
+    }
+
+    /// Takes what was named since the last time.
+    #[must_use]
+    pub fn take(&self) -> HashSet<LaneId> {
+        std::mem::take(&mut self.lock())
+    }
+
+    /// Ends when a lane was named; at once, if one was named since the last time.
+    pub async fn arrived(&self) {
+        self.0.arrived.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<LaneId>> {
+        self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sending half. Never blocks: what it carries holds a slot, and slots are few.
 #[derive(Clone, Debug)]
 pub struct HandOver {
     lanes: Lanes,
     handed: mpsc::UnboundedSender<Handed>,
-    due: mpsc::UnboundedSender<LaneId>,
+    due: DueLanes,
 }
 
 impl HandOver {
-    /// A channel to a dispatcher that has these slots, made by `lanes` from who hears of freed ones.
+    /// A channel to a dispatcher that has so many slots.
     #[must_use]
-    pub fn new(limits: postrider_core::lanes::LaneLimits) -> (Self, Inbox) {
+    pub fn new(limits: LaneLimits) -> (Self, Inbox) {
         let (handed, handed_inbox) = mpsc::unbounded_channel();
-        let (due, due_inbox) = mpsc::unbounded_channel();
+        let due = DueLanes::default();
         let freed = due.clone();
-        let tell = move |lane| {
-            let _ = freed.send(lane);
-        };
-        let lanes = Lanes::new(limits, Box::new(tell));
-        (Self { lanes, handed, due }, Inbox { handed: handed_inbox, lanes: due_inbox })
+        let lanes = Lanes::new(limits, Box::new(move |lane| freed.push(lane)));
+        (Self { lanes, handed, due: due.clone() }, Inbox { handed: handed_inbox, due })
     }
 
     /// To nobody: everything waits in the table for other processes.
     #[must_use]
     pub fn closed() -> Self {
         let (handed, _) = mpsc::unbounded_channel();
-        let (due, _) = mpsc::unbounded_channel();
-        Self { lanes: Lanes::none(), handed, due }
+        Self { lanes: Lanes::none(), handed, due: DueLanes::default() }
     }
 
     /// The slots.
@@ -96,6 +124,6 @@ impl HandOver {
 
     /// Says that rows of `lane` may be due.
     pub fn wake(&self, lane: LaneId) {
-        let _ = self.due.send(lane);
+        self.due.push(lane);
     }
 }

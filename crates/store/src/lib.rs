@@ -16,7 +16,7 @@ mod sql;
 
 pub use catalogue::{Catalogue, NewApiKey, NewSubscription, Rotation, SettingsChange, TypeChange};
 pub use error::{Result, StoreError};
-pub use hand_over::{Claimed, HandOver, Handed, Inbox};
+pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};
 pub use journal::{
     DeliveryFilter, DeliveryView, EventFilter, EventView, Journal, PublishError, Receipt, ReopenError, StatusCounts,
 };

@@ -1,6 +1,7 @@
 //! `postrider serve`.
 
 use postrider_core::World;
+use postrider_core::api_key::PlainKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::ServeOptions;
@@ -12,9 +13,10 @@ use crate::telemetry;
 pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), String> {
     let settings = Settings::load(&options).map_err(|error| error.to_string())?;
     telemetry::start(&settings.log, settings.log_format);
+    let dev = settings.dev;
     let mut signals = Signals::listen()?;
     let node = Node::start(NodeOptions { settings, world }).await.map_err(|error| error.to_string())?;
-    greet(&node);
+    greet(&node, dev);
     signals.next().await;
     tracing::info!("draining; a second signal stops at once");
     tokio::select! {
@@ -24,20 +26,26 @@ pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), Strin
 }
 
 /// One line when ready, whatever the log level; under `--dev`, what to try first.
-fn greet(node: &Node) {
-    let address = node.address();
-    println!("Postrider is ready on http://{address}");
-    let Some(key) = node.first_key() else { return };
-    let key = key.reveal();
-    println!(
-        "
-API key (shown once, all scopes): {key}
-
-Try (the receiver at {DEV_RECEIVER} takes everything):
-  curl http://{address}/api/v1/webhooks/ -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{\"event_type\": \"all\", \"webhook_url\": \"http://{address}{DEV_RECEIVER}\"}}'
-  curl http://{address}/api/v1/events/ -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{\"event_type\": \"screening.completed\", \"payload\": {{\"id\": \"scr-1\", \"result\": \"clear\"}}}}'
-  curl 'http://{address}/api/v1/deliveries/?limit=5' -H 'Authorization: Bearer {key}'
-");
+fn greet(node: &Node, dev: bool) {
+    let base = format!("http://{}", node.address());
+    println!("Postrider is ready on {base}");
+    if !dev {
+        return;
+    }
+    let key = node.first_key().map_or("$KEY", PlainKey::reveal);
+    if node.first_key().is_some() {
+        println!("\nAPI key (shown once, all scopes): {key}");
+    } else {
+        println!("\nThe database has a key already; set KEY to it, or make one with `postrider keys create`.");
+    }
+    println!("\nTry (the receiver at {DEV_RECEIVER} takes everything):");
+    let auth = format!("-H \"Authorization: Bearer {key}\"");
+    let json = "-H 'Content-Type: application/json'";
+    let webhook = format!(r#"{{"event_type": "all", "webhook_url": "{base}{DEV_RECEIVER}"}}"#);
+    let event = r#"{"event_type": "screening.completed", "payload": {"id": "scr-1", "result": "clear"}}"#;
+    println!("  curl {auth} {json} {base}/api/v1/webhooks/ -d '{webhook}'");
+    println!("  curl {auth} {json} {base}/api/v1/events/ -d '{event}'");
+    println!("  curl {auth} '{base}/api/v1/deliveries/?limit=5'");
 }
 
 /// SIGTERM and SIGINT.

@@ -1,7 +1,7 @@
 //! The `where` of lists, put together from fixed parts.
 
 use postrider_core::TenantId;
-use postrider_core::delivery::StatusFilter;
+use postrider_core::delivery::{DeliveryState, StatusFilter};
 
 use super::dialect::Field;
 use super::{Dialect, Query};
@@ -48,7 +48,11 @@ impl<DB: Dialect> Conditions<DB> {
     }
 }
 
-/// The codes of the states that pass, to stand in `in (…)`.
-pub(super) fn state_codes(status: StatusFilter) -> String {
-    status.states().map(|state| state.code().to_string()).collect::<Vec<_>>().join(", ")
+/// The states that pass, in words that let planners see the index on what is undelivered.
+pub(super) fn state_condition(status: StatusFilter) -> String {
+    let codes = status.states().map(|state| state.code().to_string()).collect::<Vec<_>>().join(", ");
+    match status {
+        StatusFilter::Is(DeliveryState::Delivered) => format!("d.state in ({codes})"),
+        _ => format!("d.state <> 1 and d.state in ({codes})"),
+    }
 }

@@ -4,7 +4,7 @@ use postrider_core::cursor::Page;
 use postrider_core::delivery::{Delivery, DeliveryState};
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 
-use super::conditions::{Conditions, state_codes};
+use super::conditions::{Conditions, state_condition};
 use super::dialect::RowSet;
 use super::events::{IDS, id_rows};
 use super::{Dialect, Query, Row, Sql, attempts};
@@ -55,7 +55,7 @@ impl<DB: Dialect> Sql<DB> {
         conditions.value("d.created_at >= {}", filter.since.map(Timestamp::as_micros));
         conditions.value("d.created_at < {}", filter.until.map(Timestamp::as_micros));
         if let Some(status) = filter.status {
-            conditions.raw(&format!("d.state in ({})", state_codes(status)));
+            conditions.raw(&state_condition(status));
         }
         let select = format!("select {COLUMNS} from deliveries d {JOINS}");
         let query = conditions.query(&select, "order by d.id desc limit {limit}", i64::from(page.limit));

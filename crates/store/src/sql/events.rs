@@ -6,7 +6,7 @@ use postrider_core::cursor::Page;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::{EventId, TenantId};
 
-use super::conditions::{Conditions, state_codes};
+use super::conditions::{Conditions, state_condition};
 use super::dialect::{Kind, RowSet, Schema};
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
@@ -44,7 +44,7 @@ impl<DB: Dialect> Sql<DB> {
         conditions.value("e.created_at >= {}", filter.since.map(postrider_core::Timestamp::as_micros));
         conditions.value("e.created_at < {}", filter.until.map(postrider_core::Timestamp::as_micros));
         if filter.subscription_id.is_some() || filter.status.is_some() {
-            let states = filter.status.map(|status| format!(" and d.state in ({})", state_codes(status)));
+            let states = filter.status.map(|status| format!(" and {}", state_condition(status)));
             let exists =
                 format!("exists (select 1 from deliveries d where d.event_id = e.id{}", states.unwrap_or_default());
             match filter.subscription_id {

@@ -46,7 +46,7 @@ impl<DB: Dialect> Sql<DB> {
         .rows(&mut tx)
         .await?;
         for row in &wiped {
-            wipe_responses::<DB>(&mut tx, row.id(0)?).await?;
+            wipe_responses::<DB>(&mut tx, tenant_id, row.id(0)?).await?;
         }
         tx.commit().await?;
         Ok(!wiped.is_empty())
@@ -99,12 +99,13 @@ fn first_id_at(at: Timestamp) -> uuid::Uuid {
 }
 
 /// What receivers answered may hold personal data as well.
-async fn wipe_responses<DB: Dialect>(db: &mut DB::Connection, event_id: EventId) -> Result<()> {
+async fn wipe_responses<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<()> {
     Query::<DB>::new(
         "update attempts set response_body = null
-         where delivery_id in (select d.id from deliveries d where d.event_id = $1)",
+         where tenant_id = $2 and delivery_id in (select d.id from deliveries d where d.event_id = $1)",
     )
     .id(event_id.uuid())
+    .id(tenant_id.uuid())
     .run(db)
     .await?;
     Ok(())
@@ -112,12 +113,16 @@ async fn wipe_responses<DB: Dialect>(db: &mut DB::Connection, event_id: EventId)
 
 /// Deletes an event with its deliveries and their attempts; counts the deliveries.
 async fn delete_event<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<i64> {
-    Query::<DB>::new("delete from attempts where delivery_id in (select d.id from deliveries d where d.event_id = $1)")
-        .id(event_id.uuid())
-        .run(db)
-        .await?;
-    let deliveries = Query::<DB>::new("delete from deliveries where event_id = $1").id(event_id.uuid());
-    let deleted = deliveries.run(db).await?;
+    Query::<DB>::new(
+        "delete from attempts
+         where tenant_id = $2 and delivery_id in (select d.id from deliveries d where d.event_id = $1)",
+    )
+    .id(event_id.uuid())
+    .id(tenant_id.uuid())
+    .run(db)
+    .await?;
+    let deliveries = Query::<DB>::new("delete from deliveries where event_id = $1 and tenant_id = $2");
+    let deleted = deliveries.id(event_id.uuid()).id(tenant_id.uuid()).run(db).await?;
     let event = Query::<DB>::new("delete from events where tenant_id = $1 and id = $2");
     event.id(tenant_id.uuid()).id(event_id.uuid()).run(db).await?;
     Ok(i64::try_from(deleted).unwrap_or(i64::MAX))

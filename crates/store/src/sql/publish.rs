@@ -83,15 +83,15 @@ impl<DB: Dialect> Sql<DB> {
             request_hash: draft.request_hash(),
             version: catalogue.version(),
             delivery_count: matching.len(),
-            targets: matching.into_iter().take(at_once).map(|subscription| self.target(now, subscription)).collect(),
+            targets: matching.into_iter().take(at_once).map(|s| self.target(now, s, draft.payload.len())).collect(),
             reply,
             _room: room,
         });
         Ok(InLine { receipt, answer })
     }
 
-    fn target(&self, now: Timestamp, subscription: Arc<Subscription>) -> Target {
-        let slot = self.hand_over.lanes().reserve(subscription.lane);
+    fn target(&self, now: Timestamp, subscription: Arc<Subscription>, bytes: usize) -> Target {
+        let slot = self.hand_over.lanes().reserve(subscription.lane).map(|slot| slot.holding(bytes));
         Target { delivery_id: self.world.new_id_at(now), subscription, slot }
     }
 

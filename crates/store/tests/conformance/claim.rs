@@ -24,7 +24,7 @@ pub(crate) async fn nobody_else_claims_until_the_lease_ends(mut f: Fixture) {
 
 pub(crate) async fn the_longest_due_goes_first(f: Fixture) {
     let lane = f.subscribe("https://a.example/hook").await.lane;
-    let (stores, _inbox) = f.beside(LaneLimits { total: 0, per_lane: 0 }).await;
+    let (stores, _inbox) = f.beside(LaneLimits { total: 0, per_lane: 0, ..LaneLimits::default() }).await;
     let mut published = Vec::new();
     for _ in 0..3 {
         f.clock.advance(Duration::from_secs(1));
