@@ -110,6 +110,8 @@ create table deliveries (
     lease_until bigint not null,
     -- The fence: raised by every claim.
     claim bigint not null,
+    -- The node of the last claim: known to be gone, its leases end early.
+    node bigint not null,
     -- Claims in a row that left no trace.
     strikes bigint not null,
     -- Set just before a suspect is sent; found again, it proves the suspicion.

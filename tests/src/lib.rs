@@ -2,11 +2,13 @@
 
 mod authority;
 mod clock;
+mod database;
 mod receiver;
 mod server;
 
 pub use authority::Authority;
 pub use clock::TravellingClock;
+pub use database::Database;
 pub use receiver::{Received, Receiver, Reply};
 pub use server::{Answer, Binary, Server, ServerOptions, run_command};
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::PATIENCE;
+use crate::database::{Database, sqlite_file};
 
 /// The key that every test server knows.
 const KEY: &str = "test-key-0123456789-0123456789-0123456789";
@@ -54,7 +55,9 @@ pub struct ServerOptions {
     pub dev: bool,
     /// Further settings, as `POSTRIDER_…` without the prefix.
     pub settings: Vec<(String, String)>,
-    /// The folder of its database; kept over restarts by whoever holds it.
+    /// Where it keeps what it must not lose.
+    pub database: Database,
+    /// The folder of its log, and of its database if that is a file; kept over restarts by whoever holds it.
     pub folder: Arc<TempDir>,
 }
 
@@ -65,6 +68,7 @@ impl Default for ServerOptions {
             under: Vec::new(),
             dev: true,
             settings: Vec::new(),
+            database: Database::of_this_run(),
             folder: Arc::new(TempDir::new().expect("a temporary folder")),
         }
     }
@@ -94,18 +98,14 @@ impl ServerOptions {
         for (name, value) in &self.settings {
             command.env(format!("POSTRIDER_{name}"), value);
         }
-        command.env("POSTRIDER_DATABASE_URL", self.database_url());
+        command.env("POSTRIDER_DATABASE_URL", self.database.url(self.folder.path()));
         command
     }
 
-    /// Its database.
+    /// The file of an SQLite database.
     #[must_use]
-    pub fn database(&self) -> PathBuf {
-        self.folder.path().join("postrider.db")
-    }
-
-    fn database_url(&self) -> String {
-        format!("sqlite://{}", self.database().display())
+    pub fn database_file(&self) -> PathBuf {
+        sqlite_file(self.folder.path())
     }
 }
 

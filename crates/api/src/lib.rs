@@ -24,7 +24,7 @@ pub use state::{Api, ApiOptions, Readiness};
 
 /// All routes, with and without their trailing slash.
 pub fn router(api: Api) -> Router {
-    use routes::{api_keys, deliveries, event_types, events, health, logs, tenants, test, webhooks};
+    use routes::{api_keys, deliveries, event_types, events, logs, tenants, test, webhooks};
     let v1 = Router::new()
         .route("/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/webhooks/test", post(test::send))
@@ -44,10 +44,18 @@ pub fn router(api: Api) -> Router {
         .route("/tenants/{id}", get(tenants::get).delete(tenants::delete))
         .route("/api-keys", get(api_keys::list).post(api_keys::create))
         .route("/api-keys/{id}", axum::routing::delete(api_keys::delete));
-    let routes = Router::new()
-        .nest("/api/v1", v1)
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+    finish(Router::new().nest("/api/v1", v1), api)
+}
+
+/// Only what says how a node is that takes no other requests.
+pub fn health_router(api: Api) -> Router {
+    finish(Router::new(), api)
+}
+
+fn finish(router: Router<Api>, api: Api) -> Router {
+    let routes = router
+        .route("/healthz", get(routes::health::alive))
+        .route("/readyz", get(routes::health::ready))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(CatchPanicLayer::custom(problem::from_panic))

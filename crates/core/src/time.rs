@@ -94,8 +94,11 @@ impl Serialize for Timestamp {
 
 /// Tells the time. An argument everywhere, so that tests travel instead of sleeping.
 pub trait Clock: Send + Sync + 'static {
-    /// Now. Never goes back while the process lives.
+    /// Now. Goes back only if [`Clock::follow`] is told so.
     fn now(&self) -> Timestamp;
+
+    /// Hears what time it is where others keep it. A clock that is its own master takes no notice.
+    fn follow(&self, _told: Timestamp) {}
 
     /// Ends when [`Clock::now`] has reached `at`.
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send>>;

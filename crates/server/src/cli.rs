@@ -36,7 +36,7 @@ pub(crate) enum Command {
 /// Which database, and where the settings are.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct StoreArgs {
-    /// The database: sqlite://PATH.
+    /// The database: sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE.
     #[arg(long, value_name = "URL")]
     pub(crate) database: Option<String>,
     /// A file of settings [default: postrider.toml, if it is there].
@@ -51,6 +51,9 @@ pub(crate) struct ServeOptions {
     /// Where to listen [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+    /// What this node does, of several on one PostgreSQL: all, api or dispatch [default: all].
+    #[arg(long)]
+    pub(crate) role: Option<String>,
     /// For development: permits http:// and this machine as targets, needs no master key, and
     /// prints an API key when the database is new.
     #[arg(long)]

@@ -10,14 +10,15 @@ use postrider_core::address::AddressPolicy;
 use postrider_core::api_key::MIN_KEY_LENGTH;
 use postrider_core::target_url::UrlPolicy;
 use postrider_core::vault::MasterKey;
-use postrider_store::Retention;
+use postrider_store::{DATABASE_URL_FORM, DatabaseUrl, Retention};
 
 use crate::cli::ServeOptions;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "listen",
+    "role",
     "database_url",
     "dev",
     "bootstrap_api_key",
@@ -64,7 +65,9 @@ pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
     /// The database.
-    pub database_url: String,
+    pub database_url: DatabaseUrl,
+    /// Which part of the work it does.
+    pub role: Role,
     /// For development.
     pub dev: bool,
     /// A key that is to exist with all scopes; hidden by its type's `Debug`.
@@ -83,6 +86,36 @@ pub struct Settings {
     pub(crate) log: String,
     /// How.
     pub(crate) log_format: LogFormat,
+}
+
+/// Which part of the work a node does. Nodes of all parts together serve one database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    All,
+    /// Takes requests, and leaves sending to others.
+    Api,
+    /// Sends, and takes no requests but those for its health.
+    Dispatch,
+}
+
+impl Role {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "all" => Some(Self::All),
+            "api" => Some(Self::Api),
+            "dispatch" => Some(Self::Dispatch),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn serves_api(self) -> bool {
+        self != Self::Dispatch
+    }
+
+    pub(crate) fn dispatches(self) -> bool {
+        self != Self::Api
+    }
 }
 
 /// Text that `Debug` does not show.
@@ -167,6 +200,7 @@ impl Raw {
     fn add_flags(&mut self, options: &ServeOptions) {
         self.set_flag("listen", options.listen.map(|listen| listen.to_string()));
         self.set_flag("database_url", options.store.database.clone());
+        self.set_flag("role", options.role.clone());
         self.set_flag("dev", options.dev.then(|| "true".to_owned()));
     }
 
@@ -200,14 +234,16 @@ impl Raw {
             allow: self.read("targets.allow", nets, read_nets)?.unwrap_or_default(),
             deny: self.read("targets.deny", nets, read_nets)?.unwrap_or_default(),
         };
+        let role = self.read("role", "all, api or dispatch", Role::named)?.unwrap_or(Role::All);
         let ca_file = self.read("targets.ca_file", "a file of PEM certificates", |path| std::fs::read(path).ok())?;
         Ok(Settings {
             listen: self
                 .read("listen", "an address such as 127.0.0.1:8080", |text| text.parse().ok())?
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             database_url: self
-                .read("database_url", "sqlite://PATH", |url| url.starts_with("sqlite://").then(|| url.to_owned()))?
-                .unwrap_or_else(|| "sqlite://postrider.db".to_owned()),
+                .read("database_url", DATABASE_URL_FORM, DatabaseUrl::parse)?
+                .unwrap_or_else(default_database),
+            role,
             dev,
             bootstrap_api_key: self.read(
                 "bootstrap_api_key",
@@ -228,6 +264,10 @@ impl Raw {
             log_format: self.read("log_format", "text or json", read_format)?.unwrap_or(LogFormat::Text),
         })
     }
+}
+
+fn default_database() -> DatabaseUrl {
+    DatabaseUrl::parse("sqlite://postrider.db").expect("the form is right")
 }
 
 fn plain_text(value: &toml::Value) -> String {
@@ -335,6 +375,7 @@ mod tests {
             ("POSTRIDER_LOG", "a=b=c"),
             ("POSTRIDER_LOG_FORMAT", "xml"),
             ("POSTRIDER_DATABASE_URL", "mysql://x"),
+            ("POSTRIDER_ROLE", "dispatcher"),
         ] {
             assert_eq!(named(&[(name, value)]).as_deref(), Some(name));
         }

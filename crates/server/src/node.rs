@@ -13,12 +13,12 @@ use postrider_core::lanes::LaneLimits;
 use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
 use postrider_core::vault::{MasterKey, Vault};
 use postrider_dispatcher::{ClientOptions, Dispatcher, DispatcherOptions, GuardedClient};
-use postrider_store::{Catalogue, HandOver, NewApiKey, OpenError, ServeLock, StoreError, StoreOptions, Stores};
+use postrider_store::{Catalogue, HandOver, NewApiKey, OpenError, Purpose, StoreError, StoreOptions, Stores};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Settings;
+use crate::config::{Role, Settings};
 
 /// How long deliveries in flight may take to finish when the node stops.
 const DRAIN: Duration = Duration::from_secs(11);
@@ -44,9 +44,9 @@ pub enum StartError {
         "POSTRIDER_MASTER_KEY: is required outside --dev; make one with `openssl rand -base64 32` and keep it safe"
     )]
     NoMasterKey,
-    /// Somebody else serves, or the lock file cannot be made.
-    #[error("{0}")]
-    Locked(String),
+    /// A part of the work, with nobody to do the rest.
+    #[error("--role: only nodes on one PostgreSQL can share the work; SQLite has one process, which does all")]
+    Alone,
     /// The database does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -66,11 +66,10 @@ pub struct Node {
     address: SocketAddr,
     first_key: Option<PlainKey>,
     stores: Stores,
-    dispatcher: Dispatcher,
+    dispatcher: Option<Dispatcher>,
     readiness: Readiness,
     stop_http: CancellationToken,
     http: JoinHandle<std::io::Result<()>>,
-    _lock: ServeLock,
 }
 
 impl Node {
@@ -86,7 +85,9 @@ impl Node {
             None => return Err(StartError::NoMasterKey),
         };
         let vault = Vault::new(master_key, settings.master_key_previous.clone(), world.clone());
-        let lock = ServeLock::take(&Stores::file(&settings.database_url)?).map_err(StartError::Locked)?;
+        if settings.role != Role::All && !settings.database_url.is_shared() {
+            return Err(StartError::Alone);
+        }
         let listener = TcpListener::bind(settings.listen).await;
         let listener = listener.map_err(|error| StartError::Listen(settings.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
@@ -95,22 +96,30 @@ impl Node {
             extra_roots: settings.targets_ca.clone(),
         };
         let client = GuardedClient::new(client_options, world.clone()).map_err(StartError::Client)?;
-        let (hand_over, inbox) = HandOver::new(LaneLimits::default());
-        let database_url = settings.database_url.clone();
-        let store_options = StoreOptions { database_url, world: world.clone(), vault, hand_over: hand_over.clone() };
-        let stores = Stores::open(store_options).await?;
-        let freed = stores.queue.free_all_leases().await?;
-        if freed > 0 {
-            tracing::info!(deliveries = freed, "took over what was in flight when the last process ended");
-        }
-        let first_key = prepare_default_tenant(&*stores.catalogue, &settings, &world).await?;
-        let dispatcher = Dispatcher::start(DispatcherOptions {
-            queue: stores.queue.clone(),
-            hand_over,
-            inbox,
-            client: client.clone(),
+        let (hand_over, inbox) = if settings.role.dispatches() {
+            let (hand_over, inbox) = HandOver::new(LaneLimits::default());
+            (hand_over, Some(inbox))
+        } else {
+            (HandOver::closed(), None)
+        };
+        let stores = Stores::open(StoreOptions {
+            database_url: settings.database_url.clone(),
+            purpose: Purpose::Serve,
             world: world.clone(),
-            retention: settings.retention,
+            vault,
+            hand_over: hand_over.clone(),
+        });
+        let stores = stores.await?;
+        let first_key = prepare_default_tenant(&*stores.catalogue, &settings, &world).await?;
+        let dispatcher = inbox.map(|inbox| {
+            Dispatcher::start(DispatcherOptions {
+                queue: stores.queue.clone(),
+                hand_over,
+                inbox,
+                client: client.clone(),
+                world: world.clone(),
+                retention: settings.retention,
+            })
         });
         let readiness = Readiness::default();
         let api = Api::new(ApiOptions {
@@ -118,13 +127,13 @@ impl Node {
             journal: stores.journal.clone(),
             tester: std::sync::Arc::new(client),
             world,
-            url_policy: settings.url_policy,
+            url_policy: settings.url_policy.clone(),
             readiness: readiness.clone(),
         });
         let stop_http = CancellationToken::new();
-        let http = tokio::spawn(serve_http(listener, routes(api, settings.dev), stop_http.clone()));
+        let http = tokio::spawn(serve_http(listener, routes(api, &settings), stop_http.clone()));
         readiness.set(true);
-        Ok(Self { address, first_key, stores, dispatcher, readiness, stop_http, http, _lock: lock })
+        Ok(Self { address, first_key, stores, dispatcher, readiness, stop_http, http })
     }
 
     /// Where it listens.
@@ -142,7 +151,9 @@ impl Node {
     /// Takes nothing more, finishes what is in flight within 15 s in all, and gives back the rest.
     pub async fn shut_down(self) {
         self.readiness.set(false);
-        self.dispatcher.shut_down(DRAIN).await;
+        if let Some(dispatcher) = self.dispatcher {
+            dispatcher.shut_down(DRAIN).await;
+        }
         self.stop_http.cancel();
         let mut http = self.http;
         if tokio::time::timeout(LAST_ANSWERS, &mut http).await.is_err() {
@@ -154,9 +165,12 @@ impl Node {
 }
 
 /// The API; under `--dev` also a receiver that takes everything, to try things with.
-fn routes(api: Api, dev: bool) -> Router {
+fn routes(api: Api, settings: &Settings) -> Router {
+    if !settings.role.serves_api() {
+        return postrider_api::health_router(api);
+    }
     let routes = postrider_api::router(api);
-    if dev { routes.route(DEV_RECEIVER, post(async || "thank you")) } else { routes }
+    if settings.dev { routes.route(DEV_RECEIVER, post(async || "thank you")) } else { routes }
 }
 
 async fn serve_http(listener: TcpListener, routes: Router, stop: CancellationToken) -> std::io::Result<()> {

@@ -1,6 +1,7 @@
 //! What can go wrong in the store, in its callers' words.
 
 use postrider_core::vault::VaultError;
+use sqlx::postgres::PgDatabaseError;
 
 /// The store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +9,9 @@ pub enum StoreError {
     /// The database is locked, full, unreachable or too busy. Worth trying again.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// Another transaction was in the way. The same again will do.
+    #[error("the store is busy: {0}")]
+    Contended(String),
     /// The database refused the data itself. Trying again will not help.
     #[error("the store refused the data: {0}")]
     Refused(String),
@@ -29,7 +33,7 @@ impl StoreError {
     /// Whether the same call may succeed later.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Contended(_))
     }
 }
 
@@ -37,12 +41,23 @@ impl StoreError {
 /// NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN.
 const PASSING_SQLITE_CODES: [i32; 8] = [5, 6, 7, 8, 9, 10, 13, 14];
 
+/// Classes and codes of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>)
+/// that pass: lost connections, too few resources (a full disk too), shut-downs and time limits,
+/// failing disks, a lock not had in time, and a server that only reads, as after a failover.
+const PASSING_SQLSTATES: [&str; 6] = ["08", "53", "57", "58", "55P03", "25006"];
+
+/// Two transactions met, and one gave way: a serialization failure, a deadlock.
+const CONTENDED_SQLSTATES: [&str; 2] = ["40001", "40P01"];
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => {
-                let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
-                if PASSING_SQLITE_CODES.contains(&(code & 0xff)) {
+                let code = database.code().unwrap_or_default();
+                let is_sqlstate = database.try_downcast_ref::<PgDatabaseError>().is_some();
+                if is_sqlstate && CONTENDED_SQLSTATES.contains(&&*code) {
+                    Self::Contended(error.to_string())
+                } else if passes(&code, is_sqlstate) {
                     Self::Unavailable(error.to_string())
                 } else {
                     Self::Refused(error.to_string())
@@ -55,4 +70,11 @@ impl From<sqlx::Error> for StoreError {
             _ => Self::Unavailable(error.to_string()),
         }
     }
+}
+
+fn passes(code: &str, is_sqlstate: bool) -> bool {
+    if is_sqlstate {
+        return PASSING_SQLSTATES.iter().any(|passing| code.starts_with(passing));
+    }
+    PASSING_SQLITE_CODES.contains(&(code.parse::<i32>().unwrap_or(0) & 0xff))
 }

@@ -1,7 +1,7 @@
 //! The way of a claimed delivery from its accept to its sending, without passing through the table.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use postrider_core::event::Event;
 use postrider_core::lanes::{LaneId, LaneLimits, Lanes, Slot};
@@ -64,7 +64,7 @@ struct DueInner {
 }
 
 impl DueLanes {
-    fn push(&self, lane: LaneId) {
+    pub(crate) fn push(&self, lane: LaneId) {
         self.lock().insert(lane);
         self.0.arrived.notify_one();
     }
@@ -90,7 +90,10 @@ impl DueLanes {
 pub struct HandOver {
     lanes: Lanes,
     handed: mpsc::UnboundedSender<Handed>,
-    due: DueLanes,
+    /// Heard by the dispatcher of this process, if it has one.
+    due: Option<DueLanes>,
+    /// Heard by the dispatchers of other processes, if there are any.
+    abroad: Arc<OnceLock<DueLanes>>,
 }
 
 impl HandOver {
@@ -101,14 +104,15 @@ impl HandOver {
         let due = DueLanes::default();
         let freed = due.clone();
         let lanes = Lanes::new(limits, Box::new(move |lane| freed.push(lane)));
-        (Self { lanes, handed, due: due.clone() }, Inbox { handed: handed_inbox, due })
+        let inbox = Inbox { handed: handed_inbox, due: due.clone() };
+        (Self { lanes, handed, due: Some(due), abroad: Arc::default() }, inbox)
     }
 
     /// To nobody: everything waits in the table for other processes.
     #[must_use]
     pub fn closed() -> Self {
         let (handed, _) = mpsc::unbounded_channel();
-        Self { lanes: Lanes::none(), handed, due: DueLanes::default() }
+        Self { lanes: Lanes::none(), handed, due: None, abroad: Arc::default() }
     }
 
     /// The slots.
@@ -122,8 +126,23 @@ impl HandOver {
         drop(self.handed.send(Handed { claimed, slot }));
     }
 
-    /// Says that rows of `lane` may be due.
+    /// Says that rows of `lane` may be due, to everybody.
     pub fn wake(&self, lane: LaneId) {
-        self.due.push(lane);
+        self.wake_here(lane);
+        if let Some(abroad) = self.abroad.get() {
+            abroad.push(lane);
+        }
+    }
+
+    /// Says so in this process.
+    pub(crate) fn wake_here(&self, lane: LaneId) {
+        if let Some(due) = &self.due {
+            due.push(lane);
+        }
+    }
+
+    /// From now on, gathers what other processes should hear.
+    pub(crate) fn gather_abroad(&self) -> DueLanes {
+        self.abroad.get_or_init(DueLanes::default).clone()
     }
 }

@@ -9,9 +9,10 @@ mod error;
 mod fair_queue;
 mod hand_over;
 mod journal;
-mod lock;
+mod node_number;
 mod open;
 mod queue;
+mod session;
 mod sql;
 
 pub use catalogue::{Catalogue, NewApiKey, NewSubscription, Rotation, SettingsChange, TypeChange};
@@ -20,6 +21,5 @@ pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};
 pub use journal::{
     DeliveryFilter, DeliveryView, EventFilter, EventView, Journal, PublishError, Receipt, ReopenError, StatusCounts,
 };
-pub use lock::ServeLock;
-pub use open::{OpenError, StoreOptions, Stores};
+pub use open::{DATABASE_URL_FORM, DatabaseUrl, OpenError, Purpose, StoreOptions, Stores};
 pub use queue::{LaneDue, Queue, Retention, Settlement};

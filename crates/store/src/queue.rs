@@ -51,8 +51,6 @@ pub struct Retention {
 /// The queue of deliveries.
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
-    /// Frees all leases. Only for a process that knows itself alone: on SQLite the one with the lock.
-    async fn free_all_leases(&self) -> Result<u64>;
     /// Claims up to `limit` rows of `lane` that may be claimed now, the longest due first. Rows that
     /// cannot be sent because their event is damaged are left out.
     async fn claim(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>>;
@@ -66,7 +64,7 @@ pub trait Queue: Send + Sync + 'static {
     async fn mark(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<bool>;
     /// Deactivates a subscription whose receiver wants no more, and discards what is pending.
     async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<()>;
-    /// A tenant's subscriptions as they are now, from memory where possible.
+    /// A tenant's subscriptions as they are this moment, whoever changed them; from memory where possible.
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
     /// Makes the next bounded number of deliveries of events with very many targets. Returns the
     /// lanes that got some; empty when there is nothing left to do.

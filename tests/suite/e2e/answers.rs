@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::deliver::{publish, settled, subscribe};
 
 /// The attempts of an event's only delivery, once there are `count`.
-async fn attempts(server: &Server, event_id: &str, count: usize) -> (Value, Vec<Value>) {
+pub(crate) async fn attempts(server: &Server, event_id: &str, count: usize) -> (Value, Vec<Value>) {
     eventually("the attempts are recorded", || async {
         let event = server.get(&format!("/api/v1/events/{event_id}/")).await;
         let delivery = event["deliveries"][0].clone();

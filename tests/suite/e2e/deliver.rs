@@ -5,6 +5,8 @@ use std::time::Duration;
 use postrider_tests::{Authority, Receiver, Reply, Server, ServerOptions, eventually};
 use serde_json::{Value, json};
 
+use super::answers::attempts;
+
 /// Subscribes a receiver to `screening.completed`; its id and secret.
 pub(crate) async fn subscribe(server: &Server, url: &str, extra: Value) -> (String, String) {
     let mut body = json!({"event_type": "screening.completed", "webhook_url": url});
@@ -103,7 +105,7 @@ async fn failed_when_the_schedule_is_used_up_and_taken_back_by_a_retry() {
     let mut server = Server::start().await;
     let (id, _) = subscribe(&server, &receiver.url("/"), json!({"retry_schedule": [60]})).await;
     let event_id = publish(&server, json!({})).await;
-    receiver.wait_for(1).await;
+    attempts(&server, &event_id, 1).await;
     server.travel(Duration::from_secs(61)).await;
     let event = settled(&server, &event_id, "failed").await;
     let delivery = &event["deliveries"][0];

@@ -50,7 +50,7 @@ struct Lock(sqlx::SqliteConnection);
 
 impl Lock {
     async fn take(options: &ServerOptions) -> Self {
-        let url = format!("sqlite://{}", options.database().display());
+        let url = format!("sqlite://{}", options.database_file().display());
         let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("opens");
         sqlx::query("begin immediate").execute(&mut connection).await.expect("locked");
         Self(connection)

@@ -6,7 +6,7 @@ pub(crate) mod serve;
 
 use postrider_core::World;
 use postrider_core::vault::{MasterKey, Vault};
-use postrider_store::{HandOver, StoreOptions, Stores};
+use postrider_store::{HandOver, Purpose, StoreOptions, Stores};
 
 use crate::cli::{ServeOptions, StoreArgs};
 use crate::config::Settings;
@@ -18,6 +18,7 @@ async fn open_beside(args: &StoreArgs, world: &World) -> Result<Stores, String> 
     let master_key = settings.master_key.unwrap_or_else(MasterKey::development);
     let options = StoreOptions {
         database_url: settings.database_url,
+        purpose: Purpose::Visit,
         world: world.clone(),
         vault: Vault::new(master_key, settings.master_key_previous, world.clone()),
         hand_over: HandOver::closed(),

@@ -32,6 +32,7 @@ pub(crate) async fn run(world: World) -> Result<(), String> {
     let options = ServeOptions {
         store: StoreArgs { database: Some(database), config: None },
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        role: None,
         dev: true,
     };
     let settings = Settings::only(&options).map_err(|error| error.to_string())?;

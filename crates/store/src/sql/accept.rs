@@ -11,7 +11,7 @@ use postrider_core::{DeliveryId, EventId, Timestamp};
 use sqlx::error::BoxDynError;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::dialect::{Kind, RowSet, Schema};
+use super::dialect::{Kind, RowSet, Schema, Step};
 use super::{Dialect, LEASE_MARGIN};
 use crate::error::Result;
 use crate::hand_over::{Claimed, HandOver};
@@ -71,9 +71,11 @@ const DELIVERY: Schema = &[
 
 /// The statements, with `node` at parameter `first` and the rows behind it. The first one returns
 /// the ids of the events that were inserted.
-pub(super) fn statements<DB: Dialect>(first: usize) -> Vec<String> {
+pub(super) fn steps<DB: Dialect>(first: usize) -> Vec<Step> {
     let events = DB::Rows::source(EVENT, first + 1);
-    let deliveries = DB::Rows::source(DELIVERY, first + 1 + DB::Rows::PARAMETERS);
+    let deliveries = DB::Rows::source(DELIVERY, first + 1 + DB::Rows::parameters(EVENT));
+    let accepted = DB::written("events", "accepted");
+    let key_order = DB::KEY_ORDER;
     let insert_events = format!(
         "insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
              metadata, idempotency_key, request_hash, delivery_count, fan_out_after)
@@ -81,44 +83,49 @@ pub(super) fn statements<DB: Dialect>(first: usize) -> Vec<String> {
              r.metadata, r.idempotency_key, r.request_hash, r.delivery_count, r.fan_out_after
          from {events} r
          join tenants t on t.id = r.tenant_id and t.catalogue_version = r.version and t.deleted_at is null
-         where true
+         where true {key_order}
          on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
-         returning id"
+         returning id, tenant_id"
     );
     let insert_deliveries = format!(
         "insert into deliveries (tenant_id, id, event_id, subscription_id, lane, state, due_at, lease_until, claim,
-             strikes, tries, attempts, created_at, opened_at)
+             node, strikes, tries, attempts, created_at, opened_at)
          select r.tenant_id, r.id, r.event_id, r.subscription_id, r.lane, 0, r.due_at, r.lease_until, r.claim,
-             r.claim, 0, 0, r.due_at, r.due_at
+             ${first}, r.claim, 0, 0, r.due_at, r.due_at
          from {deliveries} r
-         where exists (select 1 from events e where e.tenant_id = r.tenant_id and e.id = r.event_id)"
+         where exists (select 1 from {accepted} e where e.tenant_id = r.tenant_id and e.id = r.event_id)"
     );
     let count = format!(
         "insert into tenant_stats (tenant_id, node, made, pruned)
          select r.tenant_id, ${first}, count(*), 0
          from {deliveries} r
-         where exists (select 1 from events e where e.tenant_id = r.tenant_id and e.id = r.event_id)
+         where exists (select 1 from {accepted} e where e.tenant_id = r.tenant_id and e.id = r.event_id)
          group by r.tenant_id
          on conflict (tenant_id, node) do update set made = tenant_stats.made + excluded.made"
     );
-    vec![insert_events, insert_deliveries, count]
+    vec![
+        Step { name: "accepted", sql: insert_events, returns: true },
+        Step { name: "made", sql: insert_deliveries, returns: false },
+        Step { name: "counted", sql: count, returns: false },
+    ]
 }
 
-/// Binds what [`statements`] needs, `node` first.
+/// Binds what [`steps`] need, `node` first.
 pub(super) fn bind<DB: Dialect>(
     arguments: &mut DB::Arguments,
     accepts: &[&Accept],
+    node: i64,
     now: Timestamp,
 ) -> Result<(), BoxDynError> {
-    let mut events = DB::Rows::default();
-    let mut deliveries = DB::Rows::default();
+    let mut events = DB::Rows::new(EVENT);
+    let mut deliveries = DB::Rows::new(DELIVERY);
     for accept in accepts {
         put_event(&mut events, accept);
         for target in &accept.targets {
             put_delivery(&mut deliveries, &accept.event, target, now);
         }
     }
-    DB::bind(arguments, super::NODE)?;
+    DB::bind(arguments, node)?;
     events.bind(arguments)?;
     deliveries.bind(arguments)
 }

@@ -59,7 +59,7 @@ impl<DB: Dialect> Sql<DB> {
         let source = DB::Rows::source(ATTEMPT, 1);
         let sql =
             format!("insert into attempts ({columns}) select {columns} from {source} r where true returning log_id");
-        let mut rows = DB::Rows::default();
+        let mut rows = DB::Rows::new(ATTEMPT);
         rows.uuid(Some(tenant_id.uuid()));
         rows.uuid(None);
         rows.int(None);

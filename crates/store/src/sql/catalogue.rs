@@ -41,17 +41,15 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn delete_tenant(&self, id: TenantId) -> Result<bool> {
-        let mut tx = self.begin().await?;
+        let Some(mut change) = self.begin_change(id).await? else { return Ok(false) };
         let now = self.world.now();
-        if !tenants::delete::<DB>(&mut tx, id, now).await? {
-            return Ok(false);
-        }
-        api_keys::delete_all::<DB>(&mut tx, id).await?;
-        let owned = subscriptions::living::<DB>(&mut tx, &self.vault, id).await?;
+        tenants::delete::<DB>(&mut change.tx, id, now).await?;
+        api_keys::delete_all::<DB>(&mut change.tx, id).await?;
+        let owned = subscriptions::living::<DB>(&mut change.tx, &self.vault, id).await?;
         for subscription in &owned {
-            subscriptions::delete::<DB>(&mut tx, id, subscription.id, now).await?;
+            subscriptions::delete::<DB>(&mut change.tx, id, subscription.id, now).await?;
         }
-        self.commit_change(tx, id).await?;
+        self.commit_change(change).await?;
         for subscription in owned {
             let reason = DiscardReason::WebhookDeleted;
             self.discard_pending(id, subscription.id, subscription.lane, reason, now).await?;
@@ -95,9 +93,9 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn create_event_type(&self, tenant_id: TenantId, event_type: EventType) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let made = event_types::insert::<DB>(&mut tx, tenant_id, &event_type, self.world.now()).await?;
-        self.commit_change(tx, tenant_id).await?;
+        let mut change = self.change_of_living(tenant_id).await?;
+        let made = event_types::insert::<DB>(&mut change.tx, tenant_id, &event_type, self.world.now()).await?;
+        self.commit_change(change).await?;
         Ok(made)
     }
 
@@ -114,9 +112,9 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn delete_event_type(&self, tenant_id: TenantId, name: &EventTypeName) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let deleted = event_types::delete::<DB>(&mut tx, tenant_id, name).await?;
-        self.commit_change(tx, tenant_id).await?;
+        let mut change = self.change_of_living(tenant_id).await?;
+        let deleted = event_types::delete::<DB>(&mut change.tx, tenant_id, name).await?;
+        self.commit_change(change).await?;
         Ok(deleted)
     }
 
@@ -133,9 +131,9 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             created_at: now,
             updated_at: now,
         };
-        let mut tx = self.begin().await?;
-        subscriptions::insert::<DB>(&mut tx, &self.vault, &subscription).await?;
-        self.commit_change(tx, new.tenant_id).await?;
+        let mut change = self.change_of_living(new.tenant_id).await?;
+        subscriptions::insert::<DB>(&mut change.tx, &self.vault, &subscription).await?;
+        self.commit_change(change).await?;
         Ok(subscription)
     }
 
@@ -159,20 +157,20 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         &self,
         tenant_id: TenantId,
         id: SubscriptionId,
-        change: SettingsChange,
+        wanted: SettingsChange,
     ) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let Some(old) = subscriptions::get::<DB>(&mut tx, &self.vault, tenant_id, id).await? else {
+        let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(false) };
+        let Some(old) = subscriptions::get::<DB>(&mut change.tx, &self.vault, tenant_id, id).await? else {
             return Ok(false);
         };
         let now = self.world.now();
-        let settings = change.apply(&old.settings);
+        let settings = wanted.apply(&old.settings);
         let lane = LaneId::of(tenant_id, &settings.url);
         let deactivated = old.settings.is_active && !settings.is_active;
         let discard_through = if deactivated { Some(now) } else { old.discard_through };
         let new = Subscription { settings, lane, discard_through, updated_at: now, ..old.clone() };
-        subscriptions::update::<DB>(&mut tx, &self.vault, &new).await?;
-        self.commit_change(tx, tenant_id).await?;
+        subscriptions::update::<DB>(&mut change.tx, &self.vault, &new).await?;
+        self.commit_change(change).await?;
         if deactivated {
             self.discard_pending(tenant_id, id, old.lane, DiscardReason::WebhookInactive, now).await?;
         }
@@ -183,27 +181,27 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn delete_subscription(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let Some(old) = subscriptions::get::<DB>(&mut tx, &self.vault, tenant_id, id).await? else {
+        let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(false) };
+        let Some(old) = subscriptions::get::<DB>(&mut change.tx, &self.vault, tenant_id, id).await? else {
             return Ok(false);
         };
         let now = self.world.now();
-        subscriptions::delete::<DB>(&mut tx, tenant_id, id, now).await?;
-        self.commit_change(tx, tenant_id).await?;
+        subscriptions::delete::<DB>(&mut change.tx, tenant_id, id, now).await?;
+        self.commit_change(change).await?;
         self.discard_pending(tenant_id, id, old.lane, DiscardReason::WebhookDeleted, now).await?;
         Ok(true)
     }
 
     async fn rotate_secret(&self, tenant_id: TenantId, id: SubscriptionId, rotation: Rotation) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let Some(old) = subscriptions::get::<DB>(&mut tx, &self.vault, tenant_id, id).await? else {
+        let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(false) };
+        let Some(old) = subscriptions::get::<DB>(&mut change.tx, &self.vault, tenant_id, id).await? else {
             return Ok(false);
         };
         let now = self.world.now();
         let secrets = old.secrets.rotated(rotation.next, now, rotation.previous_until);
         let new = Subscription { secrets, updated_at: now, ..old };
-        subscriptions::update::<DB>(&mut tx, &self.vault, &new).await?;
-        self.commit_change(tx, tenant_id).await?;
+        subscriptions::update::<DB>(&mut change.tx, &self.vault, &new).await?;
+        self.commit_change(change).await?;
         Ok(true)
     }
 

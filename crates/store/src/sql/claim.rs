@@ -17,13 +17,19 @@ use crate::queue::LaneDue;
 /// lane can have in flight, so that leased rows at its head do not hide the others.
 const LOOK_AHEAD: i64 = 512;
 
+/// Frees the leases of a node that is known to be gone.
+pub(crate) async fn free_leases<DB: Dialect>(db: &mut DB::Connection, node: i64) -> Result<u64> {
+    let sql = "update deliveries set lease_until = 0 where state = 0 and lease_until > 0 and node = $1";
+    Query::<DB>::new(sql).bind(node).run(db).await
+}
+
 impl<DB: Dialect> Sql<DB> {
     /// Claims the rows of a lane that are due the longest, with their events.
     pub(super) async fn claim_lane(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>> {
         // Read before the claim is sent: the lease that the row gets can only end later.
         let now = self.world.now();
         let mut tx = self.begin().await?;
-        let rows = claim_rows::<DB>(&mut tx, lane, limit, now).await?;
+        let rows = claim_rows::<DB>(&mut tx, lane, limit, self.node.get(), now).await?;
         let mut claimed = Vec::with_capacity(rows.len());
         let mut events = HashMap::new();
         for row in &rows {
@@ -74,14 +80,6 @@ impl<DB: Dialect> Sql<DB> {
         rows.iter().map(|row| Ok(LaneDue { lane: LaneId(row.get(0)?), at: row.time(1)? })).collect()
     }
 
-    pub(super) async fn free_leases(&self) -> Result<u64> {
-        let mut tx = self.begin().await?;
-        let freed = Query::<DB>::new("update deliveries set lease_until = 0 where state = 0 and lease_until > 0");
-        let freed = freed.run(&mut tx).await?;
-        tx.commit().await?;
-        Ok(freed)
-    }
-
     /// As if the claim had not been made: its strike is taken back, its mark wiped.
     pub(super) async fn give_claims_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()> {
         let mut tx = self.begin().await?;
@@ -115,24 +113,31 @@ async fn claim_rows<DB: Dialect>(
     db: &mut DB::Connection,
     lane: LaneId,
     limit: usize,
+    node: i64,
     now: Timestamp,
 ) -> Result<Vec<Row<DB>>> {
-    Query::<DB>::new(
-        "update deliveries set claim = claim + 1, strikes = strikes + 1, lease_until = $2 + $4 + 1000000 * coalesce(
-             (select s.timeout_seconds from subscriptions s where s.id = deliveries.subscription_id), 30)
-         where (tenant_id, id) in (
-             select d.tenant_id, d.id from deliveries d
+    let sql = format!(
+        "with due as materialized (
+             select d.tenant_id as due_tenant, d.id as due_id from deliveries d
              where d.state = 0 and d.lane = $1 and d.due_at <= $2 and d.lease_until <= $2
-             order by d.due_at limit $3)
+             order by d.due_at limit $3 {}
+         )
+         update deliveries set claim = claim + 1, strikes = strikes + 1, node = $5,
+             lease_until = $2 + $4 + 1000000 * coalesce(
+                 (select s.timeout_seconds from subscriptions s where s.id = deliveries.subscription_id), 30)
+         from due where tenant_id = due_tenant and id = due_id
          returning tenant_id, id, event_id, subscription_id, claim, strikes, marked, tries, attempts, opened_at,
              lease_until",
-    )
-    .bind(lane.0)
-    .time(now)
-    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-    .bind(i64::try_from(LEASE_MARGIN.as_micros()).unwrap_or(i64::MAX))
-    .rows(db)
-    .await
+        DB::LOCKED_OR_SKIPPED
+    );
+    Query::<DB>::assembled(sql)
+        .bind(lane.0)
+        .time(now)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(i64::try_from(LEASE_MARGIN.as_micros()).unwrap_or(i64::MAX))
+        .bind(node)
+        .rows(db)
+        .await
 }
 
 fn read_claimed<DB: Dialect>(row: &Row<DB>, event: Arc<Event>, lane: LaneId) -> Result<Claimed> {

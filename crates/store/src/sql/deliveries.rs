@@ -99,8 +99,8 @@ impl<DB: Dialect> Sql<DB> {
                  from {} r join deliveries d on d.event_id = r.id
              ) d {JOINS} where d.tenant_id = ${first} and d.place <= ${second} order by d.id",
             DB::Rows::source(IDS, 1),
-            first = DB::Rows::PARAMETERS + 1,
-            second = DB::Rows::PARAMETERS + 2,
+            first = DB::Rows::parameters(IDS) + 1,
+            second = DB::Rows::parameters(IDS) + 2,
         );
         let query = Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(event_ids.iter().copied()));
         let rows = query.id(tenant_id.uuid()).bind(SHOWN_IN_LIST).rows(&mut *self.reader().await?).await?;

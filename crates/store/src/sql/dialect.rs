@@ -4,13 +4,18 @@ use std::future::Future;
 
 use postrider_core::Timestamp;
 use sqlx::error::BoxDynError;
-use sqlx::{Database, Decode, Encode, Pool, SqlStr, Sqlite, Transaction, Type};
+use sqlx::{Database, Decode, Encode, Pool, Postgres, SqlStr, Sqlite, Transaction, Type};
 use uuid::Uuid;
 
-/// A value that every supported database can keep: the bounds are named here once.
-pub(crate) trait Field: Send + for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Sqlite> {}
+/// A value that this database can keep.
+pub(crate) trait FieldOf<DB: Database>: for<'q> Encode<'q, DB> + Type<DB> + for<'r> Decode<'r, DB> {}
 
-impl<T> Field for T where T: Send + for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Sqlite> {}
+impl<DB: Database, T> FieldOf<DB> for T where T: for<'q> Encode<'q, DB> + Type<DB> + for<'r> Decode<'r, DB> {}
+
+/// A value that every supported database can keep: the bounds are named here once.
+pub(crate) trait Field: Send + FieldOf<Sqlite> + FieldOf<Postgres> {}
+
+impl<T> Field for T where T: Send + FieldOf<Sqlite> + FieldOf<Postgres> {}
 
 /// The type of a column in a [`RowSet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +31,13 @@ pub(crate) type Schema = &'static [(&'static str, Kind)];
 
 /// Many rows, bound to one statement of fixed text: a batch of any size is one round trip and one
 /// entry of the statement cache. Values go in row by row, in the order of the schema.
-pub(crate) trait RowSet: Default + Send {
+pub(crate) trait RowSet: Send {
     type Database: Dialect;
 
-    /// How many parameters it takes.
-    const PARAMETERS: usize;
+    fn new(schema: Schema) -> Self;
+
+    /// How many parameters a set of such rows takes.
+    fn parameters(schema: Schema) -> usize;
 
     /// A sub-select with the columns of `schema`, for a set bound from parameter `first` on.
     fn source(schema: Schema, first: usize) -> String;
@@ -48,11 +55,21 @@ pub(crate) trait RowSet: Default + Send {
     }
 }
 
+/// A statement of a [`Script`].
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// What later steps call its rows, see [`Dialect::written`].
+    pub(crate) name: &'static str,
+    pub(crate) sql: String,
+    /// Whether its rows are wanted.
+    pub(crate) returns: bool,
+}
+
 /// Statements that run as a whole or not at all, or as a part of such a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     pub(crate) begins: bool,
-    pub(crate) statements: Vec<String>,
+    pub(crate) steps: Vec<Step>,
     pub(crate) commits: bool,
 }
 
@@ -61,6 +78,20 @@ pub(crate) trait Dialect: Database {
     type Rows: RowSet<Database = Self>;
     /// A [`Script`] made ready.
     type Prepared: Send + Sync;
+
+    /// Whether other processes change what this one reads.
+    const SHARED: bool;
+    /// In what order events are inserted, where transactions that meet at their keys could wait for
+    /// each other in a circle.
+    const KEY_ORDER: &str;
+    /// Follows a `select` whose rows this transaction alone may go on to change.
+    const LOCKED: &str;
+    /// The same, leaving out rows that somebody else has locked.
+    const LOCKED_OR_SKIPPED: &str;
+
+    /// What a later step of a script reads to find what an earlier one wrote into `table`: of
+    /// databases that run a script as one statement, the rows that the step returned.
+    fn written(table: &'static str, step: &'static str) -> &'static str;
 
     fn bind<T: Field>(arguments: &mut Self::Arguments, value: T) -> Result<(), BoxDynError>;
     fn get<T: Field>(row: &Self::Row, column: usize) -> Result<T, sqlx::Error>;
@@ -85,7 +116,7 @@ pub(crate) trait Dialect: Database {
     /// Makes a script ready. Parameters are numbered through all its statements.
     fn prepare(script: Script) -> Self::Prepared;
 
-    /// Runs a script and collects the rows of all its statements, in order.
+    /// Runs a script and collects the rows that it returns.
     fn run_script(
         connection: &mut Self::Connection,
         script: &Self::Prepared,

@@ -32,7 +32,8 @@ impl<DB: Dialect> Sql<DB> {
                      select d.tenant_id, d.id from deliveries d
                      where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.subscription_id = $3
                          and d.opened_at <= $4
-                     limit $8)",
+                     limit $8)
+                     and state + 0 = 0",
             )
             .bind(lane.0)
             .id(tenant_id.uuid())
@@ -67,7 +68,8 @@ impl<DB: Dialect> Sql<DB> {
                  where (tenant_id, id) in (
                      select d.tenant_id, d.id from deliveries d
                      where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.subscription_id = $3
-                     limit $5)",
+                     limit $5)
+                     and state + 0 = 0",
             )
             .bind(from.0)
             .id(tenant_id.uuid())

@@ -81,7 +81,7 @@ pub(super) const IDS: Schema = &[("id", Kind::Uuid)];
 
 /// A row for each id.
 pub(super) fn id_rows<DB: Dialect>(ids: impl Iterator<Item = EventId>) -> DB::Rows {
-    let mut rows = DB::Rows::default();
+    let mut rows = DB::Rows::new(IDS);
     for id in ids {
         rows.uuid(Some(id.uuid()));
         rows.end_row();

@@ -8,7 +8,7 @@ use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::accept::MAX_TARGETS;
-use super::{Dialect, NODE, Query, Sql};
+use super::{Dialect, Query, Sql};
 use crate::error::Result;
 
 /// An event whose deliveries are still to be made.
@@ -26,11 +26,11 @@ impl<DB: Dialect> Sql<DB> {
         let mut tx = self.begin().await?;
         let Some(event) = next_unfinished::<DB>(&mut tx).await? else { return Ok(Vec::new()) };
         let targets = next_targets::<DB>(&mut tx, &event).await?;
+        let mut made = 0;
         for (subscription_id, lane) in &targets {
-            self.insert_delivery(&mut tx, &event, *subscription_id, *lane).await?;
+            made += self.insert_pending(&mut tx, event.tenant_id, event.event_id, *subscription_id, *lane).await?;
         }
-        let made = i64::try_from(targets.len()).unwrap_or(i64::MAX);
-        add_made::<DB>(&mut tx, event.tenant_id, made).await?;
+        add_made::<DB>(&mut tx, event.tenant_id, self.node.get(), made).await?;
         let last = targets.last().filter(|_| targets.len() == MAX_TARGETS).map(|(id, _)| id.uuid());
         Query::<DB>::new("update events set fan_out_after = $3 where tenant_id = $1 and id = $2")
             .id(event.tenant_id.uuid())
@@ -43,37 +43,40 @@ impl<DB: Dialect> Sql<DB> {
         Ok(lanes.into_iter().collect())
     }
 
-    async fn insert_delivery(
+    /// Makes a delivery that is due now, for anyone; unless there is one. How many were made.
+    pub(super) async fn insert_pending(
         &self,
         db: &mut DB::Connection,
-        event: &Unfinished,
+        tenant_id: TenantId,
+        event_id: EventId,
         subscription_id: SubscriptionId,
         lane: LaneId,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let now = self.world.now();
         Query::<DB>::new(
             "insert into deliveries (tenant_id, id, event_id, subscription_id, lane, state, due_at, lease_until,
-                 claim, strikes, tries, attempts, created_at, opened_at)
-             values ($1, $2, $3, $4, $5, 0, $6, 0, 0, 0, 0, 0, $6, $6)",
+                 claim, node, strikes, tries, attempts, created_at, opened_at)
+             values ($1, $2, $3, $4, $5, 0, $6, 0, 0, 0, 0, 0, 0, $6, $6)
+             on conflict (event_id, subscription_id) do nothing",
         )
-        .id(event.tenant_id.uuid())
+        .id(tenant_id.uuid())
         .id(self.world.new_id_at::<DeliveryId>(now).uuid())
-        .id(event.event_id.uuid())
+        .id(event_id.uuid())
         .id(subscription_id.uuid())
         .bind(lane.0)
         .time(now)
         .run(db)
-        .await?;
-        Ok(())
+        .await
     }
 }
 
 async fn next_unfinished<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<Unfinished>> {
-    let query = Query::<DB>::new(
+    let sql = format!(
         "select tenant_id, id, event_type, created_at, fan_out_after from events
-         where fan_out_after is not null order by id limit 1",
+         where fan_out_after is not null order by id limit 1 {}",
+        DB::LOCKED_OR_SKIPPED
     );
-    let Some(row) = query.row(db).await? else { return Ok(None) };
+    let Some(row) = Query::<DB>::assembled(sql).row(db).await? else { return Ok(None) };
     Ok(Some(Unfinished {
         tenant_id: row.id(0)?,
         event_id: row.id(1)?,
@@ -111,14 +114,19 @@ async fn next_targets<DB: Dialect>(
 }
 
 /// Counts deliveries that were made.
-pub(super) async fn add_made<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, made: i64) -> Result<()> {
+pub(super) async fn add_made<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    node: i64,
+    made: u64,
+) -> Result<()> {
     Query::<DB>::new(
         "insert into tenant_stats (tenant_id, node, made, pruned) values ($1, $2, $3, 0)
          on conflict (tenant_id, node) do update set made = tenant_stats.made + excluded.made",
     )
     .id(tenant_id.uuid())
-    .bind(NODE)
-    .bind(made)
+    .bind(node)
+    .bind(i64::try_from(made).unwrap_or(i64::MAX))
     .run(db)
     .await?;
     Ok(())

@@ -1,21 +1,28 @@
-//! The writer: what arrives while one commit runs is the next one. No timer.
+//! The writers: what arrives while one commit runs is the next one. No timer.
+//!
+//! Where a database has one writer, it takes settlements and events in one transaction, settlements
+//! first, so that neither kind can wait for the other in a circle. Where it has many, each kind has
+//! a writer of its own.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use postrider_core::{DeliveryId, EventId, Timestamp, World};
 use sqlx::Pool;
+use sqlx::pool::PoolConnection;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::accept::{self, Accept};
-use super::dialect::{Dialect, RowSet, Script};
+use super::dialect::{Dialect, Script};
 use super::query::Row;
 use super::settle;
 use crate::error::{Result, StoreError};
 use crate::fair_queue::FairQueue;
 use crate::hand_over::HandOver;
+use crate::node_number::NodeNumber;
 use crate::queue::Settlement;
 
 /// Bytes of events that may wait for their commit.
@@ -24,6 +31,10 @@ const WAITING_BYTES: usize = 64 * 1024 * 1024;
 const BATCH_ROWS: usize = 512;
 /// About how many bytes of events one commit takes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// How often a batch is committed that meets others.
+const MAX_ROUNDS: usize = 5;
+/// How long a writer trusts its connection without asking.
+const KEPT_FOR: Duration = Duration::from_secs(1);
 /// What a delivery weighs beside its event's payload, in bytes.
 const DELIVERY_BYTES: usize = 256;
 
@@ -43,7 +54,8 @@ struct Waiting {
 
 struct Inbox {
     waiting: Mutex<Waiting>,
-    arrived: Notify,
+    settle_arrived: Arc<Notify>,
+    accept_arrived: Arc<Notify>,
     room: Arc<Semaphore>,
 }
 
@@ -53,20 +65,59 @@ impl Inbox {
     }
 }
 
-/// A handle to the writer.
+/// The connections that group commits run on.
+pub(crate) enum CommitLanes<DB: Dialect> {
+    /// One writer for everything.
+    One(Pool<DB>),
+    /// A writer for each kind.
+    Two {
+        /// For events.
+        accepts: Pool<DB>,
+        /// For settlements.
+        records: Pool<DB>,
+    },
+}
+
+/// What a writer takes of what waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    Both,
+    Settles,
+    Accepts,
+}
+
+/// A handle to the writers.
 pub(super) struct GroupCommit {
     inbox: Arc<Inbox>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl GroupCommit {
-    /// Starts the writer's task.
-    pub(super) fn start<DB: Dialect>(pool: Pool<DB>, world: World, hand_over: HandOver) -> Self {
+    /// Starts a task for each writer.
+    pub(super) fn start<DB: Dialect>(
+        lanes: CommitLanes<DB>,
+        node: &NodeNumber,
+        world: &World,
+        hand_over: &HandOver,
+    ) -> Self {
+        let settle_arrived = Arc::new(Notify::new());
+        let accept_arrived = match lanes {
+            CommitLanes::One(_) => Arc::clone(&settle_arrived),
+            CommitLanes::Two { .. } => Arc::new(Notify::new()),
+        };
         let room = Arc::new(Semaphore::new(WAITING_BYTES));
-        let inbox = Arc::new(Inbox { waiting: Mutex::default(), arrived: Notify::new(), room });
-        let writer = Writer::<DB>::new(pool, world, hand_over, Arc::clone(&inbox));
-        let task = tokio::spawn(writer.run());
-        Self { inbox, writer: Mutex::new(Some(task)) }
+        let inbox = Arc::new(Inbox { waiting: Mutex::default(), settle_arrived, accept_arrived, room });
+        let writer = |pool, takes| {
+            let (world, hand_over, inbox) = (world.clone(), hand_over.clone(), Arc::clone(&inbox));
+            tokio::spawn(Writer::<DB>::new(pool, takes, node.clone(), world, hand_over, inbox).run())
+        };
+        let writers = match lanes {
+            CommitLanes::One(pool) => vec![writer(pool, Takes::Both)],
+            CommitLanes::Two { accepts, records } => {
+                vec![writer(accepts, Takes::Accepts), writer(records, Takes::Settles)]
+            }
+        };
+        Self { inbox, writers: Mutex::new(writers) }
     }
 
     /// What an event with so many deliveries takes of the room for what waits.
@@ -91,7 +142,7 @@ impl GroupCommit {
         }
         waiting.accepts.push(accept.event.tenant_id, weight, accept);
         drop(waiting);
-        self.inbox.arrived.notify_one();
+        self.inbox.accept_arrived.notify_one();
     }
 
     /// Writes a settlement down and waits for its commit.
@@ -104,7 +155,7 @@ impl GroupCommit {
             }
             waiting.settles.push_back(Settle { settlement, reply });
         }
-        self.inbox.arrived.notify_one();
+        self.inbox.settle_arrived.notify_one();
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -112,12 +163,13 @@ impl GroupCommit {
     pub(super) async fn close(&self) {
         self.inbox.lock().closed = true;
         self.inbox.room.close();
-        self.inbox.arrived.notify_one();
-        let task = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(%error, "the writer ended badly");
+        self.inbox.accept_arrived.notify_one();
+        self.inbox.settle_arrived.notify_one();
+        let writers = std::mem::take(&mut *self.writers.lock().unwrap_or_else(PoisonError::into_inner));
+        for writer in writers {
+            if let Err(error) = writer.await {
+                tracing::error!(%error, "a writer ended badly");
+            }
         }
     }
 }
@@ -150,7 +202,7 @@ impl Batch {
 
     fn fail(self, error: &StoreError) {
         let copy = || match error {
-            StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
+            StoreError::Unavailable(why) | StoreError::Contended(why) => StoreError::Unavailable(why.clone()),
             other => StoreError::Refused(other.to_string()),
         };
         self.settles.into_iter().for_each(|settle| drop(settle.reply.send(Err(copy()))));
@@ -160,37 +212,62 @@ impl Batch {
 
 struct Writer<DB: Dialect> {
     pool: Pool<DB>,
+    takes: Takes,
+    node: NodeNumber,
     world: World,
     hand_over: HandOver,
     inbox: Arc<Inbox>,
     /// Events alone: one round trip.
     accept: DB::Prepared,
-    /// Settlements and events, whose records follow once it is known what changed.
-    settle_and_accept: DB::Prepared,
+    /// Settlements, and events if this writer takes both. The records of the settlements follow, once
+    /// it is known what changed.
+    settle: DB::Prepared,
     record: DB::Prepared,
 }
 
+/// The connection of a writer's last commit, and when that was.
+type Kept<DB> = Option<(PoolConnection<DB>, Instant)>;
+
 impl<DB: Dialect> Writer<DB> {
-    fn new(pool: Pool<DB>, world: World, hand_over: HandOver, inbox: Arc<Inbox>) -> Self {
-        let update = settle::update_statement::<DB>(1);
-        let beside = accept::statements::<DB>(2 + DB::Rows::PARAMETERS);
-        let script = |begins, statements, commits| DB::prepare(Script { begins, statements, commits });
+    fn new(
+        pool: Pool<DB>,
+        takes: Takes,
+        node: NodeNumber,
+        world: World,
+        hand_over: HandOver,
+        inbox: Arc<Inbox>,
+    ) -> Self {
+        let script = |begins, steps, commits| DB::prepare(Script { begins, steps, commits });
+        let mut settle = vec![settle::update_step::<DB>(1)];
+        if takes == Takes::Both {
+            settle.extend(accept::steps::<DB>(1 + settle::update_parameters::<DB>()));
+        }
         Self {
             pool,
+            takes,
+            node,
             world,
             hand_over,
             inbox,
-            accept: script(true, accept::statements::<DB>(1), true),
-            settle_and_accept: script(true, std::iter::once(update).chain(beside).collect(), false),
-            record: script(false, settle::record_statements::<DB>(), true),
+            accept: script(true, accept::steps::<DB>(1), true),
+            settle: script(true, settle, false),
+            record: script(false, settle::record_steps::<DB>(), true),
+        }
+    }
+
+    fn arrived(&self) -> &Notify {
+        match self.takes {
+            Takes::Accepts => &self.inbox.accept_arrived,
+            Takes::Both | Takes::Settles => &self.inbox.settle_arrived,
         }
     }
 
     async fn run(self) {
+        let mut kept = None;
         while let Some(batch) = self.next_batch().await {
             let mut parts = vec![batch];
             while let Some(part) = parts.pop() {
-                match self.commit(&part).await {
+                match self.commit(&mut kept, &part).await {
                     Ok((inserted, now)) => self.finish(part, &inserted, now),
                     // Only the culprit may fail: halve until it stands alone.
                     Err(error) if !error.is_temporary() && part.len() > 1 => {
@@ -207,16 +284,18 @@ impl<DB: Dialect> Writer<DB> {
         }
     }
 
-    /// What waits now; settlements go first, so that neither kind can wait for the other in a
-    /// circle. `None` when closed and empty.
+    /// What waits now. `None` when closed and empty.
     async fn next_batch(&self) -> Option<Batch> {
         loop {
             {
                 let mut waiting = self.inbox.lock();
-                let batch = Batch {
-                    settles: take_settles(&mut waiting.settles),
-                    accepts: waiting.accepts.take(BATCH_ROWS, BATCH_BYTES),
-                };
+                let mut batch = Batch { settles: Vec::new(), accepts: Vec::new() };
+                if self.takes != Takes::Accepts {
+                    batch.settles = take_settles(&mut waiting.settles);
+                }
+                if self.takes != Takes::Settles {
+                    batch.accepts = waiting.accepts.take(BATCH_ROWS, BATCH_BYTES);
+                }
                 if batch.len() > 0 {
                     return Some(batch);
                 }
@@ -224,36 +303,64 @@ impl<DB: Dialect> Writer<DB> {
                     return None;
                 }
             }
-            self.inbox.arrived.notified().await;
+            self.arrived().notified().await;
         }
     }
 
-    async fn commit(&self, batch: &Batch) -> Result<(HashSet<EventId>, Timestamp)> {
-        let mut connection = self.pool.acquire().await?;
+    /// Commits a batch; again, if another transaction was in the way.
+    async fn commit(&self, kept: &mut Kept<DB>, batch: &Batch) -> Result<(HashSet<EventId>, Timestamp)> {
+        let mut rounds = 1;
+        loop {
+            match self.commit_once(kept, batch).await {
+                Err(StoreError::Contended(why)) if rounds < MAX_ROUNDS => {
+                    tracing::info!(why, rounds, "a commit met another; committing again");
+                    rounds += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn commit_once(&self, kept: &mut Kept<DB>, batch: &Batch) -> Result<(HashSet<EventId>, Timestamp)> {
+        let mut connection = self.connection(kept).await?;
         let now = self.world.now();
         let result = self.write(&mut connection, batch, now).await;
-        if result.is_err() {
-            DB::roll_back(&mut connection).await;
+        match &result {
+            Ok(_) if self.takes != Takes::Both => *kept = Some((connection, Instant::now())),
+            Ok(_) => {}
+            Err(_) => DB::roll_back(&mut connection).await,
         }
         Ok((result?, now))
+    }
+
+    /// The connection of the last commit, if it is this writer's own and was used just now; a pool
+    /// would ask the database whether it is well.
+    async fn connection(&self, kept: &mut Kept<DB>) -> Result<PoolConnection<DB>> {
+        match kept.take() {
+            Some((connection, used_at)) if used_at.elapsed() < KEPT_FOR => Ok(connection),
+            _ => Ok(self.pool.acquire().await?),
+        }
     }
 
     /// Returns the ids of the events that were inserted.
     async fn write(&self, db: &mut DB::Connection, batch: &Batch, now: Timestamp) -> Result<HashSet<EventId>> {
         let accepts: Vec<&Accept> = batch.accepts.iter().collect();
+        let node = self.node.get();
         let mut arguments = DB::Arguments::default();
         if batch.settles.is_empty() {
-            accept::bind::<DB>(&mut arguments, &accepts, now).map_err(sqlx::Error::Encode)?;
+            accept::bind::<DB>(&mut arguments, &accepts, node, now).map_err(sqlx::Error::Encode)?;
             return ids::<DB, _>(DB::run_script(db, &self.accept, arguments).await?);
         }
         let settlements: Vec<&Settlement> = batch.settles.iter().map(|settle| &settle.settlement).collect();
         settle::bind_update::<DB>(&mut arguments, &settlements, now).map_err(sqlx::Error::Encode)?;
-        accept::bind::<DB>(&mut arguments, &accepts, now).map_err(sqlx::Error::Encode)?;
-        let returned: HashSet<Uuid> = ids::<DB, _>(DB::run_script(db, &self.settle_and_accept, arguments).await?)?;
+        if self.takes == Takes::Both {
+            accept::bind::<DB>(&mut arguments, &accepts, node, now).map_err(sqlx::Error::Encode)?;
+        }
+        let returned: HashSet<Uuid> = ids::<DB, _>(DB::run_script(db, &self.settle, arguments).await?)?;
         let changed: HashSet<DeliveryId> = returned.iter().copied().map(DeliveryId::from).collect();
         let settled = settle::resolve::<DB>(db, &settlements, &changed, now).await?;
         let mut arguments = DB::Arguments::default();
-        settle::bind_records::<DB>(&mut arguments, &settlements, &settled).map_err(sqlx::Error::Encode)?;
+        settle::bind_records::<DB>(&mut arguments, &settlements, &settled, node).map_err(sqlx::Error::Encode)?;
         DB::run_script(db, &self.record, arguments).await?;
         Ok(returned.into_iter().map(EventId::from).collect())
     }

@@ -17,6 +17,7 @@ mod events;
 mod fan_out;
 mod group_commit;
 mod journal;
+mod postgres;
 mod prune;
 mod publish;
 mod query;
@@ -26,6 +27,7 @@ mod settle;
 mod sqlite;
 mod subscriptions;
 mod tenants;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,35 +38,70 @@ use postrider_core::{TenantId, World};
 use sqlx::{Pool, Transaction};
 
 use crate::cache::CatalogueCache;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::hand_over::HandOver;
+use crate::node_number::NodeNumber;
+use crate::session::Session;
+pub(crate) use claim::free_leases;
 pub(crate) use dialect::Dialect;
+pub(crate) use group_commit::CommitLanes;
 use group_commit::GroupCommit;
 pub(crate) use query::{Query, Row};
 pub(crate) use sqlite::{migrate, open_pool};
+use versions::Versions;
 
 /// Added to a row's timeout when it is claimed: time to build, sign, record, and for clocks to differ.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(15);
 
-/// Rows of the statistics belong to a node. The embedded store has one.
-const NODE: i64 = 0;
+/// The connections of a process, so parted that none can keep the others from their work.
+pub(crate) struct Pools<DB: Dialect> {
+    /// Claims, and changes by people.
+    pub(crate) writes: Pool<DB>,
+    pub(crate) reads: Pool<DB>,
+    pub(crate) lanes: CommitLanes<DB>,
+}
 
 /// A store on one database.
 pub(crate) struct Sql<DB: Dialect> {
     writes: Pool<DB>,
     reads: Pool<DB>,
+    node: NodeNumber,
     world: World,
     vault: Vault,
     cache: CatalogueCache,
     hand_over: HandOver,
     commits: GroupCommit,
+    /// Where other processes change catalogues.
+    versions: Option<Versions>,
+    /// With the other processes, if this one serves together with others.
+    session: Option<Session>,
 }
 
 impl<DB: Dialect> Sql<DB> {
-    /// Starts the writer. `writes` is one connection where the database has one writer.
-    pub(crate) fn start(writes: Pool<DB>, reads: Pool<DB>, world: World, vault: Vault, hand_over: HandOver) -> Self {
-        let commits = GroupCommit::start(writes.clone(), world.clone(), hand_over.clone());
-        Self { writes, reads, world, vault, cache: CatalogueCache::default(), hand_over, commits }
+    /// Starts the writers.
+    pub(crate) fn start(
+        pools: Pools<DB>,
+        node: NodeNumber,
+        world: World,
+        vault: Vault,
+        hand_over: HandOver,
+        session: Option<Session>,
+    ) -> Self {
+        let Pools { writes, reads, lanes } = pools;
+        let commits = GroupCommit::start(lanes, &node, &world, &hand_over);
+        let versions = DB::SHARED.then(|| Versions::start(reads.clone()));
+        Self {
+            writes,
+            reads,
+            node,
+            world,
+            vault,
+            cache: CatalogueCache::default(),
+            hand_over,
+            commits,
+            versions,
+            session,
+        }
     }
 
     /// A connection that sees what is committed.
@@ -85,6 +122,16 @@ impl<DB: Dialect> Sql<DB> {
         }
     }
 
+    /// The tenant's catalogue as it is this moment: from memory, if that is still the newest.
+    async fn newest_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
+        let Some(versions) = &self.versions else { return self.cached_snapshot(tenant_id).await };
+        let Some(newest) = versions.newest(tenant_id).await? else { return Ok(None) };
+        match self.cache.get(tenant_id) {
+            Some(known) if known.version() >= newest => Ok(Some(known)),
+            _ => self.load_snapshot(tenant_id).await,
+        }
+    }
+
     /// The tenant's catalogue from the database; kept in memory.
     async fn load_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         let mut reader = self.reader().await?;
@@ -100,11 +147,30 @@ impl<DB: Dialect> Sql<DB> {
         Ok(Some(catalogue))
     }
 
-    /// Commits a change of a tenant's catalogue under its next version.
-    async fn commit_change(&self, mut tx: Transaction<'static, DB>, tenant_id: TenantId) -> Result<()> {
+    /// Begins a change of a tenant's catalogue. Its version is raised first: that locks out all
+    /// others who change it, in this process or another.
+    async fn begin_change(&self, tenant_id: TenantId) -> Result<Option<Change<DB>>> {
+        let mut tx = self.begin().await?;
         let version = tenants::raise_version::<DB>(&mut tx, tenant_id).await?;
-        tx.commit().await?;
-        self.cache.raise(tenant_id, version);
+        Ok(version.map(|version| Change { tx, tenant_id, version }))
+    }
+
+    /// The same of a tenant that was just found living.
+    async fn change_of_living(&self, tenant_id: TenantId) -> Result<Change<DB>> {
+        self.begin_change(tenant_id).await?.ok_or(StoreError::Damaged("a tenant is missing"))
+    }
+
+    /// Commits such a change.
+    async fn commit_change(&self, change: Change<DB>) -> Result<()> {
+        change.tx.commit().await?;
+        self.cache.raise(change.tenant_id, change.version);
         Ok(())
     }
+}
+
+/// A change of a tenant's catalogue under way. Undone when dropped.
+struct Change<DB: Dialect> {
+    tx: Transaction<'static, DB>,
+    tenant_id: TenantId,
+    version: i64,
 }

@@ -15,10 +15,6 @@ use crate::queue::{LaneDue, Queue, Retention, Settlement};
 
 #[async_trait]
 impl<DB: Dialect> Queue for Sql<DB> {
-    async fn free_all_leases(&self) -> Result<u64> {
-        self.free_leases().await
-    }
-
     async fn claim(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>> {
         self.claim_lane(lane, limit).await
     }
@@ -45,7 +41,7 @@ impl<DB: Dialect> Queue for Sql<DB> {
     }
 
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
-        self.cached_snapshot(tenant_id).await
+        self.newest_snapshot(tenant_id).await
     }
 
     async fn fan_out(&self) -> Result<Vec<LaneId>> {
@@ -58,6 +54,9 @@ impl<DB: Dialect> Queue for Sql<DB> {
 
     async fn close(&self) {
         self.commits.close().await;
+        if let Some(session) = &self.session {
+            session.close().await;
+        }
         self.reads.close().await;
         self.writes.close().await;
     }

@@ -6,7 +6,7 @@ use postrider_core::lifecycle::stats_change;
 use postrider_core::subscription::Subscription;
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId};
 
-use super::{Dialect, NODE, Query, Sql, fan_out, subscriptions};
+use super::{Dialect, Query, Sql, fan_out, subscriptions};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryView, ReopenError};
 
@@ -24,16 +24,11 @@ impl<DB: Dialect> Sql<DB> {
         id: DeliveryId,
     ) -> Result<DeliveryView, ReopenError> {
         let mut tx = self.begin().await?;
-        let row = Query::<DB>::new(
-            "select event_id, subscription_id, state from deliveries where tenant_id = $1 and id = $2",
-        )
-        .id(tenant_id.uuid())
-        .id(id.uuid())
-        .row(&mut tx)
-        .await?
-        .ok_or(ReopenError::NotFound)?;
-        let ended = Ended { id, subscription_id: row.id(1)?, state: state_of(row.get(2)?)? };
-        self.check_payload(&mut tx, tenant_id, row.id(0)?).await?;
+        let event_id = event_of::<DB>(&mut tx, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
+        // The event first, then its deliveries: whoever changes both locks them in this order.
+        self.lock_payload(&mut tx, tenant_id, event_id).await?;
+        let ended = ended_of::<DB>(&mut tx, tenant_id, event_id).await?.into_iter().find(|ended| ended.id == id);
+        let ended = ended.ok_or(ReopenError::NotFound)?;
         let subscription = self.receiving(&mut tx, tenant_id, ended.subscription_id).await?;
         self.reopen(&mut tx, tenant_id, &ended, subscription.lane).await?;
         tx.commit().await.map_err(StoreError::from)?;
@@ -48,7 +43,7 @@ impl<DB: Dialect> Sql<DB> {
         only: Option<SubscriptionId>,
     ) -> Result<i64, ReopenError> {
         let mut tx = self.begin().await?;
-        self.check_payload(&mut tx, tenant_id, event_id).await?;
+        self.lock_payload(&mut tx, tenant_id, event_id).await?;
         let existing = ended_of::<DB>(&mut tx, tenant_id, event_id).await?;
         let lanes = match only {
             Some(id) => vec![self.replay_to(&mut tx, tenant_id, event_id, id, existing).await?],
@@ -99,21 +94,8 @@ impl<DB: Dialect> Sql<DB> {
             self.reopen(db, tenant_id, &ended, lane).await?;
             return Ok(lane);
         }
-        let now = self.world.now();
-        Query::<DB>::new(
-            "insert into deliveries (tenant_id, id, event_id, subscription_id, lane, state, due_at, lease_until,
-                 claim, strikes, tries, attempts, created_at, opened_at)
-             values ($1, $2, $3, $4, $5, 0, $6, 0, 0, 0, 0, 0, $6, $6)",
-        )
-        .id(tenant_id.uuid())
-        .id(self.world.new_id_at::<DeliveryId>(now).uuid())
-        .id(event_id.uuid())
-        .id(subscription_id.uuid())
-        .bind(lane.0)
-        .time(now)
-        .run(db)
-        .await?;
-        fan_out::add_made::<DB>(db, tenant_id, 1).await?;
+        let made = self.insert_pending(db, tenant_id, event_id, subscription_id, lane).await?;
+        fan_out::add_made::<DB>(db, tenant_id, self.node.get(), made).await?;
         Ok(lane)
     }
 
@@ -129,13 +111,15 @@ impl<DB: Dialect> Sql<DB> {
         if subscription.settings.is_active { Ok(subscription) } else { Err(ReopenError::Inactive) }
     }
 
-    async fn check_payload(
+    /// Locks an event against retention, and makes sure that there still is something to send.
+    async fn lock_payload(
         &self,
         db: &mut DB::Connection,
         tenant_id: TenantId,
         event_id: EventId,
     ) -> Result<(), ReopenError> {
-        let query = Query::<DB>::new("select payload is not null from events where tenant_id = $1 and id = $2");
+        let sql = format!("select payload is not null from events where tenant_id = $1 and id = $2 {}", DB::LOCKED);
+        let query = Query::<DB>::assembled(sql);
         let row = query.id(tenant_id.uuid()).id(event_id.uuid()).row(db).await?.ok_or(ReopenError::NotFound)?;
         if row.get::<bool>(0)? { Ok(()) } else { Err(ReopenError::PayloadGone) }
     }
@@ -171,7 +155,7 @@ impl<DB: Dialect> Sql<DB> {
                  failed = subscription_stats.failed + excluded.failed",
         )
         .id(ended.subscription_id.uuid())
-        .bind(NODE)
+        .bind(self.node.get())
         .bind(successful)
         .bind(failed)
         .run(db)
@@ -184,14 +168,22 @@ fn state_of(code: i64) -> Result<DeliveryState> {
     DeliveryState::from_code(code).ok_or(StoreError::Damaged("a delivery's state"))
 }
 
+async fn event_of<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+) -> Result<Option<EventId>> {
+    let query = Query::<DB>::new("select event_id from deliveries where tenant_id = $1 and id = $2");
+    query.id(tenant_id.uuid()).id(id.uuid()).row(db).await?.map(|row| row.id(0)).transpose()
+}
+
+/// The deliveries of an event, locked.
 async fn ended_of<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<Vec<Ended>> {
-    let rows = Query::<DB>::new(
-        "select id, subscription_id, state from deliveries where event_id = $1 and tenant_id = $2 order by id",
-    )
-    .id(event_id.uuid())
-    .id(tenant_id.uuid())
-    .rows(db)
-    .await?;
+    let sql = format!(
+        "select id, subscription_id, state from deliveries where event_id = $1 and tenant_id = $2 order by id {}",
+        DB::LOCKED
+    );
+    let rows = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).rows(db).await?;
     rows.iter()
         .map(|row| Ok(Ended { id: row.id(0)?, subscription_id: row.id(1)?, state: state_of(row.get(2)?)? }))
         .collect()

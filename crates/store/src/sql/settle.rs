@@ -8,7 +8,7 @@ use postrider_core::lifecycle::{Decision, Fence, stats_change};
 use postrider_core::{DeliveryId, SubscriptionId, Timestamp};
 use sqlx::error::BoxDynError;
 
-use super::dialect::{Kind, RowSet, Schema};
+use super::dialect::{Kind, RowSet, Schema, Step};
 use super::{Dialect, Query};
 use crate::error::{Result, StoreError};
 use crate::queue::Settlement;
@@ -17,7 +17,6 @@ const OUTCOME: Schema = &[
     ("tenant_id", Kind::Uuid),
     ("id", Kind::Uuid),
     ("claim", Kind::Int),
-    ("next_claim", Kind::Int),
     ("state", Kind::Int),
     ("reason", Kind::Text),
     ("due_at", Kind::Int),
@@ -53,21 +52,28 @@ const STATS: Schema = &[
 ];
 
 /// Changes the rows that are still as their claims left them, with `now` at parameter `first` and
-/// the outcomes behind it. Returns the ids of the changed ones.
+/// the outcomes behind it. Returns the ids of the changed ones. The claim is raised, so that the same
+/// outcome, sent again because its commit was not heard of, finds the row changed.
 ///
 /// `state + 0`: otherwise planners take the partial index on pending rows and scan it.
-pub(super) fn update_statement<DB: Dialect>(first: usize) -> String {
-    format!(
+pub(super) fn update_step<DB: Dialect>(first: usize) -> Step {
+    let sql = format!(
         "update deliveries set state = r.state, reason = r.reason, due_at = coalesce(r.due_at, deliveries.due_at),
-             lease_until = 0, claim = r.next_claim, strikes = 0, marked = 0,
+             lease_until = 0, claim = deliveries.claim + 1, strikes = 0, marked = 0,
              tries = deliveries.tries + r.attempted, attempts = deliveries.attempts + r.attempted,
              settled_at = ${first}
          from {} r
          where deliveries.tenant_id = r.tenant_id and deliveries.id = r.id and deliveries.claim = r.claim
              and deliveries.state + 0 = 0
-         returning id",
+         returning deliveries.id",
         DB::Rows::source(OUTCOME, first + 1)
-    )
+    );
+    Step { name: "settled", sql, returns: true }
+}
+
+/// How many parameters [`update_step`] takes.
+pub(super) fn update_parameters<DB: Dialect>() -> usize {
+    1 + DB::Rows::parameters(OUTCOME)
 }
 
 pub(super) fn bind_update<DB: Dialect>(
@@ -75,7 +81,7 @@ pub(super) fn bind_update<DB: Dialect>(
     settlements: &[&Settlement],
     now: Timestamp,
 ) -> Result<(), BoxDynError> {
-    let mut rows = DB::Rows::default();
+    let mut rows = DB::Rows::new(OUTCOME);
     for settlement in settlements {
         put_outcome(&mut rows, settlement);
     }
@@ -89,7 +95,6 @@ fn put_outcome<R: RowSet>(rows: &mut R, settlement: &Settlement) {
     rows.uuid(Some(settlement.tenant_id.uuid()));
     rows.uuid(Some(settlement.delivery_id.uuid()));
     rows.int(Some(*claim));
-    rows.int(Some(next_claim(*decision, *claim)));
     rows.int(Some(decision.state().code()));
     rows.text(decision.reason());
     rows.time(due_at);
@@ -97,17 +102,12 @@ fn put_outcome<R: RowSet>(rows: &mut R, settlement: &Settlement) {
     rows.end_row();
 }
 
-/// Success raises the fence, so that nobody who is late can take it back.
-const fn next_claim(decision: Decision, claim: i64) -> i64 {
-    if matches!(decision, Decision::Delivered) { claim + 1 } else { claim }
-}
-
 /// How a settlement changed its row, if it did.
 pub(super) struct Settled {
     /// The state before; `None` if the row was not changed.
     pub(super) from: Option<DeliveryState>,
-    /// Whether the delivery is still in the store.
-    pub(super) exists: bool,
+    /// Whether there is an attempt to keep: not, if it is kept already, or retention took the delivery.
+    pub(super) is_news: bool,
 }
 
 /// What became of each settlement: those in `changed` went from pending; the others found their row
@@ -121,7 +121,7 @@ pub(super) async fn resolve<DB: Dialect>(
     let mut settled = Vec::with_capacity(settlements.len());
     for settlement in settlements {
         settled.push(if changed.contains(&settlement.delivery_id) {
-            Settled { from: Some(DeliveryState::Pending), exists: true }
+            Settled { from: Some(DeliveryState::Pending), is_news: true }
         } else {
             settle_late::<DB>(db, settlement, now).await?
         });
@@ -130,12 +130,13 @@ pub(super) async fn resolve<DB: Dialect>(
 }
 
 async fn settle_late<DB: Dialect>(db: &mut DB::Connection, late: &Settlement, now: Timestamp) -> Result<Settled> {
-    let row = Query::<DB>::new("select state, claim from deliveries where tenant_id = $1 and id = $2")
-        .id(late.tenant_id.uuid())
-        .id(late.delivery_id.uuid())
-        .row(db)
-        .await?;
-    let Some(row) = row else { return Ok(Settled { from: None, exists: false }) };
+    let sql = format!(
+        "select d.state, d.claim from deliveries d where d.tenant_id = $1 and d.id = $2 and not exists (
+             select 1 from attempts a where a.delivery_id = d.id and a.claim = $3) {}",
+        DB::LOCKED
+    );
+    let query = Query::<DB>::assembled(sql).id(late.tenant_id.uuid()).id(late.delivery_id.uuid()).bind(late.claim);
+    let Some(row) = query.row(db).await? else { return Ok(Settled { from: None, is_news: false }) };
     let state = DeliveryState::from_code(row.get(0)?).ok_or(StoreError::Damaged("a delivery's state"))?;
     let fence = Fence { claimed: late.claim, claim: row.get(1)?, state };
     tracing::info!(delivery_id = %late.delivery_id, ?fence, decision = ?late.decision, "settled late");
@@ -151,11 +152,11 @@ async fn settle_late<DB: Dialect>(db: &mut DB::Connection, late: &Settlement, no
     let query = Query::<DB>::new(sql).id(late.tenant_id.uuid()).id(late.delivery_id.uuid()).bind(attempted);
     let query = if admitted { query.bind(late.decision.state().code()).time(now) } else { query };
     query.run(db).await?;
-    Ok(Settled { from: admitted.then_some(state), exists: true })
+    Ok(Settled { from: admitted.then_some(state), is_news: true })
 }
 
 /// Records attempts and statistics, with `node` at parameter 1 and the rows behind it.
-pub(super) fn record_statements<DB: Dialect>() -> Vec<String> {
+pub(super) fn record_steps<DB: Dialect>() -> Vec<Step> {
     let columns = ATTEMPT.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let attempts = format!(
         "insert into attempts ({columns}) select {columns} from {} r where true
@@ -172,24 +173,25 @@ pub(super) fn record_statements<DB: Dialect>() -> Vec<String> {
                  case when excluded.last_attempt_at > subscription_stats.last_attempt_at
                      then excluded.last_attempt_at else subscription_stats.last_attempt_at end,
                  excluded.last_attempt_at)",
-        DB::Rows::source(STATS, 2 + DB::Rows::PARAMETERS)
+        DB::Rows::source(STATS, 2 + DB::Rows::parameters(ATTEMPT))
     );
-    vec![attempts, stats]
+    vec![Step { name: "kept", sql: attempts, returns: false }, Step { name: "counted", sql: stats, returns: false }]
 }
 
 pub(super) fn bind_records<DB: Dialect>(
     arguments: &mut DB::Arguments,
     settlements: &[&Settlement],
     settled: &[Settled],
+    node: i64,
 ) -> Result<(), BoxDynError> {
-    let mut attempts = DB::Rows::default();
+    let mut attempts = DB::Rows::new(ATTEMPT);
     let mut changes: BTreeMap<SubscriptionId, StatsChange> = BTreeMap::new();
     for (settlement, settled) in settlements.iter().zip(settled) {
         let change = changes.entry(settlement.subscription_id).or_default();
         if let Some(from) = settled.from {
             change.count(from, settlement.decision.state());
         }
-        if let Some((number, exchange)) = settlement.attempt.as_ref().filter(|_| settled.exists) {
+        if let Some((number, exchange)) = settlement.attempt.as_ref().filter(|_| settled.is_news) {
             change.last_attempt_at = change.last_attempt_at.max(Some(exchange.started_at));
             attempts.uuid(Some(settlement.tenant_id.uuid()));
             attempts.uuid(Some(settlement.delivery_id.uuid()));
@@ -198,7 +200,7 @@ pub(super) fn bind_records<DB: Dialect>(
             put_exchange(&mut attempts, exchange, settled.from.is_none());
         }
     }
-    let mut stats = DB::Rows::default();
+    let mut stats = DB::Rows::new(STATS);
     for (subscription_id, change) in changes.iter().filter(|(_, change)| !change.is_empty()) {
         stats.uuid(Some(subscription_id.uuid()));
         stats.int(Some(change.successful));
@@ -206,7 +208,7 @@ pub(super) fn bind_records<DB: Dialect>(
         stats.time(change.last_attempt_at);
         stats.end_row();
     }
-    DB::bind(arguments, super::NODE)?;
+    DB::bind(arguments, node)?;
     attempts.bind(arguments)?;
     stats.bind(arguments)
 }
@@ -263,7 +265,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let pool = super::super::open_pool(&folder.path().join("test.db"), 1, false).await.expect("opens");
         super::super::migrate(&pool).await.expect("migrates");
-        let explain = format!("explain query plan {}", update_statement::<Sqlite>(1));
+        let explain = format!("explain query plan {}", update_step::<Sqlite>(1).sql);
         let rows = sqlx::query(AssertSqlSafe(explain)).fetch_all(&pool).await.expect("explains");
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
         let expected = "SEARCH deliveries USING PRIMARY KEY (tenant_id=? AND id=?)";

@@ -54,6 +54,16 @@ impl Dialect for Sqlite {
     type Rows = JsonRows;
     type Prepared = String;
 
+    // One process serves, through one writing connection.
+    const SHARED: bool = false;
+    const KEY_ORDER: &str = "";
+    const LOCKED: &str = "";
+    const LOCKED_OR_SKIPPED: &str = "";
+
+    fn written(table: &'static str, _: &'static str) -> &'static str {
+        table
+    }
+
     fn bind<T: Field>(arguments: &mut SqliteArguments, value: T) -> Result<(), BoxDynError> {
         sqlx::Arguments::add(arguments, value)
     }
@@ -87,7 +97,8 @@ impl Dialect for Sqlite {
     fn prepare(script: Script) -> String {
         let begin = script.begins.then(|| "begin immediate".to_owned());
         let commit = script.commits.then(|| "commit".to_owned());
-        begin.into_iter().chain(script.statements).chain(commit).collect::<Vec<_>>().join(";\n")
+        let steps = script.steps.into_iter().map(|step| step.sql);
+        begin.into_iter().chain(steps).chain(commit).collect::<Vec<_>>().join(";\n")
     }
 
     async fn run_script(
@@ -132,7 +143,13 @@ impl JsonRows {
 impl RowSet for JsonRows {
     type Database = Sqlite;
 
-    const PARAMETERS: usize = 2;
+    fn new(_: Schema) -> Self {
+        Self::default()
+    }
+
+    fn parameters(_: Schema) -> usize {
+        2
+    }
 
     fn source(schema: Schema, first: usize) -> String {
         let mut cell = 0;
@@ -199,6 +216,7 @@ impl RowSet for JsonRows {
 mod tests {
     use sqlx::Connection;
 
+    use super::super::dialect::Step;
     use super::*;
 
     const SCHEMA: Schema = &[("id", Kind::Uuid), ("n", Kind::Int), ("name", Kind::Text), ("body", Kind::Bytes)];
@@ -207,7 +225,7 @@ mod tests {
     async fn rows_arrive_as_they_were_put_in() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("opens");
         let id = Uuid::from_u128(0xfedc);
-        let mut rows = JsonRows::default();
+        let mut rows = JsonRows::new(SCHEMA);
         rows.uuid(Some(id));
         rows.int(Some(i64::MIN));
         rows.text(Some("it's \"quoted\" \\ é\n"));
@@ -242,7 +260,7 @@ mod tests {
     async fn an_empty_set_has_no_rows() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("opens");
         let mut arguments = SqliteArguments::default();
-        JsonRows::default().bind(&mut arguments).expect("binds");
+        JsonRows::new(SCHEMA).bind(&mut arguments).expect("binds");
         let sql = format!("select id from {}", JsonRows::source(SCHEMA, 1)).leak();
         let found = Sqlite::fetch(&mut connection, (&*sql).into_sql_str(), arguments).await.expect("reads");
         assert!(found.is_empty());
@@ -253,8 +271,8 @@ mod tests {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("opens");
         sqlx::query("create table t (n integer primary key)").execute(&mut connection).await.expect("creates");
         let script = |statements: &[&str]| {
-            let statements = statements.iter().map(|&s| s.to_owned()).collect();
-            Sqlite::prepare(Script { begins: true, statements, commits: true })
+            let step = |sql: &&str| Step { name: "step", sql: (*sql).to_owned(), returns: true };
+            Sqlite::prepare(Script { begins: true, steps: statements.iter().map(step).collect(), commits: true })
         };
         let broken = script(&["insert into t values (1)", "insert into t values (1)"]);
         let result = Sqlite::run_script(&mut connection, &broken, SqliteArguments::default()).await;

@@ -6,7 +6,7 @@ use postrider_core::{TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::{Dialect, Query, Row};
-use crate::error::{Result, StoreError};
+use crate::error::Result;
 
 const COLUMNS: &str = "id, name, created_at";
 
@@ -49,14 +49,11 @@ pub(super) async fn all_ids<DB: Dialect>(db: &mut DB::Connection) -> Result<Vec<
     Query::<DB>::new("select id from tenants order by id").rows(db).await?.iter().map(|row| row.id(0)).collect()
 }
 
-/// Marks a tenant as deleted; false if there is none.
-pub(super) async fn delete<DB: Dialect>(db: &mut DB::Connection, id: TenantId, now: Timestamp) -> Result<bool> {
-    let deleted = Query::<DB>::new("update tenants set deleted_at = $2 where id = $1 and deleted_at is null")
-        .id(id.uuid())
-        .time(now)
-        .run(db)
-        .await?;
-    Ok(deleted == 1)
+/// Marks a tenant as deleted.
+pub(super) async fn delete<DB: Dialect>(db: &mut DB::Connection, id: TenantId, now: Timestamp) -> Result<()> {
+    let query = Query::<DB>::new("update tenants set deleted_at = $2 where id = $1");
+    query.id(id.uuid()).time(now).run(db).await?;
+    Ok(())
 }
 
 /// The version of a living tenant's catalogue.
@@ -65,14 +62,11 @@ pub(super) async fn version<DB: Dialect>(db: &mut DB::Connection, id: TenantId) 
     query.id(id.uuid()).row(db).await?.map(|row| row.get(0)).transpose()
 }
 
-/// Gives a tenant's catalogue its next version.
-pub(super) async fn raise_version<DB: Dialect>(db: &mut DB::Connection, id: TenantId) -> Result<i64> {
-    Query::<DB>::new(
-        "update tenants set catalogue_version = catalogue_version + 1 where id = $1 returning catalogue_version",
-    )
-    .id(id.uuid())
-    .row(db)
-    .await?
-    .ok_or(StoreError::Damaged("a tenant is missing"))?
-    .get(0)
+/// Gives a living tenant's catalogue its next version.
+pub(super) async fn raise_version<DB: Dialect>(db: &mut DB::Connection, id: TenantId) -> Result<Option<i64>> {
+    let query = Query::<DB>::new(
+        "update tenants set catalogue_version = catalogue_version + 1 where id = $1 and deleted_at is null
+         returning catalogue_version",
+    );
+    query.id(id.uuid()).row(db).await?.map(|row| row.get(0)).transpose()
 }

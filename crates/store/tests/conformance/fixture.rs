@@ -1,4 +1,4 @@
-//! A store in a temporary folder, its clock, and short ways to what tests need.
+//! A store on a database of its own, its clock, and short ways to what tests need.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,12 +18,13 @@ use postrider_core::secret::{Secrets, SigningSecret};
 use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, SubscriptionStats};
 use postrider_core::target_url::TargetUrl;
 use postrider_core::vault::{MasterKey, Vault};
-use postrider_core::world::SystemRandom;
+use postrider_core::world::{Random, SystemRandom};
 use postrider_core::{Clock, DeliveryId, EventId, SubscriptionId, TenantId, Timestamp, World};
 use postrider_store::{
-    Claimed, DeliveryView, HandOver, Inbox, NewSubscription, Receipt, Settlement, StoreOptions, Stores,
+    Claimed, DatabaseUrl, DeliveryView, HandOver, Inbox, NewSubscription, Purpose, Receipt, Settlement, StoreOptions,
+    Stores,
 };
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 /// A clock that stands still until it is told to go on.
@@ -52,22 +53,58 @@ pub(crate) struct Fixture {
     pub(crate) clock: Arc<StillClock>,
     pub(crate) world: World,
     pub(crate) tenant: TenantId,
-    pub(crate) folder: TempDir,
+    pub(crate) database: Database,
+}
+
+/// A database for one test.
+pub(crate) enum Database {
+    Sqlite(TempDir),
+    Postgres(String),
+}
+
+impl Database {
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(TempDir::new().expect("a folder"))
+    }
+
+    /// On the server whose URL is in `TEST_POSTGRES_URL`; it is thrown away after the tests.
+    pub(crate) async fn postgres() -> Self {
+        let server = std::env::var("TEST_POSTGRES_URL");
+        let server = server.expect("run the tests through scripts/with-postgres, as `make test` does");
+        let mut random = [0; 16];
+        SystemRandom.fill(&mut random);
+        let name = format!("t{:032x}", u128::from_ne_bytes(random));
+        let mut connection = PgConnection::connect(&format!("{server}/postgres")).await.expect("a server");
+        let create = AssertSqlSafe(format!("create database {name}"));
+        connection.execute(create).await.expect("a database");
+        Self::Postgres(format!("{server}/{name}"))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => format!("sqlite://{}/test.db", folder.path().display()),
+            Self::Postgres(url) => url.clone(),
+        }
+    }
 }
 
 impl Fixture {
-    pub(crate) async fn sqlite() -> Self {
+    pub(crate) async fn on(database: Database) -> Self {
         let clock = Arc::new(StillClock(AtomicI64::new(1_800_000_000_000_000)));
         let world = World::new(clock.clone(), Arc::new(SystemRandom));
-        let folder = TempDir::new().expect("a folder");
-        let (stores, inbox) = open(&folder, &world, LaneLimits::default()).await;
+        let (stores, inbox) = open(&database, &world, LaneLimits::default(), Purpose::Visit).await;
         let tenant = stores.catalogue.create_tenant("first").await.expect("stored").expect("a free name").id;
-        Self { stores, inbox, clock, world, tenant, folder }
+        Self { stores, inbox, clock, world, tenant, database }
     }
 
     /// The same database as another process sees it, with as many slots as given.
     pub(crate) async fn beside(&self, limits: LaneLimits) -> (Stores, Inbox) {
-        open(&self.folder, &self.world, limits).await
+        open(&self.database, &self.world, limits, Purpose::Visit).await
+    }
+
+    /// The same database as the process sees it that serves it from now on.
+    pub(crate) async fn serving(&self) -> (Stores, Inbox) {
+        open(&self.database, &self.world, LaneLimits::default(), Purpose::Serve).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -115,9 +152,17 @@ impl Fixture {
 
     /// A look behind the traits: the rows of a statement, as text.
     pub(crate) async fn look(&self, sql: &'static str) -> Vec<String> {
-        let url = format!("sqlite://{}/test.db", self.folder.path().display());
-        let mut connection = SqliteConnection::connect(&url).await.expect("opens");
-        sqlx::query_scalar(sql).fetch_all(&mut connection).await.expect("runs")
+        let url = self.database.url();
+        match self.database {
+            Database::Sqlite(_) => {
+                let mut connection = SqliteConnection::connect(&url).await.expect("opens");
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await.expect("runs")
+            }
+            Database::Postgres(_) => {
+                let mut connection = PgConnection::connect(&url).await.expect("opens");
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await.expect("runs")
+            }
+        }
     }
 
     /// What was handed over, with its slot given back.
@@ -178,10 +223,11 @@ impl Fixture {
     }
 }
 
-async fn open(folder: &TempDir, world: &World, limits: LaneLimits) -> (Stores, Inbox) {
+async fn open(database: &Database, world: &World, limits: LaneLimits, purpose: Purpose) -> (Stores, Inbox) {
     let (hand_over, inbox) = HandOver::new(limits);
     let options = StoreOptions {
-        database_url: format!("sqlite://{}/test.db", folder.path().display()),
+        database_url: DatabaseUrl::parse(&database.url()).expect("a URL"),
+        purpose,
         world: world.clone(),
         vault: Vault::new(MasterKey::development(), None, world.clone()),
         hand_over,

@@ -19,11 +19,36 @@ macro_rules! backends {
             $(mod $module {
                 $(#[tokio::test]
                 async fn $test() {
-                    crate::$module::$test(crate::fixture::Fixture::sqlite().await).await;
+                    let database = crate::fixture::Database::sqlite();
+                    crate::$module::$test(crate::fixture::Fixture::on(database).await).await;
+                })*
+            })*
+        }
+        mod postgres {
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $test() {
+                    let database = crate::fixture::Database::postgres().await;
+                    crate::$module::$test(crate::fixture::Fixture::on(database).await).await;
                 })*
             })*
         }
     };
+}
+
+/// What only an embedded database does: its file is ours alone.
+mod embedded {
+    use crate::fixture::{Database, Fixture};
+
+    #[tokio::test]
+    async fn who_serves_next_frees_all_leases() {
+        crate::claim::who_serves_next_frees_all_leases(Fixture::on(Database::sqlite()).await).await;
+    }
+
+    #[tokio::test]
+    async fn no_secret_can_be_read_from_the_file() {
+        crate::sealed::no_secret_can_be_read_from_the_file(Fixture::on(Database::sqlite()).await).await;
+    }
 }
 
 backends! {
@@ -50,7 +75,6 @@ backends! {
         the_longest_due_goes_first,
         nothing_is_claimed_before_it_is_due,
         lanes_are_found_page_by_page,
-        a_restart_frees_all_leases,
         strikes_count_claims_without_a_trace,
         a_mark_needs_the_claim,
     }
@@ -70,10 +94,10 @@ backends! {
         a_replay_opens_what_ended,
         a_replay_makes_what_was_missing,
     }
-    sealed::{no_secret_can_be_read_from_the_file}
     settle::{
         an_end_is_recorded_with_its_attempt_and_statistics,
         a_retry_waits_for_its_time,
+        an_outcome_whose_commit_was_not_heard_of_counts_once,
         a_late_failure_changes_nothing_but_is_kept,
         a_late_success_is_a_fact,
         deactivating_discards_what_is_pending_for_good,

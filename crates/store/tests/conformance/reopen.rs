@@ -19,7 +19,7 @@ pub(crate) async fn a_retry_goes_on_counting_and_takes_the_old_end_back(mut f: F
     assert_eq!((stats.successful, stats.failed), (0, 0));
     assert!(f.inbox.due.take().contains(&subscription.lane));
     let again = f.stores.queue.claim(subscription.lane, 1).await.expect("claimed").remove(0);
-    assert_eq!((again.id, again.tries, again.attempts, again.claim), (claimed.id, 0, 1, 3));
+    assert_eq!((again.id, again.tries, again.attempts, again.claim), (claimed.id, 0, 1, 4));
     f.settle(&claimed, EXHAUSTED, None).await;
     assert_eq!(f.delivery(claimed.id).await.delivery.state, DeliveryState::Pending, "the old claim is worth nothing");
     f.settle(&again, Decision::Delivered, Some(f.answered(200))).await;

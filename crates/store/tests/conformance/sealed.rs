@@ -6,7 +6,7 @@ use postrider_core::api_key::{PlainKey, Scopes};
 use postrider_core::headers::StaticHeaders;
 use postrider_store::{NewApiKey, SettingsChange};
 
-use crate::fixture::Fixture;
+use crate::fixture::{Database, Fixture};
 
 pub(crate) async fn no_secret_can_be_read_from_the_file(f: Fixture) {
     let subscription = f.subscribe("https://a.example/hook").await;
@@ -27,7 +27,8 @@ pub(crate) async fn no_secret_can_be_read_from_the_file(f: Fixture) {
     assert_eq!((read.secrets, read.settings.headers), (subscription.secrets.clone(), headers));
 
     let mut stored = Vec::new();
-    for entry in std::fs::read_dir(f.folder.path()).expect("a folder") {
+    let Database::Sqlite(folder) = &f.database else { unreachable!("PostgreSQL's files are not ours to read") };
+    for entry in std::fs::read_dir(folder.path()).expect("a folder") {
         stored.extend(std::fs::read(entry.expect("a file").path()).expect("readable"));
     }
     let secret = subscription.secrets.current();

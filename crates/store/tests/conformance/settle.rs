@@ -49,6 +49,25 @@ pub(crate) async fn a_retry_waits_for_its_time(mut f: Fixture) {
     assert!(stats.last_triggered_at.is_some());
 }
 
+pub(crate) async fn an_outcome_whose_commit_was_not_heard_of_counts_once(mut f: Fixture) {
+    let subscription = f.subscribe("https://a.example/hook").await;
+    let first = f.publish_and_take().await;
+    let retry = Decision::Retry(f.now());
+    let failed = f.answered(500);
+    f.settle(&first, retry, Some(failed.clone())).await;
+    f.settle(&first, retry, Some(failed)).await;
+    let second = f.stores.queue.claim(subscription.lane, 1).await.expect("claimed").remove(0);
+    assert_eq!((second.tries, second.attempts), (1, 1));
+    let answered = f.answered(200);
+    f.settle(&second, Decision::Delivered, Some(answered.clone())).await;
+    f.settle(&second, Decision::Delivered, Some(answered)).await;
+    let view = f.delivery(first.id).await;
+    let numbers: Vec<i64> = view.attempts.iter().map(|attempt| attempt.number).collect();
+    assert_eq!((view.delivery.state, numbers), (DeliveryState::Delivered, vec![1, 2]));
+    let stats = f.stats(subscription.id).await;
+    assert_eq!((stats.successful, stats.failed), (1, 0));
+}
+
 pub(crate) async fn a_late_failure_changes_nothing_but_is_kept(mut f: Fixture) {
     let subscription = f.subscribe("https://a.example/hook").await;
     let late = f.publish_and_take().await;

@@ -1,0 +1,37 @@
+//! Which process of those on one database.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// A process that nobody watches: what it claims comes free only when the lease ends.
+const UNWATCHED: i64 = -1;
+
+/// The number of this process. The rows that it claims bear it, and its statistics. Numbers are
+/// small and used again, so that statistics stay few. It changes if the process loses its session
+/// with the database.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeNumber(Arc<AtomicI64>);
+
+impl NodeNumber {
+    /// The number of the one process that serves an embedded database.
+    pub(crate) fn only() -> Self {
+        Self(Arc::new(AtomicI64::new(0)))
+    }
+
+    /// That of a process that has not got one yet, or will not.
+    pub(crate) fn unwatched() -> Self {
+        Self(Arc::new(AtomicI64::new(UNWATCHED)))
+    }
+
+    pub(crate) fn get(&self) -> i64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set(&self, number: i64) {
+        self.0.store(number, Ordering::Release);
+    }
+
+    pub(crate) fn lose(&self) {
+        self.set(UNWATCHED);
+    }
+}

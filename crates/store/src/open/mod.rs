@@ -1,0 +1,86 @@
+//! Opening a store.
+
+mod postgres;
+mod serve_lock;
+mod sqlite;
+mod url;
+
+use std::sync::Arc;
+
+use postrider_core::World;
+use postrider_core::vault::Vault;
+
+use crate::catalogue::Catalogue;
+use crate::error::StoreError;
+use crate::hand_over::HandOver;
+use crate::journal::Journal;
+use crate::queue::Queue;
+use serve_lock::ServeLock;
+use url::Target;
+pub use url::{DATABASE_URL_FORM, DatabaseUrl};
+
+/// Where and how to open a store.
+#[derive(Debug)]
+pub struct StoreOptions {
+    /// Which database.
+    pub database_url: DatabaseUrl,
+    /// Whether this process serves, or only opens the store beside those that do.
+    pub purpose: Purpose,
+    /// Time and chance.
+    pub world: World,
+    /// Seals secrets.
+    pub vault: Vault,
+    /// Where claimed deliveries go.
+    pub hand_over: HandOver,
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve. Others see when this process is gone, and take over what it had claimed. Of an
+    /// SQLite file, one process at a time.
+    Serve,
+    /// For a few short statements beside whoever serves.
+    Visit,
+}
+
+/// A store could not be opened; for people.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process serves the same file, or the lock file cannot be made.
+    #[error("{0}")]
+    Locked(String),
+    /// The database does not open.
+    #[error("cannot open the database {url}: {error}")]
+    Open {
+        /// Which.
+        url: DatabaseUrl,
+        /// Why.
+        error: StoreError,
+    },
+}
+
+/// One store in the three ways that it is seen. Cheap to clone.
+#[derive(Clone)]
+pub struct Stores {
+    /// What the API sees of who may do what.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// What the API sees of what happened.
+    pub journal: Arc<dyn Journal>,
+    /// What the dispatcher sees.
+    pub queue: Arc<dyn Queue>,
+    _lock: Option<Arc<ServeLock>>,
+}
+
+impl Stores {
+    /// Opens the database, makes an SQLite file if it is not there, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong.
+    pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
+        match options.database_url.0.clone() {
+            Target::Sqlite(path) => sqlite::open(&path, options).await,
+            Target::Postgres(connect) => postgres::open(*connect, options).await,
+        }
+    }
+}

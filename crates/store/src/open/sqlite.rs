@@ -1,0 +1,48 @@
+//! Opening an SQLite file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sqlx::{Pool, Sqlite};
+
+use super::serve_lock::ServeLock;
+use super::{OpenError, Purpose, StoreOptions, Stores};
+use crate::error::StoreError;
+use crate::node_number::NodeNumber;
+use crate::sql::{self, CommitLanes, Pools, Sql};
+
+/// Connections that read.
+const READERS: u32 = 4;
+
+pub(super) async fn open(path: &Path, options: StoreOptions) -> Result<Stores, OpenError> {
+    let lock = match options.purpose {
+        Purpose::Serve => Some(Arc::new(ServeLock::take(path).map_err(OpenError::Locked)?)),
+        Purpose::Visit => None,
+    };
+    let pools = open_pools(path, options.purpose).await;
+    let pools = pools.map_err(|error| OpenError::Open { url: options.database_url.clone(), error })?;
+    let StoreOptions { world, vault, hand_over, .. } = options;
+    let store = Arc::new(Sql::<Sqlite>::start(pools, NodeNumber::only(), world, vault, hand_over, None));
+    Ok(Stores { catalogue: store.clone(), journal: store.clone(), queue: store, _lock: lock })
+}
+
+async fn open_pools(path: &Path, purpose: Purpose) -> Result<Pools<Sqlite>, StoreError> {
+    // One writer: SQLite has no more, and would make a second one wait by sleeping.
+    let writes = sql::open_pool(path, 1, false).await?;
+    sql::migrate(&writes).await?;
+    if purpose == Purpose::Serve {
+        free_leases(&writes).await?;
+    }
+    let reads = sql::open_pool(path, READERS, true).await?;
+    Ok(Pools { lanes: CommitLanes::One(writes.clone()), writes, reads })
+}
+
+/// The lock file proves that nobody else serves: whoever held these leases is gone.
+async fn free_leases(writes: &Pool<Sqlite>) -> Result<(), StoreError> {
+    let node = NodeNumber::only().get();
+    let freed = sql::free_leases::<Sqlite>(&mut *writes.acquire().await?, node).await?;
+    if freed > 0 {
+        tracing::info!(deliveries = freed, "took over what was in flight when the last process ended");
+    }
+    Ok(())
+}

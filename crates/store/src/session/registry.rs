@@ -1,0 +1,133 @@
+//! Who is there: the table `nodes`, and an advisory lock for each number.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use postrider_core::{Timestamp, World};
+use sqlx::postgres::PgListener;
+use sqlx::{Acquire, PgConnection, Postgres, Row};
+use uuid::Uuid;
+
+use crate::error::{Result, StoreError};
+use crate::sql::free_leases;
+
+/// The first half of the advisory locks' keys; the number is the other.
+const LOCKS: i32 = 0x505f_5244;
+/// More processes than any database serves.
+const NUMBERS: i64 = 1000;
+/// A process whose lock is gone for so long is gone. One that lost its session only, or whose
+/// database was restarted, has taken its lock again by then.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// A process's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Registration {
+    pub(super) number: i64,
+    incarnation: Uuid,
+}
+
+/// Since when the locks of others were seen to be gone.
+#[derive(Debug, Default)]
+pub(super) struct Watch(HashMap<Uuid, Instant>);
+
+/// Takes the number of before, if nobody declared it gone; otherwise the lowest that nobody has.
+pub(super) async fn register(
+    listener: &mut PgListener,
+    before: Option<Registration>,
+    world: &World,
+    now: Timestamp,
+) -> Result<Registration> {
+    let known = registrations(listener).await?;
+    if let Some(before) = before.filter(|before| known.contains(before))
+        && try_lock(listener, before.number).await?
+    {
+        return Ok(before);
+    }
+    let incarnation = Uuid::from_bytes(world.random_bytes());
+    for number in 0..NUMBERS {
+        if known.iter().any(|other| other.number == number) || !try_lock(listener, number).await? {
+            continue;
+        }
+        let sql = "insert into nodes (number, incarnation, started_at) values ($1, $2, $3) on conflict do nothing";
+        let query = sqlx::query(sql).bind(number).bind(incarnation).bind(now.as_micros());
+        if query.execute(&mut *listener).await?.rows_affected() == 1 {
+            return Ok(Registration { number, incarnation });
+        }
+        let unlock = sqlx::query("select pg_advisory_unlock($1, $2)").bind(LOCKS).bind(key(number));
+        unlock.execute(&mut *listener).await?;
+    }
+    Err(StoreError::Unusable("more processes serve this database than there are numbers for".to_owned()))
+}
+
+/// Leaves, with nothing claimed any more.
+pub(super) async fn unregister(listener: &mut PgListener, mine: Registration) -> Result<()> {
+    let query = sqlx::query("delete from nodes where number = $1 and incarnation = $2");
+    query.bind(mine.number).bind(mine.incarnation).execute(listener).await?;
+    Ok(())
+}
+
+/// Frees what processes had claimed that are gone.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] also if somebody declared this process gone.
+pub(super) async fn look_around(listener: &mut PgListener, mine: Registration, watch: &mut Watch) -> Result<()> {
+    let known = registrations(listener).await?;
+    if !known.contains(&mine) {
+        return Err(StoreError::Unavailable("another process thought this one gone".to_owned()));
+    }
+    let locked = locked_numbers(listener).await?;
+    watch.0.retain(|incarnation, _| known.iter().any(|node| node.incarnation == *incarnation));
+    for node in known {
+        if locked.contains(&node.number) {
+            watch.0.remove(&node.incarnation);
+        } else if watch.0.entry(node.incarnation).or_insert_with(Instant::now).elapsed() >= GRACE {
+            bury(listener, node).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn registrations(listener: &mut PgListener) -> Result<Vec<Registration>> {
+    let rows = sqlx::query("select number, incarnation from nodes order by number").fetch_all(listener).await?;
+    rows.iter()
+        .map(|row| Ok(Registration { number: row.try_get(0)?, incarnation: row.try_get(1)? }))
+        .collect::<Result<_, sqlx::Error>>()
+        .map_err(StoreError::from)
+}
+
+async fn locked_numbers(listener: &mut PgListener) -> Result<Vec<i64>> {
+    let query = sqlx::query_scalar(
+        "select l.objid::bigint from pg_locks l join pg_database d on d.oid = l.database
+         where l.locktype = 'advisory' and l.granted and l.objsubid = 2 and l.classid::bigint = $1
+             and d.datname = current_database()",
+    );
+    Ok(query.bind(i64::from(LOCKS)).fetch_all(listener).await?)
+}
+
+/// Frees the leases of a process that is gone, under its lock: nobody can take its number meanwhile.
+async fn bury(listener: &mut PgListener, node: Registration) -> Result<()> {
+    let mut tx = listener.begin().await?;
+    let lock = sqlx::query_scalar::<_, bool>("select pg_try_advisory_xact_lock($1, $2)");
+    if !lock.bind(LOCKS).bind(key(node.number)).fetch_one(&mut *tx).await? {
+        return Ok(());
+    }
+    let query = sqlx::query("delete from nodes where number = $1 and incarnation = $2");
+    let gone = query.bind(node.number).bind(node.incarnation).execute(&mut *tx).await?.rows_affected();
+    if gone == 1 {
+        let connection: &mut PgConnection = &mut tx;
+        let freed = free_leases::<Postgres>(connection, node.number).await?;
+        tx.commit().await?;
+        tracing::warn!(node = node.number, deliveries = freed, "a process is gone; took over what it had in flight");
+    }
+    Ok(())
+}
+
+async fn try_lock(listener: &mut PgListener, number: i64) -> Result<bool> {
+    let query = sqlx::query_scalar("select pg_try_advisory_lock($1, $2)").bind(LOCKS).bind(key(number));
+    Ok(query.fetch_one(listener).await?)
+}
+
+/// Numbers are below [`NUMBERS`].
+fn key(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

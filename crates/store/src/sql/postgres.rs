@@ -1,0 +1,216 @@
+//! PostgreSQL's ways.
+
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::{Arguments, AssertSqlSafe, Pool, Postgres, Row as _, SqlSafeStr, SqlStr, Transaction};
+use uuid::Uuid;
+
+use super::dialect::{Dialect, Field, Kind, RowSet, Schema, Script, Step};
+
+/// A script as one statement, so that it is one round trip and, if it is a whole, needs no other
+/// transaction than its own.
+pub(crate) struct OneStatement {
+    begins: bool,
+    sql: SqlStr,
+    commits: bool,
+}
+
+impl Dialect for Postgres {
+    type Rows = ArrayRows;
+    type Prepared = OneStatement;
+
+    const SHARED: bool = true;
+    const KEY_ORDER: &str = "order by r.tenant_id, r.idempotency_key";
+    const LOCKED: &str = "for update";
+    const LOCKED_OR_SKIPPED: &str = "for update skip locked";
+
+    fn written(_: &'static str, step: &'static str) -> &'static str {
+        step
+    }
+
+    fn bind<T: Field>(arguments: &mut PgArguments, value: T) -> Result<(), BoxDynError> {
+        arguments.add(value)
+    }
+
+    fn get<T: Field>(row: &PgRow, column: usize) -> Result<T, sqlx::Error> {
+        row.try_get(column)
+    }
+
+    async fn run(connection: &mut PgConnection, sql: SqlStr, arguments: PgArguments) -> Result<u64, sqlx::Error> {
+        Ok(sqlx::query_with(sql, arguments).execute(connection).await?.rows_affected())
+    }
+
+    async fn fetch(
+        connection: &mut PgConnection,
+        sql: SqlStr,
+        arguments: PgArguments,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        sqlx::query_with(sql, arguments).fetch_all(connection).await
+    }
+
+    async fn begin(pool: &Pool<Postgres>) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        pool.begin().await
+    }
+
+    fn prepare(script: Script) -> OneStatement {
+        let Script { begins, steps, commits } = script;
+        OneStatement { begins, sql: AssertSqlSafe(joined(&steps)).into_sql_str(), commits }
+    }
+
+    async fn run_script(
+        connection: &mut PgConnection,
+        script: &OneStatement,
+        arguments: PgArguments,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let OneStatement { begins, sql, commits } = script;
+        let is_whole = *begins && *commits;
+        if *begins && !is_whole {
+            sqlx::raw_sql("begin").execute(&mut *connection).await?;
+        }
+        let rows = Self::fetch(connection, sql.clone(), arguments).await?;
+        if *commits && !is_whole {
+            sqlx::raw_sql("commit").execute(connection).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn roll_back(connection: &mut PgConnection) {
+        // Fails if the connection is gone, and the transaction with it.
+        drop(sqlx::raw_sql("rollback").execute(connection).await);
+    }
+}
+
+/// Steps as common table expressions of one statement, which returns the rows of the one step whose
+/// rows are wanted.
+fn joined(steps: &[Step]) -> String {
+    if let [step] = steps {
+        return step.sql.clone();
+    }
+    let parts: Vec<String> = steps.iter().map(|step| format!("{} as ({})", step.name, step.sql)).collect();
+    let wanted = steps.iter().find(|step| step.returns).map_or("(select 1 where false) none", |step| step.name);
+    format!("with {} select * from {wanted}", parts.join(", "))
+}
+
+/// Rows as an array for each column.
+#[derive(Debug)]
+pub(crate) struct ArrayRows {
+    columns: Vec<Column>,
+    next: usize,
+}
+
+#[derive(Debug)]
+enum Column {
+    Uuid(Vec<Option<Uuid>>),
+    Int(Vec<Option<i64>>),
+    Text(Vec<Option<String>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+}
+
+impl ArrayRows {
+    fn column(&mut self) -> &mut Column {
+        let column = &mut self.columns[self.next];
+        self.next += 1;
+        column
+    }
+}
+
+/// A value went into a column of another type: a mistake in the store itself.
+fn mismatch(column: &Column) -> ! {
+    unreachable!("the value is not of the schema's type: {column:?}")
+}
+
+impl RowSet for ArrayRows {
+    type Database = Postgres;
+
+    fn new(schema: Schema) -> Self {
+        let column = |(_, kind): &(&str, Kind)| match kind {
+            Kind::Uuid => Column::Uuid(Vec::new()),
+            Kind::Int => Column::Int(Vec::new()),
+            Kind::Text => Column::Text(Vec::new()),
+            Kind::Bytes => Column::Bytes(Vec::new()),
+        };
+        Self { columns: schema.iter().map(column).collect(), next: 0 }
+    }
+
+    fn parameters(schema: Schema) -> usize {
+        schema.len()
+    }
+
+    fn source(schema: Schema, first: usize) -> String {
+        let array = |(at, (_, kind)): (usize, &(&str, Kind))| {
+            let element = match kind {
+                Kind::Uuid => "uuid",
+                Kind::Int => "bigint",
+                Kind::Text => "text",
+                Kind::Bytes => "bytea",
+            };
+            format!("${}::{element}[]", first + at)
+        };
+        let arrays: Vec<String> = schema.iter().enumerate().map(array).collect();
+        let names: Vec<&str> = schema.iter().map(|(name, _)| *name).collect();
+        format!("(select * from unnest({}) as u({}))", arrays.join(", "), names.join(", "))
+    }
+
+    fn uuid(&mut self, value: Option<Uuid>) {
+        match self.column() {
+            Column::Uuid(values) => values.push(value),
+            other => mismatch(other),
+        }
+    }
+
+    fn int(&mut self, value: Option<i64>) {
+        match self.column() {
+            Column::Int(values) => values.push(value),
+            other => mismatch(other),
+        }
+    }
+
+    fn text(&mut self, value: Option<&str>) {
+        match self.column() {
+            Column::Text(values) => values.push(value.map(str::to_owned)),
+            other => mismatch(other),
+        }
+    }
+
+    fn bytes(&mut self, value: Option<&[u8]>) {
+        match self.column() {
+            Column::Bytes(values) => values.push(value.map(<[u8]>::to_vec)),
+            other => mismatch(other),
+        }
+    }
+
+    fn end_row(&mut self) {
+        self.next = 0;
+    }
+
+    fn bind(self, arguments: &mut PgArguments) -> Result<(), BoxDynError> {
+        for column in self.columns {
+            match column {
+                Column::Uuid(values) => arguments.add(values)?,
+                Column::Int(values) => arguments.add(values)?,
+                Column::Text(values) => arguments.add(values)?,
+                Column::Bytes(values) => arguments.add(values)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_become_one_statement_that_returns_what_is_wanted() {
+        let step = |name, returns| Step { name, sql: format!("insert {name}"), returns };
+        assert_eq!(joined(&[step("a", true)]), "insert a");
+        assert_eq!(
+            joined(&[step("a", false), step("b", true)]),
+            "with a as (insert a), b as (insert b) select * from b"
+        );
+        assert_eq!(
+            joined(&[step("a", false), step("b", false)]),
+            "with a as (insert a), b as (insert b) select * from (select 1 where false) none"
+        );
+    }
+}

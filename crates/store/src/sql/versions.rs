@@ -1,0 +1,95 @@
+//! Catalogue versions as they are in the database this moment, asked for many deliveries at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use postrider_core::TenantId;
+use sqlx::Pool;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use super::dialect::{Dialect, Kind, RowSet, Schema};
+use super::query::Query;
+use crate::error::{Result, StoreError};
+
+/// Most who are answered by one question.
+const AT_ONCE: usize = 1024;
+
+const TENANT: Schema = &[("id", Kind::Uuid)];
+
+type Reply = oneshot::Sender<Option<i64>>;
+
+/// Asks the database which versions are the newest: while one question is under way, those who
+/// arrive wait for the next one together.
+pub(super) struct Versions {
+    line: Arc<Line>,
+    asker: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: Mutex<Vec<(TenantId, Reply)>>,
+    arrived: Notify,
+}
+
+impl Line {
+    fn take(&self) -> Vec<(TenantId, Reply)> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = waiting.len().min(AT_ONCE);
+        waiting.drain(..count).collect()
+    }
+}
+
+impl Versions {
+    pub(super) fn start<DB: Dialect>(reads: Pool<DB>) -> Self {
+        let line = Arc::new(Line::default());
+        let asker = tokio::spawn(ask_on(reads, Arc::clone(&line)));
+        Self { line, asker }
+    }
+
+    /// The version of a tenant's catalogue, not older than this call. `None` if there is no such tenant.
+    pub(super) async fn newest(&self, tenant_id: TenantId) -> Result<Option<i64>> {
+        let (reply, answer) = oneshot::channel();
+        self.line.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((tenant_id, reply));
+        self.line.arrived.notify_one();
+        answer.await.map_err(|_| StoreError::Unavailable("catalogue versions cannot be read".to_owned()))
+    }
+}
+
+impl Drop for Versions {
+    fn drop(&mut self) {
+        self.asker.abort();
+    }
+}
+
+async fn ask_on<DB: Dialect>(reads: Pool<DB>, line: Arc<Line>) {
+    loop {
+        let waiting = line.take();
+        if waiting.is_empty() {
+            line.arrived.notified().await;
+            continue;
+        }
+        match ask(&reads, waiting.iter().map(|(tenant_id, _)| *tenant_id).collect()).await {
+            Ok(versions) => waiting.into_iter().for_each(|(tenant_id, reply)| {
+                let _ = reply.send(versions.get(&tenant_id).copied());
+            }),
+            // Whoever waits hears that there is no answer.
+            Err(error) => tracing::warn!(%error, "cannot read catalogue versions"),
+        }
+    }
+}
+
+async fn ask<DB: Dialect>(reads: &Pool<DB>, tenants: HashSet<TenantId>) -> Result<HashMap<TenantId, i64>> {
+    let sql = format!(
+        "select t.id, t.catalogue_version from {} r join tenants t on t.id = r.id where t.deleted_at is null",
+        DB::Rows::source(TENANT, 1)
+    );
+    let mut rows = DB::Rows::new(TENANT);
+    for tenant_id in tenants {
+        rows.uuid(Some(tenant_id.uuid()));
+        rows.end_row();
+    }
+    let mut reader = reads.acquire().await.map_err(StoreError::from)?;
+    let found = Query::<DB>::assembled(sql).bind_rows(rows).rows(&mut reader).await?;
+    found.iter().map(|row| Ok((row.id(0)?, row.get(1)?))).collect()
+}
