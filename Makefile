@@ -7,12 +7,13 @@ CARGO ?= cargo
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## Show the whole way of an event on this machine, in about a minute
-	@$(CARGO) build --quiet --bin postrider
-	@$(CARGO) run --quiet --bin postrider -- demo
+demo: ## Show the whole way of an event on this machine (the first build takes minutes)
+	@$(CARGO) build --bin postrider
+	@target/debug/postrider demo
 
 run: ## Start a server for development, with SQLite in ./postrider.db
-	@$(CARGO) run --quiet --bin postrider -- serve --dev
+	@$(CARGO) build --bin postrider
+	@target/debug/postrider serve --dev
 
 test: test-setup ## Run all tests (sets up what they need)
 	$(CARGO) build --workspace --bins

@@ -46,6 +46,8 @@ create table subscriptions (
     timeout_seconds bigint not null,
     headers blob,
     secrets blob not null,
+    -- When it was last activated.
+    active_since bigint not null,
     -- Deliveries opened up to then are discarded, however often it is reactivated.
     discard_through bigint,
     created_at bigint not null,

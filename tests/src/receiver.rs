@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -55,6 +55,8 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// Answers with these bytes and closes.
     RawAndClose(Vec<u8>),
+    /// Answers with these bytes when it is told to.
+    When(Arc<Notify>, Vec<u8>),
     /// Never answers.
     Hang,
     /// Closes without an answer.
@@ -66,6 +68,16 @@ impl Reply {
     #[must_use]
     pub fn status(status: u16, body: &str) -> Self {
         Self::with_headers(status, "", body)
+    }
+
+    /// The same answer, given when `told` says so.
+    ///
+    /// # Panics
+    /// If the answer is not one that is given at once.
+    #[must_use]
+    pub fn when(self, told: &Arc<Notify>) -> Self {
+        let Self::Raw(bytes) = self else { panic!("not given at once") };
+        Self::When(Arc::clone(told), bytes)
     }
 
     /// A status, headers (each ended by CRLF) and a body.
@@ -184,6 +196,10 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, kept: &Kept) -> 
             Reply::RawAndClose(bytes) => {
                 stream.write_all(&bytes).await?;
                 return stream.shutdown().await;
+            }
+            Reply::When(told, bytes) => {
+                told.notified().await;
+                stream.write_all(&bytes).await?;
             }
             Reply::Hang => std::future::pending().await,
             Reply::Close => return stream.shutdown().await,

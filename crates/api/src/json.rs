@@ -4,7 +4,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use postrider_core::cursor::{self, Page};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -24,6 +25,29 @@ pub(crate) fn answer(status: StatusCode, body: &impl Serialize) -> Response {
 /// A 200 with this body.
 pub(crate) fn ok(body: &impl Serialize) -> Response {
     answer(StatusCode::OK, body)
+}
+
+/// A list under its plural, with its cursor if it has pages. Items are written as they are: what is
+/// kept as JSON text keeps its numbers.
+pub(crate) fn list<T: Serialize>(plural: &str, items: &[T], next_cursor: Option<Option<String>>) -> Response {
+    ok(&List { plural, items, next_cursor })
+}
+
+struct List<'a, T> {
+    plural: &'a str,
+    items: &'a [T],
+    next_cursor: Option<Option<String>>,
+}
+
+impl<T: Serialize> Serialize for List<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(self.plural, self.items)?;
+        if let Some(next_cursor) = &self.next_cursor {
+            map.serialize_entry("next_cursor", next_cursor)?;
+        }
+        map.end()
+    }
 }
 
 /// JSON that is kept as text. Null if there is none.

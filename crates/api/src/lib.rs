@@ -13,6 +13,7 @@ mod problem;
 mod request_id;
 mod routes;
 mod state;
+mod uncancelled;
 mod views;
 
 use axum::Router;
@@ -59,6 +60,7 @@ fn finish(router: Router<Api>, api: Api) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(axum::middleware::from_fn(uncancelled::finish))
         .layer(axum::middleware::from_fn_with_state(api.clone(), request_id::mark))
         .with_state(api);
     Router::new().fallback_service(normalize::TrimSlash::new(routes))

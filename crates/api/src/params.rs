@@ -1,4 +1,4 @@
-//! Query parameters, read one by one, so that every wrong one is named at once.
+//! What stands in a URL. Query parameters are read one by one, so that every wrong one is named at once.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,18 @@ use postrider_core::cursor::{self, DEFAULT_LIMIT, MAX_LIMIT, Page};
 use postrider_core::delivery::StatusFilter;
 
 use crate::problem::{FieldError, Problem};
+
+/// The variable part of a path. One that is no text names nothing.
+pub(crate) struct Path(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|_| Problem::not_found())
+    }
+}
 
 /// The parameters that are not read yet, and what was wrong with those that were.
 #[derive(Default)]
@@ -38,8 +50,9 @@ impl Params {
         found
     }
 
+    /// Text. PostgreSQL's cannot hold the character U+0000.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
-        self.read(name, "text", |text| Some(text.to_owned()))
+        self.read(name, "text without the character U+0000", |text| (!text.contains('\0')).then(|| text.to_owned()))
     }
 
     pub(crate) fn id<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
@@ -47,7 +60,9 @@ impl Params {
     }
 
     pub(crate) fn time(&mut self, name: &str) -> Option<Timestamp> {
-        self.read(name, "a time such as 2026-01-19T10:30:00Z (RFC 3339)", Timestamp::parse)
+        // A `+` that is not escaped arrives as a space; RFC 3339 has no other space in that place.
+        let read = |text: &str| Timestamp::parse(&text.replace(' ', "+"));
+        self.read(name, "a time such as 2026-01-19T10:30:00Z (RFC 3339)", read)
     }
 
     pub(crate) fn status(&mut self) -> Option<StatusFilter> {
@@ -62,9 +77,13 @@ impl Params {
         given.then_some(page)
     }
 
-    pub(crate) fn page(&mut self) -> Page {
+    pub(crate) fn limit(&mut self) -> Option<u32> {
         let what = format!("a whole number from 1 to {MAX_LIMIT}");
-        let limit = self.read("limit", &what, |text| text.parse().ok().filter(|n| (1..=MAX_LIMIT).contains(n)));
+        self.read("limit", &what, |text| text.parse().ok().filter(|n| (1..=MAX_LIMIT).contains(n)))
+    }
+
+    pub(crate) fn page(&mut self) -> Page {
+        let limit = self.limit();
         let before = self.read("cursor", "the next_cursor of an earlier answer", cursor::decode);
         Page { before, limit: limit.unwrap_or(DEFAULT_LIMIT) }
     }

@@ -137,6 +137,24 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Takes out all that came from outside, for a store that refuses it. False if there was nothing.
+    pub fn strip(&mut self) -> bool {
+        const LEFT_OUT: &str = "(left out: it could not be stored)";
+        match &mut self.result {
+            Ok(response) => {
+                let had = !response.headers.0.is_empty() || !response.body.is_empty();
+                response.headers.0.clear();
+                response.body.clear();
+                had
+            }
+            Err(failure) => {
+                let had = failure.message != LEFT_OUT;
+                LEFT_OUT.clone_into(&mut failure.message);
+                had
+            }
+        }
+    }
+
     /// Its class: any 2xx is a success, redirects are not.
     #[must_use]
     pub fn outcome(&self) -> AttemptOutcome {
@@ -208,6 +226,19 @@ pub struct Attempt {
     pub remote_address: Option<String>,
     /// Where the time went.
     pub timings: Timings,
+}
+
+impl Attempt {
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size_of::<Self>()
+            + [&self.message, &self.url, &self.request_headers, &self.response_headers]
+                .map(String::len)
+                .iter()
+                .sum::<usize>()
+            + self.response_body.len()
+    }
 }
 
 /// How a body of bytes is shown in JSON.

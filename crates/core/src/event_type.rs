@@ -119,8 +119,12 @@ impl Group {
     }
 }
 
-/// At most three names that somebody who typed `wrong` may have meant, the nearest first.
+/// At most three names that somebody who typed `wrong` may have meant, the nearest first. None for
+/// what is longer than any name: comparing takes time that grows with both lengths.
 pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    if wrong.len() > NAME_LIMIT {
+        return Vec::new();
+    }
     let wrong = wrong.to_lowercase();
     let mut scored: Vec<(f64, &str)> = known
         .map(|name| (strsim::jaro_winkler(&wrong, &name.to_lowercase()), name))
@@ -165,5 +169,7 @@ mod tests {
         assert_eq!(nearest("screening.complete", names()).first(), Some(&"screening.completed"));
         assert_eq!(nearest("Case.Resolved", names()).first(), Some(&"case.resolved"));
         assert!(nearest("zzz", names()).is_empty());
+        let too_long = format!("screening.completed{}", "d".repeat(NAME_LIMIT));
+        assert!(nearest(&too_long, names()).is_empty());
     }
 }

@@ -49,6 +49,9 @@ pub enum HeaderRefusal {
     /// The same name in another spelling.
     #[error("`{0}` is given more than once")]
     Twice(String),
+    /// What was shown in place of a value.
+    #[error("the value of `{0}` is the mask of one that is not shown; leave `headers` out to keep them as they are")]
+    Mask(String),
     /// Not visible ASCII, or too long.
     #[error("the value of `{0}` must be visible ASCII, at most {max} characters", max = StaticHeaders::MAX_VALUE)]
     Value(String),
@@ -63,17 +66,19 @@ impl StaticHeaders {
     /// Checks names and values.
     ///
     /// # Errors
-    /// [`HeaderRefusal`] names the first header that cannot be used.
-    pub fn new(pairs: Vec<(String, String)>) -> Result<Self, HeaderRefusal> {
+    /// A [`HeaderRefusal`] for each header that cannot be used.
+    pub fn new(pairs: Vec<(String, String)>) -> Result<Self, Vec<HeaderRefusal>> {
         if pairs.len() > Self::MAX_COUNT {
-            return Err(HeaderRefusal::TooMany);
+            return Err(vec![HeaderRefusal::TooMany]);
         }
-        let mut seen = HashSet::new();
-        pairs
-            .into_iter()
-            .map(|(name, value)| Self::checked(&mut seen, name, &value))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let (mut seen, mut headers, mut refusals) = (HashSet::new(), Vec::new(), Vec::new());
+        for (name, value) in pairs {
+            match Self::checked(&mut seen, name, &value) {
+                Ok(header) => headers.push(header),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        if refusals.is_empty() { Ok(Self(headers)) } else { Err(refusals) }
     }
 
     fn checked(
@@ -87,6 +92,9 @@ impl StaticHeaders {
         let lower = header.as_str();
         if RESERVED.contains(&lower) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
             return Err(HeaderRefusal::Reserved(name));
+        }
+        if value == MASK {
+            return Err(HeaderRefusal::Mask(name));
         }
         let visible = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         let fits = visible && value.trim() == value && value.len() <= Self::MAX_VALUE;
@@ -185,7 +193,7 @@ mod tests {
     use super::*;
 
     fn one(name: &str, value: &str) -> Result<StaticHeaders, HeaderRefusal> {
-        StaticHeaders::new(vec![(name.to_owned(), value.to_owned())])
+        StaticHeaders::new(vec![(name.to_owned(), value.to_owned())]).map_err(|refusals| refusals[0].clone())
     }
 
     #[rstest]
@@ -238,6 +246,6 @@ mod tests {
     #[test]
     fn a_name_stands_once() {
         let twice = vec![("X-A".to_owned(), "1".to_owned()), ("x-a".to_owned(), "2".to_owned())];
-        assert_eq!(StaticHeaders::new(twice), Err(HeaderRefusal::Twice("x-a".into())));
+        assert_eq!(StaticHeaders::new(twice), Err(vec![HeaderRefusal::Twice("x-a".into())]));
     }
 }

@@ -89,12 +89,13 @@ impl Secrets {
         std::iter::once(&self.current).chain(overlapping.map(|(secret, _)| secret))
     }
 
-    /// The same with `next` as the current secret; the former signs beside it until `until`.
+    /// The same with `next` as the current secret. The former signs beside it until `until`, and those
+    /// before it no longer than that: without an overlap, `next` alone signs.
     #[must_use]
     pub fn rotated(&self, next: SigningSecret, now: Timestamp, until: Timestamp) -> Self {
-        let kept = self.previous.iter().filter(|(_, end)| now < *end).cloned();
-        let former = (now < until).then(|| (self.current.clone(), until));
-        let previous = former.into_iter().chain(kept).take(Self::PREVIOUS_LIMIT).collect();
+        let earlier = self.previous.iter().map(|(secret, end)| (secret.clone(), (*end).min(until)));
+        let former = std::iter::once((self.current.clone(), until)).chain(earlier);
+        let previous = former.filter(|(_, end)| now < *end).take(Self::PREVIOUS_LIMIT).collect();
         Self { current: next, previous }
     }
 
@@ -148,7 +149,8 @@ mod tests {
         let secrets = Secrets::new(secret(1)).rotated(secret(2), at(10), at(10));
         assert_eq!(secrets, Secrets::new(secret(2)));
         let rotated = secrets.rotated(secret(3), at(10), at(30));
-        assert_eq!(Secrets::from_plain(&rotated.to_plain()), Some(rotated));
+        assert_eq!(Secrets::from_plain(&rotated.to_plain()), Some(rotated.clone()));
+        assert_eq!(rotated.rotated(secret(4), at(20), at(20)), Secrets::new(secret(4)), "earlier ones end too");
     }
 
     #[test]

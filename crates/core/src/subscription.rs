@@ -86,6 +86,8 @@ pub struct Subscription {
     pub lane: LaneId,
     /// Deliveries opened up to then were discarded when it was deactivated, and are not revived.
     pub discard_through: Option<Timestamp>,
+    /// When it was last activated.
+    pub active_since: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.

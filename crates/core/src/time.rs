@@ -44,10 +44,14 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads RFC 3339 (`2026-01-19T10:30:00.123456+00:00`, any offset), cut to microseconds.
+    /// Reads RFC 3339 (`2026-01-19T10:30:00.123456+00:00`, any offset), cut to microseconds. `None`
+    /// also for a time that RFC 3339 cannot say in UTC, such as one after the year 9999.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_utc()?;
+        if !(0..=9999).contains(&parsed.year()) {
+            return None;
+        }
         i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1000)).ok().map(Self)
     }
 }
@@ -68,10 +72,16 @@ impl std::ops::Sub<Duration> for Timestamp {
     }
 }
 
-/// RFC 3339 in UTC with microseconds and `+00:00`, as the published API prints times.
+/// The first second of the year 0, and the last of 9999.
+const FIRST_SECOND: i64 = -62_167_219_200;
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// RFC 3339 in UTC with microseconds and `+00:00`, as the published API prints times. What is beyond
+/// the years it has is shown as the nearest second in them.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = OffsetDateTime::from_unix_timestamp(self.as_seconds()).map_err(|_| fmt::Error)?;
+        let seconds = self.as_seconds().clamp(FIRST_SECOND, LAST_SECOND);
+        let seconds = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fmt::Error)?;
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}+00:00",
@@ -107,6 +117,16 @@ pub trait Clock: Send + Sync + 'static {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_printed_cannot_be_read() {
+        assert_eq!(Timestamp::parse("9999-12-31T23:59:59-01:00"), None);
+        assert_eq!(Timestamp::parse("0000-01-01T00:00:00+01:00"), None);
+        let last = Timestamp::parse("9999-12-31T23:59:59.999999Z").expect("a time");
+        assert_eq!(last.to_string(), "9999-12-31T23:59:59.999999+00:00");
+        assert!(Timestamp::from_micros(i64::MAX).to_string().starts_with("9999-12-31T23:59:59"));
+        assert!(Timestamp::from_micros(i64::MIN).to_string().starts_with("0000-01-01T00:00:00"));
+    }
 
     #[test]
     fn prints_as_the_published_api_does() {

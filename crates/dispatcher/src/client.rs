@@ -29,6 +29,8 @@ pub struct ClientOptions {
     pub addresses: AddressPolicy,
     /// Authorities trusted beside the system's, as PEM.
     pub extra_roots: Option<Vec<u8>>,
+    /// Whether `http://` is permitted too, as it is for development.
+    pub plain_http: bool,
 }
 
 /// One request to be made.
@@ -50,6 +52,7 @@ pub struct Outgoing<'a> {
 pub struct GuardedClient {
     client: Client,
     policy: Arc<AddressPolicy>,
+    plain_http: bool,
     world: World,
 }
 
@@ -83,7 +86,7 @@ impl GuardedClient {
             builder = builder.tls_certs_merge(roots);
         }
         let client = builder.build().map_err(|error| format!("cannot set up the HTTP client: {error}"))?;
-        Ok(Self { client, policy, world })
+        Ok(Self { client, policy, plain_http: options.plain_http, world })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -98,6 +101,7 @@ impl GuardedClient {
         let url = outgoing.url;
         let request_headers = recorded(&outgoing);
         let reception = match url.literal_address() {
+            _ if url.url().scheme() != "https" && !self.plain_http => Reception::failed(fail::not_https()),
             Some(address) if !self.policy.permits(address) => Reception::failed(fail::address_refused()),
             _ => probe.watch(self.exchange(outgoing, start)).await,
         };

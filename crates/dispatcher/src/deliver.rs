@@ -100,7 +100,8 @@ impl Deliverer {
     async fn record(&self, claimed: &Claimed, outcome: Outcome) {
         let Outcome { decision, exchange } = outcome;
         log_attempt(claimed, decision, exchange.as_ref());
-        let settlement = Settlement {
+        let url = exchange.as_ref().map(|exchange| exchange.url.clone());
+        let mut settlement = Settlement {
             tenant_id: claimed.event.tenant_id,
             delivery_id: claimed.id,
             subscription_id: claimed.subscription_id,
@@ -108,26 +109,49 @@ impl Deliverer {
             decision,
             attempt: exchange.map(|exchange| (claimed.attempts + 1, exchange)),
         };
-        while let Err(error) = self.queue.settle(settlement.clone()).await {
-            tracing::warn!(delivery_id = %claimed.id, %error, "an outcome is not recorded yet");
-            if !error.is_temporary() || self.abort.is_cancelled() {
+        let is_changed = loop {
+            match self.queue.settle(settlement.clone()).await {
+                Ok(is_changed) => break is_changed,
+                Err(error) if error.is_temporary() => {
+                    tracing::warn!(delivery_id = %claimed.id, %error, "an outcome is not recorded yet");
+                }
+                Err(error) => {
+                    tracing::error!(delivery_id = %claimed.id, %error, "an outcome cannot be recorded as it is");
+                    let stripped = settlement.attempt.as_mut().is_some_and(|(_, exchange)| exchange.strip());
+                    if !stripped {
+                        return;
+                    }
+                }
+            }
+            if self.abort.is_cancelled() {
                 return;
             }
             tokio::time::sleep(RECORD_RETRY).await;
-        }
-        match decision {
-            Decision::Retry(due_at) => self.look_again(due_at, claimed.lane),
-            Decision::Failed(FailReason::Gone) => self.deactivate(claimed).await,
+        };
+        match (decision, url) {
+            (Decision::Retry(due_at), _) => self.look_again(due_at, claimed.lane),
+            (Decision::Failed(FailReason::Gone), Some(url)) if is_changed => self.deactivate(claimed, &url).await,
             _ => {}
         }
     }
 
     /// The receiver said 410 Gone: it wants nothing more.
-    async fn deactivate(&self, claimed: &Claimed) {
+    async fn deactivate(&self, claimed: &Claimed, url: &str) {
         let (tenant_id, id) = (claimed.event.tenant_id, claimed.subscription_id);
-        match self.queue.deactivate(tenant_id, id).await {
-            Ok(()) => tracing::warn!(webhook_id = %id, "the receiver answered 410 Gone: the webhook is inactive now"),
-            Err(error) => tracing::error!(webhook_id = %id, %error, "a webhook whose receiver is gone is still active"),
+        loop {
+            match self.queue.deactivate(tenant_id, id, url).await {
+                Ok(true) => {
+                    return tracing::warn!(webhook_id = %id, "the receiver answered 410 Gone: the webhook is inactive now");
+                }
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::error!(webhook_id = %id, %error, "a webhook whose receiver is gone is still active");
+                }
+            }
+            if self.abort.is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(RECORD_RETRY).await;
         }
     }
 

@@ -45,6 +45,7 @@ pub struct Dispatcher {
     stop: CancellationToken,
     abort: CancellationToken,
     drains: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    broken: CancellationToken,
 }
 
 impl Dispatcher {
@@ -53,7 +54,7 @@ impl Dispatcher {
     pub fn start(options: DispatcherOptions) -> Self {
         let DispatcherOptions { queue, hand_over, inbox, client, world, retention } = options;
         let (services, deliveries) = (TaskTracker::new(), TaskTracker::new());
-        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        let (stop, abort, broken) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let (retries, retries_heard) = mpsc::unbounded_channel();
         let (drains, drains_heard) = mpsc::unbounded_channel();
         let lanes = hand_over.lanes().clone();
@@ -78,12 +79,13 @@ impl Dispatcher {
             timers: Timers::default(),
         };
         let signals = Signals { due: inbox.due, retries: retries_heard, drains: drains_heard };
-        services.spawn(claimer.run(signals));
-        services.spawn(take_over(inbox.handed, start, stop.clone()));
-        services.spawn(fan_out::run(Arc::clone(&queue), hand_over, world.clone(), stop.clone()));
-        services.spawn(prune::run(queue, retention, world, stop.clone()));
+        let watch = Watch { stop: stop.clone(), broken: broken.clone() };
+        services.spawn(watch.clone().over(claimer.run(signals)));
+        services.spawn(watch.clone().over(take_over(inbox.handed, start, stop.clone())));
+        services.spawn(watch.clone().over(fan_out::run(Arc::clone(&queue), hand_over, world.clone(), stop.clone())));
+        services.spawn(watch.over(prune::run(queue, retention, world, stop.clone())));
         services.close();
-        Self { services, deliveries, lanes, stop, abort, drains }
+        Self { services, deliveries, lanes, stop, abort, drains, broken }
     }
 
     /// Waits until nothing is due and nothing in flight.
@@ -92,6 +94,12 @@ impl Dispatcher {
         if self.drains.send(done).is_ok() {
             let _ = heard.await;
         }
+    }
+
+    /// Whether all services run that should.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.broken.is_cancelled()
     }
 
     /// Stops claiming, lets what is in flight finish within `deadline`, and gives back the rest.
@@ -104,6 +112,23 @@ impl Dispatcher {
             tracing::warn!(in_flight = self.deliveries.len(), "giving back what is still in flight");
             self.abort.cancel();
             self.deliveries.wait().await;
+        }
+    }
+}
+
+/// Notices when a service ends that should not, by a panic above all.
+#[derive(Clone)]
+struct Watch {
+    stop: CancellationToken,
+    broken: CancellationToken,
+}
+
+impl Watch {
+    async fn over(self, service: impl Future<Output = ()>) {
+        let guard = self.broken.drop_guard();
+        service.await;
+        if self.stop.is_cancelled() {
+            guard.disarm();
         }
     }
 }

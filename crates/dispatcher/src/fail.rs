@@ -27,6 +27,11 @@ pub(crate) fn address_refused() -> Failure {
     failure(AttemptOutcome::AddressError, NoAddress.to_string())
 }
 
+/// A URL from the time when the server ran for development.
+pub(crate) fn not_https() -> Failure {
+    failure(AttemptOutcome::AddressError, "Only https:// is permitted".to_owned())
+}
+
 /// The whole answer did not come in time.
 pub(crate) fn timed_out(seconds: i64) -> Failure {
     failure(AttemptOutcome::Timeout, format!("Timed out after {seconds} s"))

@@ -1,9 +1,13 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use postrider_core::api_key::Scope;
+use postrider_core::tenant::NAME_LIMIT;
+
+use crate::config::read_duration;
 
 /// Postrider sends webhooks: signed, retried, recorded, and never silently lost.
 #[derive(Debug, Parser)]
@@ -50,7 +54,7 @@ pub(crate) struct ServeOptions {
     pub(crate) store: StoreArgs,
     /// Where to listen [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<String>,
     /// What this node does, of several on one PostgreSQL: all, api or dispatch [default: all].
     #[arg(long)]
     pub(crate) role: Option<String>,
@@ -74,14 +78,14 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         of: TenantArgs,
         /// What people call it.
-        #[arg(long)]
+        #[arg(long, value_parser = read_name)]
         name: String,
         /// What it permits: read, publish, manage, admin.
-        #[arg(long, value_delimiter = ',', required = true)]
-        scopes: Vec<String>,
+        #[arg(long, value_delimiter = ',', required = true, value_parser = read_scope)]
+        scopes: Vec<Scope>,
         /// When it ends, such as 12h or 90d [default: never].
-        #[arg(long, value_name = "DURATION")]
-        expires_in: Option<String>,
+        #[arg(long, value_name = "DURATION", value_parser = read_wait)]
+        expires_in: Option<Duration>,
     },
     /// List keys, without the keys themselves.
     #[command(after_help = "Example:\n  postrider keys list --json")]
@@ -109,4 +113,18 @@ pub(crate) struct TenantArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn read_name(text: &str) -> Result<String, String> {
+    let fits = (1..=NAME_LIMIT).contains(&text.trim().chars().count());
+    if fits { Ok(text.to_owned()) } else { Err(format!("must have 1 to {NAME_LIMIT} characters")) }
+}
+
+fn read_scope(text: &str) -> Result<Scope, String> {
+    Scope::named(text.trim()).ok_or_else(|| "there are read, publish, manage and admin".to_owned())
+}
+
+fn read_wait(text: &str) -> Result<Duration, String> {
+    let wait = read_duration(text).filter(|wait| !wait.is_zero());
+    wait.ok_or_else(|| "must be a duration such as 12h or 90d".to_owned())
 }

@@ -1,6 +1,7 @@
 //! Settings: flags over environment over a TOML file.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,9 @@ const KNOWN: [&str; 14] = [
     "log",
     "log_format",
 ];
+
+/// For development, each attempt is a line.
+const DEV_LOG: &str = "info,postrider_dispatcher::deliver=debug";
 
 const PREFIX: &str = "POSTRIDER_";
 
@@ -134,7 +138,9 @@ impl Settings {
     /// # Errors
     /// [`ConfigError`] names the first setting that is unknown or cannot be used.
     pub(crate) fn load(options: &ServeOptions) -> Result<Self, ConfigError> {
-        Self::from_sources(options, std::env::vars())
+        let readable =
+            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        Self::from_sources(options, std::env::vars_os().filter_map(readable))
     }
 
     /// What `options` say and nothing else: no file, no environment.
@@ -198,7 +204,7 @@ impl Raw {
     }
 
     fn add_flags(&mut self, options: &ServeOptions) {
-        self.set_flag("listen", options.listen.map(|listen| listen.to_string()));
+        self.set_flag("listen", options.listen.clone());
         self.set_flag("database_url", options.store.database.clone());
         self.set_flag("role", options.role.clone());
         self.set_flag("dev", options.dev.then(|| "true".to_owned()));
@@ -235,10 +241,11 @@ impl Raw {
             deny: self.read("targets.deny", nets, read_nets)?.unwrap_or_default(),
         };
         let role = self.read("role", "all, api or dispatch", Role::named)?.unwrap_or(Role::All);
-        let ca_file = self.read("targets.ca_file", "a file of PEM certificates", |path| std::fs::read(path).ok())?;
+        let ca_file =
+            self.read("targets.ca_file", "a file that can be read, with certificates in PEM form", read_pem)?;
         Ok(Settings {
             listen: self
-                .read("listen", "an address such as 127.0.0.1:8080", |text| text.parse().ok())?
+                .read("listen", "an address such as 127.0.0.1:8080 or localhost:8080", read_address)?
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             database_url: self
                 .read("database_url", DATABASE_URL_FORM, DatabaseUrl::parse)?
@@ -260,7 +267,7 @@ impl Raw {
             },
             log: self
                 .read("log", "a filter such as info or postrider=debug", read_filter)?
-                .unwrap_or("info".to_owned()),
+                .unwrap_or_else(|| if dev { DEV_LOG } else { "info" }.to_owned()),
             log_format: self.read("log_format", "text or json", read_format)?.unwrap_or(LogFormat::Text),
         })
     }
@@ -276,6 +283,17 @@ fn plain_text(value: &toml::Value) -> String {
         toml::Value::Array(items) => items.iter().map(plain_text).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
+}
+
+/// `ADDRESS:PORT`; `localhost` is this machine.
+fn read_address(text: &str) -> Option<SocketAddr> {
+    let port = text.strip_prefix("localhost:");
+    port.map_or_else(|| text.parse().ok(), |port| Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))))
+}
+
+fn read_pem(path: &str) -> Option<Vec<u8>> {
+    let marks_certificate = b"-----BEGIN CERTIFICATE-----";
+    std::fs::read(path).ok().filter(|pem| pem.windows(marks_certificate.len()).any(|part| part == marks_certificate))
 }
 
 fn read_flag(text: &str) -> Option<bool> {
@@ -346,7 +364,7 @@ mod tests {
         assert_eq!((settings.listen.port(), settings.log.as_str()), (2222, "warn"));
         assert_eq!(settings.retention.payloads, Duration::from_secs(3600));
         assert_eq!(settings.retention.deliveries, Duration::from_secs(30 * 86400));
-        options.listen = Some("127.0.0.1:3333".parse().expect("an address"));
+        options.listen = Some("localhost:3333".to_owned());
         let settings = load(&options, &[("POSTRIDER_LISTEN", "127.0.0.1:2222")]).expect("valid");
         assert_eq!(settings.listen.port(), 3333);
     }

@@ -2,6 +2,9 @@
 //!
 //! A library, so that tests can run the whole program under a clock of their own.
 
+#[macro_use]
+mod say;
+
 mod cli;
 mod clock;
 mod commands;

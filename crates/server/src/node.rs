@@ -25,6 +25,9 @@ const DRAIN: Duration = Duration::from_secs(11);
 /// How long requests under way may take to be answered after that.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
+/// Between looks at whether all parts of the node still run.
+const WATCH: Duration = Duration::from_secs(1);
+
 /// The path of the receiver that `--dev` has.
 pub(crate) const DEV_RECEIVER: &str = "/dev/receiver";
 
@@ -44,6 +47,9 @@ pub enum StartError {
         "POSTRIDER_MASTER_KEY: is required outside --dev; make one with `openssl rand -base64 32` and keep it safe"
     )]
     NoMasterKey,
+    /// The secrets in the database were sealed with another key.
+    #[error("POSTRIDER_MASTER_KEY: {0}")]
+    MasterKey(String),
     /// A part of the work, with nobody to do the rest.
     #[error("--role: only nodes on one PostgreSQL can share the work; SQLite has one process, which does all")]
     Alone,
@@ -93,6 +99,7 @@ impl Node {
         let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
         let client_options = ClientOptions {
             addresses: settings.url_policy.addresses.clone(),
+            plain_http: settings.dev,
             extra_roots: settings.targets_ca.clone(),
         };
         let client = GuardedClient::new(client_options, world.clone()).map_err(StartError::Client)?;
@@ -102,14 +109,7 @@ impl Node {
         } else {
             (HandOver::closed(), None)
         };
-        let stores = Stores::open(StoreOptions {
-            database_url: settings.database_url.clone(),
-            purpose: Purpose::Serve,
-            world: world.clone(),
-            vault,
-            hand_over: hand_over.clone(),
-        });
-        let stores = stores.await?;
+        let stores = open_stores(&settings, vault, &hand_over, &world).await?;
         let first_key = prepare_default_tenant(&*stores.catalogue, &settings, &world).await?;
         let dispatcher = inbox.map(|inbox| {
             Dispatcher::start(DispatcherOptions {
@@ -148,6 +148,15 @@ impl Node {
         self.first_key.as_ref()
     }
 
+    /// Ends when a part of the node has ended that should not have. It is fit for nothing but a stop.
+    pub async fn broken(&self) {
+        let dispatches = || self.dispatcher.as_ref().is_none_or(Dispatcher::is_running);
+        while self.stores.queue.is_running() && dispatches() {
+            tokio::time::sleep(WATCH).await;
+        }
+        self.readiness.set(false);
+    }
+
     /// Takes nothing more, finishes what is in flight within 15 s in all, and gives back the rest.
     pub async fn shut_down(self) {
         self.readiness.set(false);
@@ -161,6 +170,28 @@ impl Node {
             http.abort();
         }
         self.stores.queue.close().await;
+    }
+}
+
+/// Opens the database, if its secrets can be opened too.
+async fn open_stores(
+    settings: &Settings,
+    vault: Vault,
+    hand_over: &HandOver,
+    world: &World,
+) -> Result<Stores, StartError> {
+    let options = StoreOptions {
+        database_url: settings.database_url.clone(),
+        purpose: Purpose::Serve,
+        world: world.clone(),
+        vault,
+        hand_over: hand_over.clone(),
+    };
+    let stores = Stores::open(options).await?;
+    match stores.catalogue.check_vault().await {
+        Ok(()) => Ok(stores),
+        Err(StoreError::Vault(error)) => Err(StartError::MasterKey(error.to_string())),
+        Err(error) => Err(StartError::Store(error)),
     }
 }
 

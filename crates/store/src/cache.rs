@@ -41,6 +41,11 @@ impl CatalogueCache {
         }
     }
 
+    /// Forgets all of a tenant: it is not known what is true.
+    pub(crate) fn forget(&self, tenant_id: TenantId) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant_id);
+    }
+
     /// Forgets what is older than `version`, which was just committed.
     pub(crate) fn raise(&self, tenant_id: TenantId, version: i64) {
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);

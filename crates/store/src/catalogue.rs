@@ -169,6 +169,11 @@ pub trait Catalogue: Send + Sync + 'static {
     /// A tenant's subscriptions and types as they are now, from memory where possible; `None` if
     /// there is no such tenant.
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
+    /// Opens one stored secret, if there is any.
+    ///
+    /// # Errors
+    /// [`StoreError::Vault`](crate::StoreError::Vault) if it was sealed with another key.
+    async fn check_vault(&self) -> Result<()>;
     /// Whether the store answers.
     async fn ping(&self) -> Result<()>;
 }

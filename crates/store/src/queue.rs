@@ -56,21 +56,26 @@ pub trait Queue: Send + Sync + 'static {
     async fn claim(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>>;
     /// Up to `limit` lanes beyond `after` that have pending rows, in the order of their ids.
     async fn lanes_due(&self, after: Option<LaneId>, limit: usize) -> Result<Vec<LaneDue>>;
-    /// Writes down how a claim ended: outcome, attempt and statistics in one transaction.
-    async fn settle(&self, settlement: Settlement) -> Result<()>;
+    /// Writes down how a claim ended: outcome, attempt and statistics in one transaction. False if it
+    /// came too late to change the delivery.
+    async fn settle(&self, settlement: Settlement) -> Result<bool>;
     /// Gives claims back unsent, as if they had not been made.
     async fn give_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()>;
     /// Writes a durable mark on a suspect just before it is sent. False if the claim is no longer ours.
     async fn mark(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<bool>;
-    /// Deactivates a subscription whose receiver wants no more, and discards what is pending.
-    async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<()>;
+    /// Deactivates a subscription whose receiver at `url` wants no more, and discards what is pending.
+    /// False if it has another URL by now, or is gone.
+    async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId, url: &str) -> Result<bool>;
     /// A tenant's subscriptions as they are this moment, whoever changed them; from memory where possible.
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
     /// Makes the next bounded number of deliveries of events with very many targets. Returns the
     /// lanes that got some; empty when there is nothing left to do.
     async fn fan_out(&self) -> Result<Vec<LaneId>>;
-    /// Removes a bounded number of what retention no longer keeps. False when there was nothing.
+    /// Looks at a bounded number of events and removes what retention no longer keeps. False when all
+    /// were looked at once; the next call begins anew.
     async fn prune(&self, retention: Retention) -> Result<bool>;
+    /// Whether what is to be written down will be, as far as this process goes.
+    fn is_running(&self) -> bool;
     /// Waits for the commits under way and lets nobody begin another.
     async fn close(&self);
 }

@@ -52,7 +52,9 @@ async fn a_pending_delivery_is_tried_again_by_itself() {
     let event_id = publish(&server, json!({})).await;
     let event = settled(&server, &event_id, "pending").await;
     let id = event["deliveries"][0]["id"].as_str().expect("an id");
-    let answer = server.request("POST", &format!("/api/v1/deliveries/{id}/retry/"), None).await;
+    let retry = format!("/api/v1/deliveries/{id}/retry/");
+    assert_eq!(server.request("POST", &retry, Some(json!({"when": "now"}))).await.status, 422);
+    let answer = server.request("POST", &retry, None).await;
     assert_eq!(answer.status, 409);
     assert!(answer.body["detail"].as_str().is_some_and(|detail| detail.contains("pending")));
 }

@@ -20,6 +20,20 @@ async fn the_catalogue_with_groups_and_descriptions() {
 }
 
 #[tokio::test]
+async fn the_catalogue_page_by_page() {
+    let server = Server::start().await;
+    let all = server.get("/api/v1/event-types/").await["event_types"].as_array().expect("a list").clone();
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = server.get(&format!("/api/v1/event-types/?limit=10{cursor}")).await;
+        paged.extend(page["event_types"].as_array().expect("a list").clone());
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(paged, all);
+}
+
+#[tokio::test]
 async fn own_types_beside_the_built_in() {
     let server = Server::start().await;
     let own = json!({"name": "our.own_Type1", "group": "Ours", "description": "Our own"});

@@ -195,3 +195,29 @@ async fn replay_makes_what_a_late_subscription_missed() {
     let requests = receiver.wait_for(2).await;
     assert_eq!(requests[0].body, requests[1].body);
 }
+
+#[tokio::test]
+async fn metadata_keeps_its_numbers_and_depth_in_lists() {
+    let server = Server::start().await;
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(120), "}".repeat(120));
+    let metadata = format!(r#"{{"big":12345678901234567890123,"price":1.10,"deep":{deep}}}"#);
+    let body = format!(r#"{{"event_type": "case.opened", "payload": {{}}, "metadata": {metadata}}}"#);
+    let published = server
+        .custom(|client, base| {
+            let request = client.post(format!("{base}/api/v1/events/")).bearer_auth(server.key());
+            request.header("content-type", "application/json").body(body)
+        })
+        .await;
+    assert_eq!(published.status, 202, "{}", published.body);
+    let request = reqwest::Client::new().get(format!("{}/api/v1/events/", server.base())).bearer_auth(server.key());
+    let listed = request.send().await.expect("an answer").text().await.expect("a body");
+    assert!(listed.contains(&metadata), "{listed}");
+}
+
+#[tokio::test]
+async fn a_time_beyond_the_calendar_is_refused() {
+    let server = Server::start().await;
+    let body = json!({"event_type": "case.opened", "payload": {}, "occurred_at": "9999-12-31T23:59:59-01:00"});
+    let answer = server.request("POST", "/api/v1/events/", Some(body)).await;
+    assert_eq!((answer.status, &answer.body["errors"][0]["field"]), (422, &json!("occurred_at")));
+}

@@ -21,7 +21,32 @@ async fn problems_look_alike() {
     assert_eq!(plain.status, 415);
     assert_answer("problem_media_type", &plain.body);
     let anonymous = server.custom(|client, base| client.get(format!("{base}/api/v1/webhooks/"))).await;
-    assert_eq!(anonymous.status, 401);
+    assert_eq!((anonymous.status, &anonymous.headers["www-authenticate"]), (401, &"Bearer".parse().expect("plain")));
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_names_nothing() {
+    let server = Server::start().await;
+    for path in ["/api/v1/webhooks/%FF/", "/api/v1/events/%FF/", "/api/v1/logs/%ff/"] {
+        let answer = server.request("GET", path, None).await;
+        assert_eq!((answer.status, &answer.body["title"]), (404, &json!("Not found")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_are_judged_and_a_plus_may_be_a_space() {
+    let server = Server::start().await;
+    for (query, status) in [
+        ("since=2026-01-01T00:00:00+00:00", 200),
+        ("since=2026-01-01T00:00:00%2B00:00", 200),
+        ("since=yesterday", 422),
+        ("event_type=a%00b", 422),
+        ("limit=251", 422),
+        ("nonsense=1", 422),
+    ] {
+        let answer = server.request("GET", &format!("/api/v1/deliveries/?{query}"), None).await;
+        assert_eq!(answer.status, status, "{query}: {}", answer.body);
+    }
 }
 
 #[tokio::test]

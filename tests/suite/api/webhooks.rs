@@ -155,3 +155,17 @@ async fn deactivating_discards_and_reactivating_revives_nothing() {
     assert_eq!(reopened.status, 202);
     receiver.wait_for(2).await;
 }
+
+#[tokio::test]
+async fn every_wrong_header_is_named_and_a_mask_is_no_value() {
+    let server = Server::start().await;
+    let with = |headers: Value| json!({"event_type": "all", "webhook_url": "https://a.example/", "headers": headers});
+    let wrong = with(json!({"Host": "x", "X-Ok": "y", "bad name": "z", "X-Hidden": "********"}));
+    let answer = server.request("POST", "/api/v1/webhooks/", Some(wrong)).await;
+    let message = answer.body["errors"][0]["message"].as_str().expect("a message");
+    assert_eq!((answer.status, &answer.body["errors"][0]["field"]), (422, &json!("headers")));
+    for named in ["`Host`", "`bad name`", "`X-Hidden` is the mask"] {
+        assert!(message.contains(named), "{message}");
+    }
+    assert!(!message.contains("X-Ok"), "{message}");
+}

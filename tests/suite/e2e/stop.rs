@@ -1,26 +1,23 @@
 //! Stopped by a signal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_tests::{Receiver, Reply, Server, eventually};
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::deliver::{publish, settled, subscribe};
 
 #[tokio::test]
 async fn finishes_what_is_in_flight() {
-    let (answer, told) = std::sync::mpsc::channel::<()>();
-    let told = std::sync::Mutex::new(told);
-    let receiver = Receiver::plain(move |_, _| {
-        let _ = told.lock().expect("one at a time").recv_timeout(Duration::from_secs(5));
-        Reply::status(200, "late")
-    })
-    .await;
+    let told = Arc::new(Notify::new());
+    let when = Arc::clone(&told);
+    let receiver = Receiver::plain(move |_, _| Reply::status(200, "late").when(&when)).await;
     let mut server = Server::start().await;
     subscribe(&server, &receiver.url("/"), json!({})).await;
-    let waiting = tokio::task::spawn_blocking(move || answer);
-    let answer = waiting.await.expect("kept");
     let event_id = publish(&server, json!({})).await;
+    receiver.wait_for(1).await;
     server.signal("TERM").await;
     eventually("it is not ready any more", || async {
         let ready = server.try_request(server.key(), "GET", "/readyz", None).await;
@@ -29,7 +26,7 @@ async fn finishes_what_is_in_flight() {
     .await;
     let refused = server.request("POST", "/api/v1/events/", Some(json!({}))).await;
     assert_eq!((refused.status, refused.headers.contains_key("retry-after")), (503, true));
-    answer.send(()).expect("the receiver waits");
+    told.notify_one();
     assert!(server.wait().await.success());
     let server = Server::start_with(server.options().clone()).await;
     let event = settled(&server, &event_id, "delivered").await;

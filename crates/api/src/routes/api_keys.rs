@@ -1,6 +1,6 @@
 //! `/api/v1/api-keys/`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use postrider_core::api_key::{ApiKey, PlainKey, Scope, Scopes};
@@ -16,7 +16,7 @@ use crate::auth::Manage;
 use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to, time};
 use crate::json;
-use crate::params::Params;
+use crate::params::{Params, Path};
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -87,14 +87,14 @@ pub(crate) async fn list(
     let mut keys = api.catalogue.api_keys(caller.tenant_id, page.and_one()).await?;
     let next_cursor = json::cut(&mut keys, page, |key| key.id.uuid());
     let keys: Vec<KeyJson> = keys.iter().map(|key| KeyJson::new(key, None)).collect();
-    Ok(json::ok(&json!({"api_keys": keys, "next_cursor": next_cursor})))
+    Ok(json::list("api_keys", &keys, Some(next_cursor)))
 }
 
 /// Ends a key for good.
 pub(crate) async fn delete(
     State(api): State<Api>,
     Manage(caller): Manage,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Response, Problem> {
     if !api.catalogue.revoke_api_key(caller.tenant_id, path_id(&id)?).await? {
         return Err(Problem::not_found());

@@ -1,15 +1,16 @@
 //! `/api/v1/deliveries/`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use postrider_store::DeliveryFilter;
-use serde_json::json;
 
 use super::path_id;
 use crate::auth::{Manage, Read};
+use crate::body::JsonBody;
+use crate::fields::Fields;
 use crate::json;
-use crate::params::Params;
+use crate::params::{Params, Path};
 use crate::problem::Problem;
 use crate::state::Api;
 use crate::views::DeliveryJson;
@@ -29,15 +30,11 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
     let mut found = api.journal.deliveries(caller.tenant_id, &filter, page.and_one()).await?;
     let next_cursor = json::cut(&mut found, page, |view| view.delivery.id.uuid());
     let deliveries: Vec<DeliveryJson> = found.into_iter().map(DeliveryJson::item).collect();
-    Ok(json::ok(&json!({"deliveries": deliveries, "next_cursor": next_cursor})))
+    Ok(json::list("deliveries", &deliveries, Some(next_cursor)))
 }
 
 /// One delivery with its attempts.
-pub(crate) async fn get(
-    State(api): State<Api>,
-    Read(caller): Read,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn get(State(api): State<Api>, Read(caller): Read, Path(id): Path) -> Result<Response, Problem> {
     let found = api.journal.delivery(caller.tenant_id, path_id(&id)?).await?;
     Ok(json::ok(&DeliveryJson::whole(found.ok_or_else(Problem::not_found)?)?))
 }
@@ -46,8 +43,10 @@ pub(crate) async fn get(
 pub(crate) async fn retry(
     State(api): State<Api>,
     Manage(caller): Manage,
-    Path(id): Path<String>,
+    Path(id): Path,
+    JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    Fields::parse(&body)?.finish()?;
     let opened = api.journal.retry(caller.tenant_id, path_id(&id)?).await?;
     Ok(json::answer(StatusCode::ACCEPTED, &DeliveryJson::whole(opened)?))
 }

@@ -1,8 +1,10 @@
 //! `/api/v1/event-types/`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use postrider_core::event_type::{self, EventType, EventTypeName};
 use postrider_store::TypeChange;
 use serde_json::json;
@@ -12,7 +14,7 @@ use crate::auth::{Manage, Read};
 use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to, text, text_up_to};
 use crate::json;
-use crate::params::Params;
+use crate::params::{Params, Path};
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -20,15 +22,39 @@ use crate::state::Api;
 const GROUP_LIMIT: usize = 128;
 const DESCRIPTION_LIMIT: usize = 1024;
 
+/// Most types of a tenant's own.
+const OWN_LIMIT: usize = 1000;
+
 /// The group of a tenant's own types, unless said otherwise.
 const OWN_GROUP: &str = "Custom";
 
-/// The whole catalogue, group by group: the built-in types and the tenant's own.
-pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, params: Params) -> Result<Response, Problem> {
+/// The catalogue, group by group: the built-in types and the tenant's own. All of it, unless a limit
+/// is given.
+pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params: Params) -> Result<Response, Problem> {
+    let limit = params.limit();
+    let after = params.read("cursor", "the next_cursor of an earlier answer", read_place);
     params.finish()?;
     let own = api.catalogue.custom_event_types(caller.tenant_id).await?;
-    let event_types: Vec<&EventType> = event_type::built_in().iter().chain(&own).collect();
-    Ok(json::ok(&json!({"event_types": event_types, "next_cursor": null})))
+    let all = event_type::built_in().iter().chain(&own);
+    let is_seen = |known: &&EventType| after.as_ref().is_some_and(|after| place(known) != *after);
+    let mut event_types: Vec<&EventType> = match after {
+        None => all.collect(),
+        Some(_) => all.skip_while(is_seen).skip(1).collect(),
+    };
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let has_more = event_types.len() > limit;
+    event_types.truncate(limit);
+    let next_cursor = event_types.last().filter(|_| has_more).map(|last| URL_SAFE_NO_PAD.encode(place(last)));
+    Ok(json::list("event_types", &event_types, Some(next_cursor)))
+}
+
+/// Where a type stands in the list: a name may stand in two groups.
+fn place(event_type: &EventType) -> String {
+    format!("{}/{}", event_type.group, event_type.name)
+}
+
+fn read_place(cursor: &str) -> Option<String> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
 }
 
 /// Adds a type of the tenant's own.
@@ -51,6 +77,9 @@ pub(crate) async fn create(
         description: description.unwrap_or_default(),
         custom: true,
     };
+    if api.catalogue.custom_event_types(caller.tenant_id).await?.len() >= OWN_LIMIT {
+        return Err(Problem::conflict(format!("A tenant has at most {OWN_LIMIT} event types of its own.")));
+    }
     if !api.catalogue.create_event_type(caller.tenant_id, event_type.clone()).await? {
         return Err(Problem::conflict("There is an event type of that name."));
     }
@@ -66,7 +95,7 @@ fn read_name(raw: &RawValue) -> Result<EventTypeName, String> {
 pub(crate) async fn update(
     State(api): State<Api>,
     Manage(caller): Manage,
-    Path(name): Path<String>,
+    Path(name): Path,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::parse(&body)?;
@@ -84,7 +113,7 @@ pub(crate) async fn update(
 pub(crate) async fn delete(
     State(api): State<Api>,
     Manage(caller): Manage,
-    Path(name): Path<String>,
+    Path(name): Path,
 ) -> Result<Response, Problem> {
     let name = own_name(&name)?;
     let subscriptions = api.catalogue.subscriptions(caller.tenant_id, None).await?;

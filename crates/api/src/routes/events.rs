@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use postrider_core::catalogue::TenantCatalogue;
@@ -21,7 +21,7 @@ use crate::auth::{Caller, Manage, Publish, Read};
 use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to, object, text, time};
 use crate::json;
-use crate::params::Params;
+use crate::params::{Params, Path};
 use crate::problem::Problem;
 use crate::state::Api;
 use crate::views::DeliveryJson;
@@ -178,6 +178,9 @@ struct EventJson {
     payload: Option<Box<RawValue>>,
     delivery_counts: CountsJson,
     deliveries: Vec<DeliveryJson>,
+    /// More than are shown: `GET /api/v1/deliveries/?event_id=` lists them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries_omitted: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -191,6 +194,8 @@ struct CountsJson {
 impl EventJson {
     fn new(event: EventView, payload: Option<Box<RawValue>>, deliveries: Vec<DeliveryJson>) -> Result<Self, Problem> {
         let counts = event.counts;
+        let made = counts.pending + counts.delivered + counts.failed + counts.discarded;
+        let shown = i64::try_from(deliveries.len()).unwrap_or(i64::MAX);
         Ok(Self {
             id: event.id,
             event_type: event.event_type,
@@ -208,6 +213,7 @@ impl EventJson {
                 discarded: counts.discarded,
             },
             deliveries,
+            deliveries_omitted: (made > shown).then_some(made - shown),
         })
     }
 }
@@ -238,15 +244,11 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
             EventJson::new(event, None, own)
         })
         .collect::<Result<_, _>>()?;
-    Ok(json::ok(&json!({"events": events, "next_cursor": next_cursor})))
+    Ok(json::list("events", &events, Some(next_cursor)))
 }
 
 /// One event with its payload, and its deliveries with their attempts.
-pub(crate) async fn get(
-    State(api): State<Api>,
-    Read(caller): Read,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn get(State(api): State<Api>, Read(caller): Read, Path(id): Path) -> Result<Response, Problem> {
     let id = path_id(&id)?;
     let mut event = api.journal.event(caller.tenant_id, id).await?.ok_or_else(Problem::not_found)?;
     let payload = json::raw(event.payload.take())?;
@@ -259,7 +261,7 @@ pub(crate) async fn get(
 pub(crate) async fn replay(
     State(api): State<Api>,
     Manage(caller): Manage,
-    Path(id): Path<String>,
+    Path(id): Path,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let id: EventId = path_id(&id)?;

@@ -1,6 +1,6 @@
 //! `/api/v1/tenants/`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use postrider_core::tenant::{DEFAULT_TENANT, NAME_LIMIT, Tenant};
@@ -13,7 +13,7 @@ use crate::auth::Admin;
 use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to};
 use crate::json;
-use crate::params::Params;
+use crate::params::{Params, Path};
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -47,17 +47,17 @@ pub(crate) async fn list(State(api): State<Api>, _: Admin, mut params: Params) -
     let mut tenants = api.catalogue.tenants(page.and_one()).await?;
     let next_cursor = json::cut(&mut tenants, page, |tenant| tenant.id.uuid());
     let tenants: Vec<TenantJson> = tenants.into_iter().map(TenantJson::from).collect();
-    Ok(json::ok(&json!({"tenants": tenants, "next_cursor": next_cursor})))
+    Ok(json::list("tenants", &tenants, Some(next_cursor)))
 }
 
 /// One tenant.
-pub(crate) async fn get(State(api): State<Api>, _: Admin, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn get(State(api): State<Api>, _: Admin, Path(id): Path) -> Result<Response, Problem> {
     let tenant = api.catalogue.tenant(path_id(&id)?).await?.ok_or_else(Problem::not_found)?;
     Ok(json::ok(&TenantJson::from(tenant)))
 }
 
 /// Deletes a tenant with its keys and subscriptions.
-pub(crate) async fn delete(State(api): State<Api>, _: Admin, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn delete(State(api): State<Api>, _: Admin, Path(id): Path) -> Result<Response, Problem> {
     let id = path_id(&id)?;
     let tenant = api.catalogue.tenant(id).await?.ok_or_else(Problem::not_found)?;
     if tenant.name == DEFAULT_TENANT {

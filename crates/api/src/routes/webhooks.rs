@@ -1,11 +1,11 @@
 //! `/api/v1/webhooks/`: subscriptions, as the published document has them.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use postrider_core::cursor::Page;
 use postrider_core::event_type::EventTypeName;
-use postrider_core::headers::{HeaderList, StaticHeaders};
+use postrider_core::headers::{HeaderList, HeaderRefusal, StaticHeaders};
 use postrider_core::profile::{self, Profile};
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::secret::{Secrets, SigningSecret};
@@ -25,7 +25,7 @@ use crate::auth::{Manage, Read};
 use crate::body::JsonBody;
 use crate::fields::{Fields, boolean, integer, object, text, text_map, text_up_to};
 use crate::json;
-use crate::params::Params;
+use crate::params::{Params, Path};
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -173,7 +173,8 @@ fn read_timeout(raw: &RawValue) -> Result<AttemptTimeout, String> {
 }
 
 fn read_headers(raw: &RawValue) -> Result<StaticHeaders, String> {
-    StaticHeaders::new(text_map(raw)?).map_err(|refusal| refusal.to_string())
+    let joined = |refusals: Vec<HeaderRefusal>| refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    StaticHeaders::new(text_map(raw)?).map_err(joined)
 }
 
 /// The tenant's subscriptions: all of them, or a page if one is asked for.
@@ -186,18 +187,11 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
         .iter()
         .map(|(subscription, stats)| WebhookJson::item(subscription, *stats))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(match next_cursor {
-        None => json::ok(&json!({"webhooks": webhooks})),
-        Some(next_cursor) => json::ok(&json!({"webhooks": webhooks, "next_cursor": next_cursor})),
-    })
+    Ok(json::list("webhooks", &webhooks, next_cursor))
 }
 
 /// One subscription.
-pub(crate) async fn get(
-    State(api): State<Api>,
-    Read(caller): Read,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn get(State(api): State<Api>, Read(caller): Read, Path(id): Path) -> Result<Response, Problem> {
     let found = api.catalogue.subscription(caller.tenant_id, path_id(&id)?).await?;
     let (subscription, stats) = found.ok_or_else(Problem::not_found)?;
     Ok(json::ok(&WebhookJson::whole(&subscription, stats)?))
@@ -207,7 +201,7 @@ pub(crate) async fn get(
 pub(crate) async fn update(
     State(api): State<Api>,
     Manage(caller): Manage,
-    Path(id): Path<String>,
+    Path(id): Path,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let id: SubscriptionId = path_id(&id)?;
@@ -226,7 +220,7 @@ pub(crate) async fn update(
 pub(crate) async fn delete(
     State(api): State<Api>,
     Manage(caller): Manage,
-    Path(id): Path<String>,
+    Path(id): Path,
 ) -> Result<Response, Problem> {
     if !api.catalogue.delete_subscription(caller.tenant_id, path_id(&id)?).await? {
         return Err(Problem::not_found());
@@ -238,7 +232,7 @@ pub(crate) async fn delete(
 pub(crate) async fn rotate_secret(
     State(api): State<Api>,
     Manage(caller): Manage,
-    Path(id): Path<String>,
+    Path(id): Path,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let id: SubscriptionId = path_id(&id)?;

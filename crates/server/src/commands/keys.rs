@@ -6,22 +6,18 @@ use postrider_core::World;
 use postrider_core::api_key::{ApiKey, PlainKey, Scope, Scopes};
 use postrider_core::cursor::{MAX_LIMIT, Page};
 use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
-use postrider_store::{NewApiKey, StoreError, Stores};
+use postrider_store::{NewApiKey, Purpose, StoreError, Stores};
 use serde_json::json;
 
-use super::open_beside;
+use super::open_for;
 use crate::cli::{KeysArgs, KeysCommand, TenantArgs};
-use crate::config::read_duration;
 use crate::node::default_tenant;
 
 pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
     match args.command {
         KeysCommand::Create { of, name, scopes, expires_in } => {
-            let scopes = read_scopes(&scopes)?;
-            let expires_in = expires_in.as_deref().map(|text| {
-                read_duration(text).ok_or_else(|| "--expires-in: must be a duration such as 12h or 90d".to_owned())
-            });
-            let expires_at = expires_in.transpose()?.map(|wait| world.now() + wait);
+            let scopes: Scopes = scopes.into_iter().collect();
+            let expires_at = expires_in.map(|wait| world.now() + wait);
             let (stores, tenant) = open(&of, &world).await?;
             let key = PlainKey::generate(&world);
             let new = NewApiKey { tenant_id: tenant.id, name, scopes, expires_at, hash: key.hash() };
@@ -38,14 +34,18 @@ pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
             if !stores.catalogue.revoke_api_key(tenant.id, id).await.map_err(plain)? {
                 return Err(format!("{id}: the tenant `{}` has no such key", tenant.name));
             }
-            println!("Revoked {id}.");
+            if of.json {
+                say!("{}", json!({"id": id, "revoked": true}));
+            } else {
+                say!("Revoked {id}.");
+            }
         }
     }
     Ok(())
 }
 
 async fn open(of: &TenantArgs, world: &World) -> Result<(Stores, Tenant), String> {
-    let stores = open_beside(&of.store, world).await?;
+    let stores = open_for(Purpose::Visit, &of.store, world).await?;
     if of.tenant == DEFAULT_TENANT {
         let tenant = default_tenant(&*stores.catalogue).await.map_err(plain)?;
         return Ok((stores, tenant));
@@ -58,10 +58,6 @@ async fn open(of: &TenantArgs, world: &World) -> Result<(Stores, Tenant), String
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn plain(error: StoreError) -> String {
     error.to_string()
-}
-
-fn read_scopes(names: &[String]) -> Result<Scopes, String> {
-    names.iter().map(|name| Scope::named(name).ok_or_else(|| format!("--scopes: there is no scope `{name}`"))).collect()
 }
 
 async fn all_keys(stores: &Stores, tenant: &Tenant) -> Result<Vec<ApiKey>, String> {
@@ -94,16 +90,16 @@ fn show_created(made: &ApiKey, key: &PlainKey, as_data: bool) {
     if as_data {
         let mut shown = as_json(made);
         shown["key"] = json!(key.reveal());
-        println!("{shown}");
+        say!("{shown}");
     } else {
-        println!("{}", key.reveal());
+        say!("{}", key.reveal());
         eprintln!("Key {} ({}). It is not shown again.", made.id, scope_names(made).join(", "));
     }
 }
 
 fn show_all(keys: &[ApiKey], as_data: bool) {
     if as_data {
-        println!("{}", json!({"api_keys": keys.iter().map(as_json).collect::<Vec<_>>()}));
+        say!("{}", json!({"api_keys": keys.iter().map(as_json).collect::<Vec<_>>()}));
         return;
     }
     let mut table = Table::new();
@@ -113,5 +109,5 @@ fn show_all(keys: &[ApiKey], as_data: bool) {
         let id = key.id.to_string();
         table.add_row([id, key.name.clone(), scope_names(key).join(", "), key.created_at.to_string(), expires]);
     }
-    println!("{table}");
+    say!("{table}");
 }

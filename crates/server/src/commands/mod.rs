@@ -12,13 +12,13 @@ use crate::cli::{ServeOptions, StoreArgs};
 use crate::config::Settings;
 
 /// Opens the store beside whoever serves it, without touching deliveries or secrets.
-async fn open_beside(args: &StoreArgs, world: &World) -> Result<Stores, String> {
+async fn open_for(purpose: Purpose, args: &StoreArgs, world: &World) -> Result<Stores, String> {
     let options = ServeOptions { store: args.clone(), ..ServeOptions::default() };
     let settings = Settings::load(&options).map_err(|error| error.to_string())?;
     let master_key = settings.master_key.unwrap_or_else(MasterKey::development);
     let options = StoreOptions {
         database_url: settings.database_url,
-        purpose: Purpose::Visit,
+        purpose,
         world: world.clone(),
         vault: Vault::new(master_key, settings.master_key_previous, world.clone()),
         hand_over: HandOver::closed(),

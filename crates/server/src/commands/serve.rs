@@ -17,10 +17,15 @@ pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), Strin
     let mut signals = Signals::listen()?;
     let node = Node::start(NodeOptions { settings, world }).await.map_err(|error| error.to_string())?;
     greet(&node, dev);
-    signals.next().await;
+    let is_broken = tokio::select! {
+        () = signals.next() => false,
+        () = node.broken() => true,
+    };
     tracing::info!("draining; a second signal stops at once");
     tokio::select! {
-        () = node.shut_down() => Ok(()),
+        () = node.shut_down() => {
+            if is_broken { Err("stopped, because a part of it ended; the log says why".to_owned()) } else { Ok(()) }
+        }
         () = signals.next() => Err("stopped before everything in flight was finished".to_owned()),
     }
 }
@@ -28,24 +33,26 @@ pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), Strin
 /// One line when ready, whatever the log level; under `--dev`, what to try first.
 fn greet(node: &Node, dev: bool) {
     let base = format!("http://{}", node.address());
-    println!("Postrider is ready on {base}");
+    say!("Postrider is ready on {base}");
     if !dev {
         return;
     }
     let key = node.first_key().map_or("$KEY", PlainKey::reveal);
     if node.first_key().is_some() {
-        println!("\nAPI key (shown once, all scopes): {key}");
+        say!("\nAPI key (shown once, all scopes): {key}");
     } else {
-        println!("\nThe database has a key already; set KEY to it, or make one with `postrider keys create`.");
+        let program = std::env::args().next().unwrap_or_else(|| "postrider".to_owned());
+        say!("\nThe database has a key already; set KEY to it, or make another:");
+        say!("  KEY=$({program} keys create --name dev --scopes manage,publish,read)");
     }
-    println!("\nTry (the receiver at {DEV_RECEIVER} takes everything):");
+    say!("\nTry (the receiver at {DEV_RECEIVER} takes everything):");
     let auth = format!("-H \"Authorization: Bearer {key}\"");
     let json = "-H 'Content-Type: application/json'";
     let webhook = format!(r#"{{"event_type": "all", "webhook_url": "{base}{DEV_RECEIVER}"}}"#);
     let event = r#"{"event_type": "screening.completed", "payload": {"id": "scr-1", "result": "clear"}}"#;
-    println!("  curl {auth} {json} {base}/api/v1/webhooks/ -d '{webhook}'");
-    println!("  curl {auth} {json} {base}/api/v1/events/ -d '{event}'");
-    println!("  curl {auth} '{base}/api/v1/deliveries/?limit=5'");
+    say!("  curl {auth} {json} {base}/api/v1/webhooks/ -d '{webhook}'");
+    say!("  curl {auth} {json} {base}/api/v1/events/ -d '{event}'");
+    say!("  curl {auth} '{base}/api/v1/deliveries/?limit=5'");
 }
 
 /// SIGTERM and SIGINT.

@@ -31,7 +31,7 @@ pub(crate) async fn run(world: World) -> Result<(), String> {
     let database = format!("sqlite://{}/postrider.db", folder.path().display());
     let options = ServeOptions {
         store: StoreArgs { database: Some(database), config: None },
-        listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        listen: Some("127.0.0.1:0".to_owned()),
         role: None,
         dev: true,
     };

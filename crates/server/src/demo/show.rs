@@ -1,7 +1,7 @@
 //! What the demo prints.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, Color, Table};
+use comfy_table::{Cell, Color, ContentArrangement, Table};
 use owo_colors::{OwoColorize, Stream};
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::receiver::Seen;
 
 /// A step of the story.
 pub(super) fn step(text: &str) {
-    println!(
+    say!(
         "\n{} {}",
         "▸".if_supports_color(Stream::Stdout, |t| t.cyan()),
         text.if_supports_color(Stream::Stdout, |t| t.bold())
@@ -18,12 +18,12 @@ pub(super) fn step(text: &str) {
 
 /// A line below a step.
 pub(super) fn line(text: &str) {
-    println!("  {text}");
+    say!("  {text}");
 }
 
 /// A line that explains.
 pub(super) fn aside(text: &str) {
-    println!("  {}", text.if_supports_color(Stream::Stdout, |t| t.dimmed()));
+    say!("  {}", text.if_supports_color(Stream::Stdout, |t| t.dimmed()));
 }
 
 /// One request as it came, and whether its signature fits.
@@ -32,7 +32,7 @@ pub(super) fn request(seen: &Seen) {
     for (name, value) in &seen.headers {
         let name = postrider_core::headers::title_case(name.as_str());
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        println!("  {}: {value}", name.if_supports_color(Stream::Stdout, |t| t.blue()));
+        say!("  {}: {value}", name.if_supports_color(Stream::Stdout, |t| t.blue()));
     }
     line("");
     line(&seen.body);
@@ -47,7 +47,10 @@ pub(super) fn request(seen: &Seen) {
 /// Every delivery with what became of it.
 pub(super) fn deliveries(events: &[Value]) {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["event", "receiver", "status", "attempts"]);
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(["event", "receiver", "status", "attempts"]);
     if std::env::var_os("NO_COLOR").is_some() {
         table.force_no_tty();
     }
@@ -65,7 +68,7 @@ pub(super) fn deliveries(events: &[Value]) {
             ]);
         }
     }
-    println!("{table}");
+    say!("{table}");
 }
 
 fn colour_of(status: &str) -> Color {

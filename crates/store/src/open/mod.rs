@@ -40,8 +40,10 @@ pub enum Purpose {
     /// To serve. Others see when this process is gone, and take over what it had claimed. Of an
     /// SQLite file, one process at a time.
     Serve,
-    /// For a few short statements beside whoever serves.
+    /// For a few short statements beside whoever serves. The database must be there.
     Visit,
+    /// The same, but makes an SQLite file if it is not there.
+    Create,
 }
 
 /// A store could not be opened; for people.
@@ -50,6 +52,9 @@ pub enum OpenError {
     /// Another process serves the same file, or the lock file cannot be made.
     #[error("{0}")]
     Locked(String),
+    /// There is no such file.
+    #[error("there is no database at {0}; `postrider serve` or `postrider migrate` makes one")]
+    Missing(DatabaseUrl),
     /// The database does not open.
     #[error("cannot open the database {url}: {error}")]
     Open {
@@ -73,7 +78,7 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Opens the database, makes an SQLite file if it is not there, and brings the schema up to date.
+    /// Opens the database and brings its schema up to date.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong.

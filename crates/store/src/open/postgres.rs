@@ -16,6 +16,7 @@ use crate::sql::{CommitLanes, Pools, Sql};
 /// Connections of a process, beside one for its session.
 const WRITERS: u32 = 3;
 const READERS: u32 = 4;
+const LOOKUPS: u32 = 2;
 
 /// How long a request waits for a connection before it hears that the store is unavailable.
 const ACQUIRE: Duration = Duration::from_secs(3);
@@ -34,7 +35,7 @@ const SETTINGS: [(&str, &str); 5] = [
     ("tcp_user_timeout", "10000"),
 ];
 
-/// Settings of connections that write. All their statements find their rows by index; a plan for
+/// Settings of connections that write or look up. All their statements find their rows by index; a plan for
 /// empty tables, made early and kept, must not read the tables that grow meanwhile.
 const BY_INDEX: [(&str, &str); 3] =
     [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
@@ -54,7 +55,7 @@ async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<S
     let StoreOptions { world, vault, hand_over, purpose, .. } = options;
     let node = NodeNumber::unwatched();
     let session = match purpose {
-        Purpose::Visit => None,
+        Purpose::Visit | Purpose::Create => None,
         Purpose::Serve => {
             let (node, world, hand_over) = (node.clone(), world.clone(), hand_over.clone());
             Some(Session::open(SessionOptions { connect, node, world, hand_over }).await?)
@@ -123,5 +124,5 @@ fn open_pools(connect: &PgConnectOptions) -> Pools<Postgres> {
             .connect_lazy_with(options.clone())
     };
     let lanes = CommitLanes::Two { accepts: pool(1, &writes), records: pool(1, &writes) };
-    Pools { writes: pool(WRITERS, &writes), reads: pool(READERS, &reads), lanes }
+    Pools { writes: pool(WRITERS, &writes), reads: pool(READERS, &reads), lookups: pool(LOOKUPS, &writes), lanes }
 }

@@ -1,5 +1,6 @@
 //! Opening an SQLite file.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,11 +14,14 @@ use crate::sql::{self, CommitLanes, Pools, Sql};
 
 /// Connections that read.
 const READERS: u32 = 4;
+/// Connections for what is read in no time.
+const LOOKUPS: u32 = 2;
 
 pub(super) async fn open(path: &Path, options: StoreOptions) -> Result<Stores, OpenError> {
     let lock = match options.purpose {
         Purpose::Serve => Some(Arc::new(ServeLock::take(path).map_err(OpenError::Locked)?)),
-        Purpose::Visit => None,
+        Purpose::Visit if !path.exists() => return Err(OpenError::Missing(options.database_url)),
+        Purpose::Visit | Purpose::Create => None,
     };
     let pools = open_pools(path, options.purpose).await;
     let pools = pools.map_err(|error| OpenError::Open { url: options.database_url.clone(), error })?;
@@ -27,6 +31,7 @@ pub(super) async fn open(path: &Path, options: StoreOptions) -> Result<Stores, O
 }
 
 async fn open_pools(path: &Path, purpose: Purpose) -> Result<Pools<Sqlite>, StoreError> {
+    make_private(path).map_err(|error| StoreError::Unusable(error.to_string()))?;
     // One writer: SQLite has no more, and would make a second one wait by sleeping.
     let writes = sql::open_pool(path, 1, false).await?;
     sql::migrate(&writes).await?;
@@ -34,7 +39,18 @@ async fn open_pools(path: &Path, purpose: Purpose) -> Result<Pools<Sqlite>, Stor
         free_leases(&writes).await?;
     }
     let reads = sql::open_pool(path, READERS, true).await?;
-    Ok(Pools { lanes: CommitLanes::One(writes.clone()), writes, reads })
+    let lookups = sql::open_pool(path, LOOKUPS, true).await?;
+    Ok(Pools { lanes: CommitLanes::One(writes.clone()), writes, reads, lookups })
+}
+
+/// Makes the file, if it is not there, for its owner alone: it will hold what customers sent.
+/// SQLite's other files take over its permissions.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 /// The lock file proves that nobody else serves: whoever held these leases is gone.

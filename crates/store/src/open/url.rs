@@ -28,7 +28,7 @@ impl DatabaseUrl {
             let options = PgConnectOptions::from_str(url).ok()?;
             return Some(Self(Target::Postgres(Box::new(options))));
         }
-        let path = url.strip_prefix("sqlite://").filter(|path| !path.is_empty() && !path.contains('?'))?;
+        let path = url.strip_prefix("sqlite://").filter(|path| !path.is_empty() && !path.contains(['?', ':']))?;
         Some(Self(Target::Sqlite(path.into())))
     }
 
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(shared("sqlite://postrider.db"), Some(false));
         assert_eq!(shared("postgres://a:b@c/d"), Some(true));
         assert_eq!(shared("postgresql://a@c:1/d?sslmode=verify-full"), Some(true));
-        for url in ["", "sqlite://", "sqlite://a?b", "mysql://a", "postgres://a:b:c:d/", "/a/b"] {
+        for url in ["", "sqlite://", "sqlite://a?b", "sqlite://:memory:", "mysql://a", "postgres://a:b:c:d/", "/a/b"] {
             assert_eq!(shared(url), None, "{url}");
         }
     }

@@ -12,6 +12,9 @@ use crate::error::{Result, StoreError};
 const COLUMNS: &str = "log_id, delivery_id, number, started_at, outcome, http_status, message, url, request_headers,
     response_headers, response_body, remote_address, dns_us, connect_us, first_byte_us, total_us";
 
+/// Attempts shown with their delivery: those of the longest schedule, and some by hand.
+const SHOWN: i64 = 50;
+
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<Attempt> {
     let status = row.get::<Option<i64>>(5)?.map(u16::try_from).transpose();
     Ok(Attempt {
@@ -36,15 +39,17 @@ fn read<DB: Dialect>(row: &Row<DB>) -> Result<Attempt> {
     })
 }
 
-/// The attempts of a delivery, the first first.
+/// The last attempts of a delivery, the first first.
 pub(super) async fn of_delivery<DB: Dialect>(
     db: &mut DB::Connection,
     tenant_id: TenantId,
     id: DeliveryId,
 ) -> Result<Vec<Attempt>> {
-    let sql = format!("select {COLUMNS} from attempts where delivery_id = $1 and tenant_id = $2 order by claim");
-    let query = Query::<DB>::assembled(sql).id(id.uuid()).id(tenant_id.uuid());
-    query.rows(db).await?.iter().map(read).collect()
+    let sql = format!(
+        "select {COLUMNS} from attempts where delivery_id = $1 and tenant_id = $2 order by claim desc limit $3"
+    );
+    let query = Query::<DB>::assembled(sql).id(id.uuid()).id(tenant_id.uuid()).bind(SHOWN);
+    query.rows(db).await?.iter().rev().map(read).collect()
 }
 
 impl<DB: Dialect> Sql<DB> {

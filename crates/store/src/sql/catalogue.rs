@@ -15,7 +15,7 @@ use postrider_core::{ApiKeyId, SubscriptionId, TenantId};
 
 use super::{Dialect, Query, Sql, api_keys, event_types, subscriptions, tenants};
 use crate::catalogue::{Catalogue, NewApiKey, NewSubscription, Rotation, SettingsChange, TypeChange};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 
 #[async_trait]
 impl<DB: Dialect> Catalogue for Sql<DB> {
@@ -46,9 +46,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         tenants::delete::<DB>(&mut change.tx, id, now).await?;
         api_keys::delete_all::<DB>(&mut change.tx, id).await?;
         let owned = subscriptions::living::<DB>(&mut change.tx, &self.vault, id).await?;
-        for subscription in &owned {
-            subscriptions::delete::<DB>(&mut change.tx, id, subscription.id, now).await?;
-        }
+        subscriptions::delete_all::<DB>(&mut change.tx, id, now).await?;
         self.commit_change(change).await?;
         for subscription in owned {
             let reason = DiscardReason::WebhookDeleted;
@@ -85,7 +83,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn api_key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>> {
-        api_keys::get_by_hash::<DB>(&mut *self.reader().await?, hash).await
+        api_keys::get_by_hash::<DB>(&mut *self.lookup().await?, hash).await
     }
 
     async fn custom_event_types(&self, tenant_id: TenantId) -> Result<Vec<EventType>> {
@@ -128,6 +126,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             settings: new.settings,
             secrets: new.secrets,
             discard_through: None,
+            active_since: now,
             created_at: now,
             updated_at: now,
         };
@@ -159,25 +158,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         id: SubscriptionId,
         wanted: SettingsChange,
     ) -> Result<bool> {
-        let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(false) };
-        let Some(old) = subscriptions::get::<DB>(&mut change.tx, &self.vault, tenant_id, id).await? else {
-            return Ok(false);
-        };
-        let now = self.world.now();
-        let settings = wanted.apply(&old.settings);
-        let lane = LaneId::of(tenant_id, &settings.url);
-        let deactivated = old.settings.is_active && !settings.is_active;
-        let discard_through = if deactivated { Some(now) } else { old.discard_through };
-        let new = Subscription { settings, lane, discard_through, updated_at: now, ..old.clone() };
-        subscriptions::update::<DB>(&mut change.tx, &self.vault, &new).await?;
-        self.commit_change(change).await?;
-        if deactivated {
-            self.discard_pending(tenant_id, id, old.lane, DiscardReason::WebhookInactive, now).await?;
-        }
-        if old.lane != lane {
-            self.change_lane(tenant_id, id, old.lane, lane).await?;
-        }
-        Ok(true)
+        self.change_subscription(tenant_id, id, wanted, |_| true).await
     }
 
     async fn delete_subscription(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<bool> {
@@ -209,8 +190,47 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         self.cached_snapshot(tenant_id).await
     }
 
+    async fn check_vault(&self) -> Result<()> {
+        subscriptions::newest::<DB>(&mut *self.reader().await?, &self.vault).await.map(drop)
+    }
+
     async fn ping(&self) -> Result<()> {
-        Query::<DB>::new("select 1").rows(&mut *self.reader().await?).await?;
+        if !self.commits.is_running() {
+            return Err(StoreError::Unavailable("a writer ended".to_owned()));
+        }
+        Query::<DB>::new("select id from tenants limit 1").rows(&mut *self.lookup().await?).await?;
         Ok(())
+    }
+}
+
+impl<DB: Dialect> Sql<DB> {
+    /// Changes the settings of a subscription that is there and is the one that is meant.
+    pub(super) async fn change_subscription(
+        &self,
+        tenant_id: TenantId,
+        id: SubscriptionId,
+        wanted: SettingsChange,
+        is_meant: impl Fn(&Subscription) -> bool + Send,
+    ) -> Result<bool> {
+        let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(false) };
+        let old = subscriptions::get::<DB>(&mut change.tx, &self.vault, tenant_id, id).await?;
+        let Some(old) = old.filter(is_meant) else { return Ok(false) };
+        let now = self.world.now();
+        let settings = wanted.apply(&old.settings);
+        let lane = LaneId::of(tenant_id, &settings.url);
+        let deactivated = old.settings.is_active && !settings.is_active;
+        let discard_through = if deactivated { Some(now) } else { old.discard_through };
+        let activated = !old.settings.is_active && settings.is_active;
+        let active_since = if activated { now } else { old.active_since };
+        let new = Subscription { settings, lane, discard_through, updated_at: now, active_since, ..old.clone() };
+        subscriptions::update::<DB>(&mut change.tx, &self.vault, &new).await?;
+        self.commit_change(change).await?;
+        if deactivated {
+            self.discard_pending(tenant_id, id, old.lane, DiscardReason::WebhookInactive, now).await?;
+        }
+        if old.lane != lane {
+            self.change_lane(tenant_id, id, old.lane, lane).await?;
+        }
+        Ok(true)
     }
 }

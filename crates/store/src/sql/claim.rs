@@ -33,8 +33,18 @@ impl<DB: Dialect> Sql<DB> {
         let mut claimed = Vec::with_capacity(rows.len());
         let mut events = HashMap::new();
         for row in &rows {
-            let event = self.event_of(&mut tx, row, &mut events).await?;
-            claimed.push(read_claimed(row, event, lane)?);
+            let read = match self.event_of(&mut tx, row, &mut events).await {
+                Ok(event) => read_claimed(row, event, lane),
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(readable) => claimed.push(readable),
+                // Leased as it is, it is out of the others' way.
+                Err(StoreError::Damaged(what)) => {
+                    tracing::error!(delivery_id = %row.id::<DeliveryId>(1)?, what, "a delivery cannot be read");
+                }
+                Err(error) => return Err(error),
+            }
         }
         tx.commit().await?;
         Ok(claimed)
@@ -75,7 +85,7 @@ impl<DB: Dialect> Sql<DB> {
         .bind(after.map_or(i64::MIN, |lane| lane.0))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .bind(LOOK_AHEAD)
-        .rows(&mut *self.reader().await?)
+        .rows(&mut *self.lookup().await?)
         .await?;
         rows.iter().map(|row| Ok(LaneDue { lane: LaneId(row.get(0)?), at: row.time(1)? })).collect()
     }

@@ -1,5 +1,6 @@
 //! Lists of deliveries, and one delivery.
 
+use postrider_core::attempt::Attempt;
 use postrider_core::cursor::Page;
 use postrider_core::delivery::{Delivery, DeliveryState};
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
@@ -13,6 +14,8 @@ use crate::journal::{DeliveryFilter, DeliveryView};
 
 /// Deliveries shown with their event.
 const SHOWN_WITH_EVENT: i64 = 250;
+/// No more of them once their attempts have so many bytes together.
+const BYTES_WITH_EVENT: usize = 8 * 1024 * 1024;
 /// Deliveries shown with each event of a list.
 const SHOWN_IN_LIST: i64 = 20;
 
@@ -65,7 +68,7 @@ impl<DB: Dialect> Sql<DB> {
 
     pub(super) async fn find_delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>> {
         let sql = format!("select {COLUMNS} from deliveries d {JOINS} where d.tenant_id = $1 and d.id = $2");
-        let mut reader = self.reader().await?;
+        let mut reader = self.reading().await?;
         let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).row(&mut reader).await?;
         let Some(row) = row else { return Ok(None) };
         let attempts = attempts::of_delivery::<DB>(&mut reader, tenant_id, id).await?;
@@ -77,13 +80,17 @@ impl<DB: Dialect> Sql<DB> {
             "select {COLUMNS} from deliveries d {JOINS} where d.event_id = $1 and d.tenant_id = $2
              order by d.id limit $3"
         );
-        let mut reader = self.reader().await?;
+        let mut reader = self.reading().await?;
         let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).bind(SHOWN_WITH_EVENT);
-        let mut views = Vec::new();
+        let (mut views, mut bytes) = (Vec::new(), 0);
         for row in query.rows(&mut reader).await? {
             let delivery: Delivery = read(&row)?;
             let attempts = attempts::of_delivery::<DB>(&mut reader, tenant_id, delivery.id).await?;
+            bytes += attempts.iter().map(Attempt::size).sum::<usize>();
             views.push(DeliveryView { delivery, attempts });
+            if bytes > BYTES_WITH_EVENT {
+                break;
+            }
         }
         Ok(views)
     }

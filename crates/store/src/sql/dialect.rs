@@ -113,6 +113,10 @@ pub(crate) trait Dialect: Database {
     /// Begins a transaction that may write.
     fn begin(pool: &Pool<Self>) -> impl Future<Output = Result<Transaction<'static, Self>, sqlx::Error>> + Send;
 
+    /// Begins a transaction in which all statements see the same state.
+    fn begin_reading(pool: &Pool<Self>)
+    -> impl Future<Output = Result<Transaction<'static, Self>, sqlx::Error>> + Send;
+
     /// Makes a script ready. Parameters are numbered through all its statements.
     fn prepare(script: Script) -> Self::Prepared;
 

@@ -28,7 +28,9 @@ impl<DB: Dialect> Sql<DB> {
         let targets = next_targets::<DB>(&mut tx, &event).await?;
         let mut made = 0;
         for (subscription_id, lane) in &targets {
-            made += self.insert_pending(&mut tx, event.tenant_id, event.event_id, *subscription_id, *lane).await?;
+            made += self
+                .insert_pending(&mut tx, event.tenant_id, event.event_id, *subscription_id, *lane, event.created_at)
+                .await?;
         }
         add_made::<DB>(&mut tx, event.tenant_id, self.node.get(), made).await?;
         let last = targets.last().filter(|_| targets.len() == MAX_TARGETS).map(|(id, _)| id.uuid());
@@ -43,7 +45,7 @@ impl<DB: Dialect> Sql<DB> {
         Ok(lanes.into_iter().collect())
     }
 
-    /// Makes a delivery that is due now, for anyone; unless there is one. How many were made.
+    /// Makes a delivery that is due since `opened_at`, for anyone; unless there is one. How many were made.
     pub(super) async fn insert_pending(
         &self,
         db: &mut DB::Connection,
@@ -51,8 +53,8 @@ impl<DB: Dialect> Sql<DB> {
         event_id: EventId,
         subscription_id: SubscriptionId,
         lane: LaneId,
+        opened_at: Timestamp,
     ) -> Result<u64> {
-        let now = self.world.now();
         Query::<DB>::new(
             "insert into deliveries (tenant_id, id, event_id, subscription_id, lane, state, due_at, lease_until,
                  claim, node, strikes, tries, attempts, created_at, opened_at)
@@ -60,11 +62,11 @@ impl<DB: Dialect> Sql<DB> {
              on conflict (event_id, subscription_id) do nothing",
         )
         .id(tenant_id.uuid())
-        .id(self.world.new_id_at::<DeliveryId>(now).uuid())
+        .id(self.world.new_id_at::<DeliveryId>(self.world.now()).uuid())
         .id(event_id.uuid())
         .id(subscription_id.uuid())
         .bind(lane.0)
-        .time(now)
+        .time(opened_at)
         .run(db)
         .await
     }
@@ -95,7 +97,8 @@ async fn next_targets<DB: Dialect>(
     let rows = Query::<DB>::new(
         "select id, url from subscriptions
          where tenant_id = $1 and id > $2 and event_type in ($3, 'all') and created_at <= $4
-             and (deleted_at is null or deleted_at >= $4) and (is_active = 1 or discard_through >= $4)
+             and (deleted_at is null or deleted_at >= $4)
+             and ((is_active = 1 and active_since <= $4) or discard_through >= $4)
          order by id limit $5",
     )
     .id(event.tenant_id.uuid())

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::accept::{self, Accept};
 use super::dialect::{Dialect, Script};
 use super::query::Row;
-use super::settle;
+use super::settle::{self, Settled};
 use crate::error::{Result, StoreError};
 use crate::fair_queue::FairQueue;
 use crate::hand_over::HandOver;
@@ -41,7 +41,8 @@ const DELIVERY_BYTES: usize = 256;
 /// A settlement on its way into the store.
 struct Settle {
     settlement: Settlement,
-    reply: oneshot::Sender<Result<()>>,
+    /// Hears whether the delivery was changed.
+    reply: oneshot::Sender<Result<bool>>,
 }
 
 /// What waits for its commit.
@@ -145,8 +146,8 @@ impl GroupCommit {
         self.inbox.accept_arrived.notify_one();
     }
 
-    /// Writes a settlement down and waits for its commit.
-    pub(super) async fn settle(&self, settlement: Settlement) -> Result<()> {
+    /// Writes a settlement down and waits for its commit. Whether it changed the delivery.
+    pub(super) async fn settle(&self, settlement: Settlement) -> Result<bool> {
         let (reply, answer) = oneshot::channel();
         {
             let mut waiting = self.inbox.lock();
@@ -157,6 +158,12 @@ impl GroupCommit {
         }
         self.inbox.settle_arrived.notify_one();
         answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Whether what is put in line will be written.
+    pub(super) fn is_running(&self) -> bool {
+        let writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        !writers.is_empty() && !writers.iter().any(JoinHandle::is_finished)
     }
 
     /// Takes nothing more, and waits until all that waited is committed.
@@ -208,6 +215,15 @@ impl Batch {
         self.settles.into_iter().for_each(|settle| drop(settle.reply.send(Err(copy()))));
         self.accepts.into_iter().for_each(|accept| drop(accept.reply.send(Err(copy()))));
     }
+}
+
+/// What a commit did.
+struct Committed {
+    /// The events that were inserted.
+    inserted: HashSet<EventId>,
+    /// What became of each settlement, in order.
+    settled: Vec<Settled>,
+    at: Timestamp,
 }
 
 struct Writer<DB: Dialect> {
@@ -268,7 +284,7 @@ impl<DB: Dialect> Writer<DB> {
             let mut parts = vec![batch];
             while let Some(part) = parts.pop() {
                 match self.commit(&mut kept, &part).await {
-                    Ok((inserted, now)) => self.finish(part, &inserted, now),
+                    Ok(committed) => self.finish(part, &committed),
                     // Only the culprit may fail: halve until it stands alone.
                     Err(error) if !error.is_temporary() && part.len() > 1 => {
                         tracing::warn!(%error, size = part.len(), "a batch failed; halving it");
@@ -308,7 +324,7 @@ impl<DB: Dialect> Writer<DB> {
     }
 
     /// Commits a batch; again, if another transaction was in the way.
-    async fn commit(&self, kept: &mut Kept<DB>, batch: &Batch) -> Result<(HashSet<EventId>, Timestamp)> {
+    async fn commit(&self, kept: &mut Kept<DB>, batch: &Batch) -> Result<Committed> {
         let mut rounds = 1;
         loop {
             match self.commit_once(kept, batch).await {
@@ -321,7 +337,7 @@ impl<DB: Dialect> Writer<DB> {
         }
     }
 
-    async fn commit_once(&self, kept: &mut Kept<DB>, batch: &Batch) -> Result<(HashSet<EventId>, Timestamp)> {
+    async fn commit_once(&self, kept: &mut Kept<DB>, batch: &Batch) -> Result<Committed> {
         let mut connection = self.connection(kept).await?;
         let now = self.world.now();
         let result = self.write(&mut connection, batch, now).await;
@@ -330,7 +346,7 @@ impl<DB: Dialect> Writer<DB> {
             Ok(_) => {}
             Err(_) => DB::roll_back(&mut connection).await,
         }
-        Ok((result?, now))
+        result
     }
 
     /// The connection of the last commit, if it is this writer's own and was used just now; a pool
@@ -342,14 +358,14 @@ impl<DB: Dialect> Writer<DB> {
         }
     }
 
-    /// Returns the ids of the events that were inserted.
-    async fn write(&self, db: &mut DB::Connection, batch: &Batch, now: Timestamp) -> Result<HashSet<EventId>> {
+    async fn write(&self, db: &mut DB::Connection, batch: &Batch, now: Timestamp) -> Result<Committed> {
         let accepts: Vec<&Accept> = batch.accepts.iter().collect();
         let node = self.node.get();
         let mut arguments = DB::Arguments::default();
         if batch.settles.is_empty() {
             accept::bind::<DB>(&mut arguments, &accepts, node, now).map_err(sqlx::Error::Encode)?;
-            return ids::<DB, _>(DB::run_script(db, &self.accept, arguments).await?);
+            let inserted = ids::<DB, _>(DB::run_script(db, &self.accept, arguments).await?)?;
+            return Ok(Committed { inserted, settled: Vec::new(), at: now });
         }
         let settlements: Vec<&Settlement> = batch.settles.iter().map(|settle| &settle.settlement).collect();
         settle::bind_update::<DB>(&mut arguments, &settlements, now).map_err(sqlx::Error::Encode)?;
@@ -362,15 +378,16 @@ impl<DB: Dialect> Writer<DB> {
         let mut arguments = DB::Arguments::default();
         settle::bind_records::<DB>(&mut arguments, &settlements, &settled, node).map_err(sqlx::Error::Encode)?;
         DB::run_script(db, &self.record, arguments).await?;
-        Ok(returned.into_iter().map(EventId::from).collect())
+        let inserted = returned.into_iter().map(EventId::from).collect();
+        Ok(Committed { inserted, settled, at: now })
     }
 
-    fn finish(&self, batch: Batch, inserted: &HashSet<EventId>, now: Timestamp) {
+    fn finish(&self, batch: Batch, committed: &Committed) {
         for accept in batch.accepts {
-            accept::finish(accept, inserted, now, &self.hand_over);
+            accept::finish(accept, &committed.inserted, committed.at, &self.hand_over);
         }
-        for settle in batch.settles {
-            drop(settle.reply.send(Ok(())));
+        for (settle, settled) in batch.settles.into_iter().zip(&committed.settled) {
+            drop(settle.reply.send(Ok(settled.from.is_some())));
         }
     }
 }

@@ -57,7 +57,10 @@ pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(15);
 pub(crate) struct Pools<DB: Dialect> {
     /// Claims, and changes by people.
     pub(crate) writes: Pool<DB>,
+    /// Lists and what else people read; some of it takes long.
     pub(crate) reads: Pool<DB>,
+    /// What accepts and deliveries wait for: keys, catalogues, lanes.
+    pub(crate) lookups: Pool<DB>,
     pub(crate) lanes: CommitLanes<DB>,
 }
 
@@ -65,6 +68,7 @@ pub(crate) struct Pools<DB: Dialect> {
 pub(crate) struct Sql<DB: Dialect> {
     writes: Pool<DB>,
     reads: Pool<DB>,
+    lookups: Pool<DB>,
     node: NodeNumber,
     world: World,
     vault: Vault,
@@ -73,6 +77,7 @@ pub(crate) struct Sql<DB: Dialect> {
     commits: GroupCommit,
     /// Where other processes change catalogues.
     versions: Option<Versions>,
+    seen_by_retention: prune::Seen,
     /// With the other processes, if this one serves together with others.
     session: Option<Session>,
 }
@@ -87,12 +92,13 @@ impl<DB: Dialect> Sql<DB> {
         hand_over: HandOver,
         session: Option<Session>,
     ) -> Self {
-        let Pools { writes, reads, lanes } = pools;
+        let Pools { writes, reads, lookups, lanes } = pools;
         let commits = GroupCommit::start(lanes, &node, &world, &hand_over);
-        let versions = DB::SHARED.then(|| Versions::start(reads.clone()));
+        let versions = DB::SHARED.then(|| Versions::start(lookups.clone()));
         Self {
             writes,
             reads,
+            lookups,
             node,
             world,
             vault,
@@ -100,6 +106,7 @@ impl<DB: Dialect> Sql<DB> {
             hand_over,
             commits,
             versions,
+            seen_by_retention: prune::Seen::default(),
             session,
         }
     }
@@ -107,6 +114,16 @@ impl<DB: Dialect> Sql<DB> {
     /// A connection that sees what is committed.
     async fn reader(&self) -> Result<sqlx::pool::PoolConnection<DB>> {
         Ok(self.reads.acquire().await?)
+    }
+
+    /// The same for what is read in no time and must not wait behind what is not.
+    async fn lookup(&self) -> Result<sqlx::pool::PoolConnection<DB>> {
+        Ok(self.lookups.acquire().await?)
+    }
+
+    /// A transaction for what takes several statements to read.
+    async fn reading(&self) -> Result<Transaction<'static, DB>> {
+        Ok(DB::begin_reading(&self.reads).await?)
     }
 
     /// A transaction that may write. Rolled back when dropped.
@@ -134,7 +151,7 @@ impl<DB: Dialect> Sql<DB> {
 
     /// The tenant's catalogue from the database; kept in memory.
     async fn load_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.lookup().await?;
         // The version is read first: should the rest be newer, an accept finds the version stale.
         let Some(version) = tenants::version::<DB>(&mut reader, tenant_id).await? else {
             return Ok(None);
@@ -162,9 +179,13 @@ impl<DB: Dialect> Sql<DB> {
 
     /// Commits such a change.
     async fn commit_change(&self, change: Change<DB>) -> Result<()> {
-        change.tx.commit().await?;
-        self.cache.raise(change.tenant_id, change.version);
-        Ok(())
+        let committed = change.tx.commit().await;
+        match committed {
+            Ok(()) => self.cache.raise(change.tenant_id, change.version),
+            // It may have happened all the same.
+            Err(_) => self.cache.forget(change.tenant_id),
+        }
+        Ok(committed?)
     }
 }
 

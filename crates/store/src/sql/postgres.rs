@@ -52,6 +52,10 @@ impl Dialect for Postgres {
         pool.begin().await
     }
 
+    async fn begin_reading(pool: &Pool<Postgres>) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        pool.begin_with("begin isolation level repeatable read read only").await
+    }
+
     fn prepare(script: Script) -> OneStatement {
         let Script { begins, steps, commits } = script;
         OneStatement { begins, sql: AssertSqlSafe(joined(&steps)).into_sql_str(), commits }

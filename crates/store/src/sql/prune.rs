@@ -1,79 +1,114 @@
 //! Retention, in steps so small that nobody notices.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use postrider_core::id::uuid_v7;
 use postrider_core::{EventId, TenantId, Timestamp};
+use uuid::Uuid;
 
 use super::{Dialect, Query, Sql, tenants};
 use crate::error::Result;
 use crate::queue::Retention;
 
-/// Events of one step.
+/// Events looked at in one step.
 const STEP: i64 = 200;
 
 /// An idempotency key is kept at least so long, whatever retention says.
 const KEY_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How far retention has looked: for each tenant the event behind which it goes on. Gone with the
+/// process; the next begins with the oldest events again.
+pub(super) type Seen = Mutex<HashMap<TenantId, Uuid>>;
+
+/// What retention no longer keeps of the events it looked at.
+struct Found {
+    /// Events whose payloads go.
+    payloads: Vec<EventId>,
+    /// Events that go.
+    events: Vec<EventId>,
+    /// The last one looked at, if there are more.
+    last: Option<Uuid>,
+}
+
 impl<DB: Dialect> Sql<DB> {
-    /// One step for each tenant, and one for tests. Whether there was anything to remove.
+    /// One step for each tenant, and one for tests. False when all was looked at once.
     pub(super) async fn prune_step(&self, retention: Retention) -> Result<bool> {
         let now = self.world.now();
         let tenants = tenants::all_ids::<DB>(&mut *self.reader().await?).await?;
-        let mut found = false;
+        let mut has_more = false;
         for tenant_id in tenants {
-            found |= self.prune_payloads(tenant_id, now - retention.payloads).await?;
-            found |= self.prune_events(tenant_id, now - retention.deliveries, now).await?;
+            let found = self.find_prunable(tenant_id, retention, now).await?;
+            self.prune_found(tenant_id, &found).await?;
+            has_more |= found.last.is_some();
+            let mut seen = self.seen_by_retention.lock().unwrap_or_else(PoisonError::into_inner);
+            match found.last {
+                Some(last) => seen.insert(tenant_id, last),
+                None => seen.remove(&tenant_id),
+            };
         }
-        Ok(found | self.prune_tests(now - retention.deliveries).await?)
+        Ok(has_more | self.prune_tests(now - retention.deliveries).await?)
     }
 
-    async fn prune_payloads(&self, tenant_id: TenantId, before: Timestamp) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let sql = format!(
-            "select e.id from events e
-             where e.tenant_id = $1 and e.id < $2 and e.payload is not null and e.fan_out_after is null
-                 and not exists (select 1 from deliveries d
-                     where d.event_id = e.id and (d.state = 0 or d.settled_at >= $3))
-             order by e.id limit $4 {}",
-            DB::LOCKED_OR_SKIPPED
-        );
-        let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(first_id_at(before)).time(before).bind(STEP);
-        let ended = query.rows(&mut tx).await?;
-        for row in &ended {
-            wipe_payload::<DB>(&mut tx, tenant_id, row.id(0)?).await?;
+    /// Looks at the next events in the order of their ids, without holding up any writer.
+    async fn find_prunable(&self, tenant_id: TenantId, retention: Retention, now: Timestamp) -> Result<Found> {
+        let after = self.seen_by_retention.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant_id).copied();
+        let (payloads_before, events_before) = (now - retention.payloads, now - retention.deliveries);
+        let rows = Query::<DB>::new(
+            "select e.id,
+                 e.fan_out_after is null and e.payload is not null and e.id < $4 and not exists (
+                     select 1 from deliveries d where d.event_id = e.id and (d.state = 0 or d.settled_at >= $5)),
+                 e.fan_out_after is null and e.id < $6 and (e.idempotency_key is null or e.created_at < $8)
+                     and not exists (
+                     select 1 from deliveries d where d.event_id = e.id and (d.state = 0 or d.settled_at >= $7))
+             from events e where e.tenant_id = $1 and e.id > $2 and e.id < $3 order by e.id limit $9",
+        )
+        .id(tenant_id.uuid())
+        .id(after.unwrap_or(Uuid::nil()))
+        .id(first_id_at(payloads_before.max(events_before)))
+        .id(first_id_at(payloads_before))
+        .time(payloads_before)
+        .id(first_id_at(events_before))
+        .time(events_before)
+        .time(now - KEY_RETENTION)
+        .bind(STEP)
+        .rows(&mut *self.reader().await?)
+        .await?;
+        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == STEP);
+        let last = rows.last().filter(|_| is_full).map(|row| row.get(0)).transpose()?;
+        let mut found = Found { payloads: Vec::new(), events: Vec::new(), last };
+        for row in &rows {
+            match (row.get::<bool>(1)?, row.get::<bool>(2)?) {
+                (_, true) => found.events.push(row.id(0)?),
+                (true, false) => found.payloads.push(row.id(0)?),
+                (false, false) => {}
+            }
         }
-        tx.commit().await?;
-        Ok(!ended.is_empty())
+        Ok(found)
     }
 
-    async fn prune_events(&self, tenant_id: TenantId, before: Timestamp, now: Timestamp) -> Result<bool> {
+    async fn prune_found(&self, tenant_id: TenantId, found: &Found) -> Result<()> {
+        if found.payloads.is_empty() && found.events.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.begin().await?;
-        let sql = format!(
-            "select e.id from events e
-             where e.tenant_id = $1 and e.id < $2 and e.fan_out_after is null
-                 and (e.idempotency_key is null or e.created_at < $4)
-                 and not exists (select 1 from deliveries d
-                     where d.event_id = e.id and (d.state = 0 or d.settled_at >= $3))
-             order by e.id limit $5 {}",
-            DB::LOCKED_OR_SKIPPED
-        );
-        let query = Query::<DB>::assembled(sql)
-            .id(tenant_id.uuid())
-            .id(first_id_at(before))
-            .time(before)
-            .time(now - KEY_RETENTION)
-            .bind(STEP);
-        let ended = query.rows(&mut tx).await?;
+        for event_id in &found.payloads {
+            if lock_ended::<DB>(&mut tx, tenant_id, *event_id).await? {
+                wipe_payload::<DB>(&mut tx, tenant_id, *event_id).await?;
+            }
+        }
         let mut pruned = 0;
-        for row in &ended {
-            pruned += delete_event::<DB>(&mut tx, tenant_id, row.id(0)?).await?;
+        for event_id in &found.events {
+            if lock_ended::<DB>(&mut tx, tenant_id, *event_id).await? {
+                pruned += delete_event::<DB>(&mut tx, tenant_id, *event_id).await?;
+            }
         }
         if pruned > 0 {
             add_pruned::<DB>(&mut tx, tenant_id, self.node.get(), pruned).await?;
         }
         tx.commit().await?;
-        Ok(!ended.is_empty())
+        Ok(())
     }
 
     async fn prune_tests(&self, before: Timestamp) -> Result<bool> {
@@ -90,20 +125,25 @@ impl<DB: Dialect> Sql<DB> {
 }
 
 /// No id made at or after `at` is smaller.
-fn first_id_at(at: Timestamp) -> uuid::Uuid {
+fn first_id_at(at: Timestamp) -> Uuid {
     uuid_v7(at, [0; 10])
 }
 
-/// Said again of a locked event: since it was found, somebody may have opened a delivery of it.
-const STILL_ENDED: &str = "not exists (select 1 from deliveries d where d.event_id = events.id and d.state = 0)";
+/// Locks an event against being opened again, unless somebody did so since it was found, or is at it.
+async fn lock_ended<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<bool> {
+    let sql = format!("select id from events where tenant_id = $1 and id = $2 {}", DB::LOCKED_OR_SKIPPED);
+    if Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(event_id.uuid()).row(db).await?.is_none() {
+        return Ok(false);
+    }
+    // A statement of its own: it sees what was committed before the lock was had.
+    let pending = Query::<DB>::new("select id from deliveries where event_id = $1 and tenant_id = $2 and state = 0");
+    Ok(pending.id(event_id.uuid()).id(tenant_id.uuid()).row(db).await?.is_none())
+}
 
 /// Wipes what may hold personal data: what was sent, and what receivers answered.
 async fn wipe_payload<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<()> {
-    let sql =
-        format!("update events set payload = null, metadata = null where tenant_id = $1 and id = $2 and {STILL_ENDED}");
-    if Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(event_id.uuid()).run(db).await? == 0 {
-        return Ok(());
-    }
+    let wipe = Query::<DB>::new("update events set payload = null, metadata = null where tenant_id = $1 and id = $2");
+    wipe.id(tenant_id.uuid()).id(event_id.uuid()).run(db).await?;
     Query::<DB>::new(
         "update attempts set response_body = null
          where tenant_id = $2 and delivery_id in (select d.id from deliveries d where d.event_id = $1)",
@@ -117,10 +157,8 @@ async fn wipe_payload<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId,
 
 /// Deletes an event with its deliveries and their attempts; counts the deliveries.
 async fn delete_event<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<i64> {
-    let sql = format!("delete from events where tenant_id = $1 and id = $2 and {STILL_ENDED}");
-    if Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(event_id.uuid()).run(db).await? == 0 {
-        return Ok(0);
-    }
+    let event = Query::<DB>::new("delete from events where tenant_id = $1 and id = $2");
+    event.id(tenant_id.uuid()).id(event_id.uuid()).run(db).await?;
     Query::<DB>::new(
         "delete from attempts
          where tenant_id = $2 and delivery_id in (select d.id from deliveries d where d.event_id = $1)",

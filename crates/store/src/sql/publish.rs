@@ -104,7 +104,7 @@ impl<DB: Dialect> Sql<DB> {
         )
         .id(tenant_id.uuid())
         .bind(key.clone())
-        .row(&mut *self.reader().await?)
+        .row(&mut *self.lookup().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
         if row.get::<Vec<u8>>(4)? != draft.request_hash() {

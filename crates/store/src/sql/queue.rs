@@ -8,7 +8,7 @@ use postrider_core::lanes::LaneId;
 use postrider_core::{DeliveryId, SubscriptionId, TenantId};
 
 use super::{Dialect, Sql};
-use crate::catalogue::{Catalogue, SettingsChange};
+use crate::catalogue::SettingsChange;
 use crate::error::Result;
 use crate::hand_over::Claimed;
 use crate::queue::{LaneDue, Queue, Retention, Settlement};
@@ -23,7 +23,7 @@ impl<DB: Dialect> Queue for Sql<DB> {
         self.list_lanes_due(after, limit).await
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<()> {
+    async fn settle(&self, settlement: Settlement) -> Result<bool> {
         self.commits.settle(settlement).await
     }
 
@@ -35,9 +35,9 @@ impl<DB: Dialect> Queue for Sql<DB> {
         self.mark_suspect(tenant_id, id, claim).await
     }
 
-    async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<()> {
+    async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId, url: &str) -> Result<bool> {
         let change = SettingsChange { is_active: Some(false), ..SettingsChange::default() };
-        self.update_subscription(tenant_id, id, change).await.map(drop)
+        self.change_subscription(tenant_id, id, change, |now| now.settings.url.as_str() == url).await
     }
 
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
@@ -52,12 +52,17 @@ impl<DB: Dialect> Queue for Sql<DB> {
         self.prune_step(retention).await
     }
 
+    fn is_running(&self) -> bool {
+        self.commits.is_running()
+    }
+
     async fn close(&self) {
         self.commits.close().await;
         if let Some(session) = &self.session {
             session.close().await;
         }
         self.reads.close().await;
+        self.lookups.close().await;
         self.writes.close().await;
     }
 }

@@ -5,10 +5,14 @@ use postrider_core::lanes::LaneId;
 use postrider_core::lifecycle::stats_change;
 use postrider_core::subscription::Subscription;
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId};
+use uuid::Uuid;
 
-use super::{Dialect, Query, Sql, fan_out, subscriptions};
+use super::{Dialect, Query, Row, Sql, fan_out, subscriptions};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryView, ReopenError};
+
+/// Deliveries opened in one transaction, so that accepts are never held up for long.
+const CHUNK: i64 = 200;
 
 /// A delivery that somebody wants opened.
 struct Ended {
@@ -27,8 +31,7 @@ impl<DB: Dialect> Sql<DB> {
         let event_id = event_of::<DB>(&mut tx, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
         // The event first, then its deliveries: whoever changes both locks them in this order.
         self.lock_payload(&mut tx, tenant_id, event_id).await?;
-        let ended = ended_of::<DB>(&mut tx, tenant_id, event_id).await?.into_iter().find(|ended| ended.id == id);
-        let ended = ended.ok_or(ReopenError::NotFound)?;
+        let ended = ended_by_id::<DB>(&mut tx, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
         let subscription = self.receiving(&mut tx, tenant_id, ended.subscription_id).await?;
         self.reopen(&mut tx, tenant_id, &ended, subscription.lane).await?;
         tx.commit().await.map_err(StoreError::from)?;
@@ -42,16 +45,25 @@ impl<DB: Dialect> Sql<DB> {
         event_id: EventId,
         only: Option<SubscriptionId>,
     ) -> Result<i64, ReopenError> {
-        let mut tx = self.begin().await?;
-        self.lock_payload(&mut tx, tenant_id, event_id).await?;
-        let existing = ended_of::<DB>(&mut tx, tenant_id, event_id).await?;
-        let lanes = match only {
-            Some(id) => vec![self.replay_to(&mut tx, tenant_id, event_id, id, existing).await?],
-            None => self.replay_existing(&mut tx, tenant_id, existing).await?,
-        };
-        tx.commit().await.map_err(StoreError::from)?;
-        lanes.iter().for_each(|lane| self.hand_over.wake(*lane));
-        Ok(i64::try_from(lanes.len()).unwrap_or(i64::MAX))
+        if let Some(id) = only {
+            let mut tx = self.begin().await?;
+            let lane = self.replay_to(&mut tx, tenant_id, event_id, id).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            self.hand_over.wake(lane);
+            return Ok(1);
+        }
+        let (mut opened, mut after) = (0, DeliveryId::from(Uuid::nil()));
+        loop {
+            let mut tx = self.begin().await?;
+            self.lock_payload(&mut tx, tenant_id, event_id).await?;
+            let chunk = ended_after::<DB>(&mut tx, tenant_id, event_id, after).await?;
+            let Some(last) = chunk.last() else { return Ok(opened) };
+            after = last.id;
+            let lanes = self.replay_existing(&mut tx, tenant_id, chunk).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            lanes.iter().for_each(|lane| self.hand_over.wake(*lane));
+            opened += i64::try_from(lanes.len()).unwrap_or(i64::MAX);
+        }
     }
 
     /// Opens all that ended and have a subscription that receives; the others stay as they are.
@@ -82,9 +94,9 @@ impl<DB: Dialect> Sql<DB> {
         tenant_id: TenantId,
         event_id: EventId,
         subscription_id: SubscriptionId,
-        existing: Vec<Ended>,
     ) -> Result<LaneId, ReopenError> {
-        let known = existing.into_iter().find(|ended| ended.subscription_id == subscription_id);
+        self.lock_payload(db, tenant_id, event_id).await?;
+        let known = ended_to::<DB>(db, tenant_id, event_id, subscription_id).await?;
         let subscription = match self.receiving(db, tenant_id, subscription_id).await {
             Err(ReopenError::Deleted) if known.is_none() => return Err(ReopenError::NotFound),
             other => other?,
@@ -94,7 +106,7 @@ impl<DB: Dialect> Sql<DB> {
             self.reopen(db, tenant_id, &ended, lane).await?;
             return Ok(lane);
         }
-        let made = self.insert_pending(db, tenant_id, event_id, subscription_id, lane).await?;
+        let made = self.insert_pending(db, tenant_id, event_id, subscription_id, lane, self.world.now()).await?;
         fan_out::add_made::<DB>(db, tenant_id, self.node.get(), made).await?;
         Ok(lane)
     }
@@ -177,14 +189,50 @@ async fn event_of<DB: Dialect>(
     query.id(tenant_id.uuid()).id(id.uuid()).row(db).await?.map(|row| row.id(0)).transpose()
 }
 
-/// The deliveries of an event, locked.
-async fn ended_of<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<Vec<Ended>> {
+fn read_ended<DB: Dialect>(row: &Row<DB>) -> Result<Ended> {
+    Ok(Ended { id: row.id(0)?, subscription_id: row.id(1)?, state: state_of(row.get(2)?)? })
+}
+
+/// A delivery, locked.
+async fn ended_by_id<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+) -> Result<Option<Ended>> {
+    let sql =
+        format!("select id, subscription_id, state from deliveries where tenant_id = $1 and id = $2 {}", DB::LOCKED);
+    let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
+    query.row(db).await?.as_ref().map(read_ended).transpose()
+}
+
+/// The delivery of an event to a subscription, locked.
+async fn ended_to<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    event_id: EventId,
+    subscription_id: SubscriptionId,
+) -> Result<Option<Ended>> {
     let sql = format!(
-        "select id, subscription_id, state from deliveries where event_id = $1 and tenant_id = $2 order by id {}",
+        "select id, subscription_id, state from deliveries
+         where event_id = $1 and subscription_id = $2 and tenant_id = $3 {}",
         DB::LOCKED
     );
-    let rows = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).rows(db).await?;
-    rows.iter()
-        .map(|row| Ok(Ended { id: row.id(0)?, subscription_id: row.id(1)?, state: state_of(row.get(2)?)? }))
-        .collect()
+    let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(subscription_id.uuid()).id(tenant_id.uuid());
+    query.row(db).await?.as_ref().map(read_ended).transpose()
+}
+
+/// The next deliveries of an event, locked.
+async fn ended_after<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    event_id: EventId,
+    after: DeliveryId,
+) -> Result<Vec<Ended>> {
+    let sql = format!(
+        "select id, subscription_id, state from deliveries
+         where event_id = $1 and tenant_id = $2 and id > $3 order by id limit $4 {}",
+        DB::LOCKED
+    );
+    let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).id(after.uuid()).bind(CHUNK);
+    query.rows(db).await?.iter().map(read_ended).collect()
 }

@@ -93,6 +93,10 @@ impl Dialect for Sqlite {
         pool.begin_with("begin immediate").await
     }
 
+    async fn begin_reading(pool: &Pool<Sqlite>) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        pool.begin().await
+    }
+
     /// One string: each statement by itself would cost a hop to SQLite's thread and back.
     fn prepare(script: Script) -> String {
         let begin = script.begins.then(|| "begin immediate".to_owned());

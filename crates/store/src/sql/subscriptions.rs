@@ -16,7 +16,8 @@ use super::{Dialect, Query, Row};
 use crate::error::{Result, StoreError};
 
 const COLUMNS: &str = "s.id, s.tenant_id, s.event_type, s.url, s.is_active, s.description, s.filters, s.profile,
-    s.retry_schedule, s.timeout_seconds, s.headers, s.secrets, s.discard_through, s.created_at, s.updated_at";
+    s.retry_schedule, s.timeout_seconds, s.headers, s.secrets, s.discard_through, s.created_at,
+    s.updated_at, s.active_since";
 
 const STATS: &str = "
     (select cast(coalesce(sum(t.successful), 0) as bigint) from subscription_stats t where t.subscription_id = s.id),
@@ -74,11 +75,12 @@ fn read<DB: Dialect>(row: &Row<DB>, vault: &Vault) -> Result<Subscription> {
         discard_through: row.maybe_time(12)?,
         created_at: row.time(13)?,
         updated_at: row.time(14)?,
+        active_since: row.time(15)?,
     })
 }
 
 fn read_stats<DB: Dialect>(row: &Row<DB>) -> Result<SubscriptionStats> {
-    Ok(SubscriptionStats { successful: row.get(15)?, failed: row.get(16)?, last_triggered_at: row.maybe_time(17)? })
+    Ok(SubscriptionStats { successful: row.get(16)?, failed: row.get(17)?, last_triggered_at: row.maybe_time(18)? })
 }
 
 pub(super) async fn insert<DB: Dialect>(
@@ -89,8 +91,8 @@ pub(super) async fn insert<DB: Dialect>(
     let Subscription { id, tenant_id, settings, .. } = subscription;
     Query::<DB>::new(
         "insert into subscriptions (id, tenant_id, event_type, url, is_active, description, filters, profile,
-             retry_schedule, timeout_seconds, headers, secrets, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             retry_schedule, timeout_seconds, headers, secrets, created_at, updated_at, active_since)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .id(id.uuid())
     .id(tenant_id.uuid())
@@ -106,6 +108,7 @@ pub(super) async fn insert<DB: Dialect>(
     .bind(seal_secrets(vault, *tenant_id, *id, &subscription.secrets))
     .time(subscription.created_at)
     .time(subscription.updated_at)
+    .time(subscription.active_since)
     .run(db)
     .await?;
     Ok(())
@@ -169,6 +172,12 @@ pub(super) async fn living<DB: Dialect>(
     rows.iter().map(|row| read(row, vault)).collect()
 }
 
+/// The newest living subscription, whosever it is.
+pub(super) async fn newest<DB: Dialect>(db: &mut DB::Connection, vault: &Vault) -> Result<Option<Subscription>> {
+    let sql = format!("select {COLUMNS} from subscriptions s where s.deleted_at is null order by s.id desc limit 1");
+    Query::<DB>::assembled(sql).row(db).await?.map(|row| read(&row, vault)).transpose()
+}
+
 /// Writes settings, secrets and what belongs to them.
 pub(super) async fn update<DB: Dialect>(
     db: &mut DB::Connection,
@@ -179,7 +188,7 @@ pub(super) async fn update<DB: Dialect>(
     Query::<DB>::new(
         "update subscriptions set url = $3, is_active = $4, description = $5, filters = $6, profile = $7,
              retry_schedule = $8, timeout_seconds = $9, headers = $10, secrets = $11, discard_through = $12,
-             updated_at = $13
+             updated_at = $13, active_since = $14
          where tenant_id = $1 and id = $2",
     )
     .id(tenant_id.uuid())
@@ -195,6 +204,7 @@ pub(super) async fn update<DB: Dialect>(
     .bind(seal_secrets(vault, *tenant_id, *id, &subscription.secrets))
     .bind(subscription.discard_through.map(Timestamp::as_micros))
     .time(subscription.updated_at)
+    .time(subscription.active_since)
     .run(db)
     .await?;
     Ok(())
@@ -217,5 +227,19 @@ pub(super) async fn delete<DB: Dialect>(
     .bind(Vec::<u8>::new())
     .run(db)
     .await?;
+    Ok(())
+}
+
+/// The same with all of a tenant.
+pub(super) async fn delete_all<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    now: Timestamp,
+) -> Result<()> {
+    let query = Query::<DB>::new(
+        "update subscriptions set deleted_at = $2, updated_at = $2, headers = null, secrets = $3
+         where tenant_id = $1 and deleted_at is null",
+    );
+    query.id(tenant_id.uuid()).time(now).bind(Vec::<u8>::new()).run(db).await?;
     Ok(())
 }

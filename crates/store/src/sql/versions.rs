@@ -41,9 +41,9 @@ impl Line {
 }
 
 impl Versions {
-    pub(super) fn start<DB: Dialect>(reads: Pool<DB>) -> Self {
+    pub(super) fn start<DB: Dialect>(lookups: Pool<DB>) -> Self {
         let line = Arc::new(Line::default());
-        let asker = tokio::spawn(ask_on(reads, Arc::clone(&line)));
+        let asker = tokio::spawn(ask_on(lookups, Arc::clone(&line)));
         Self { line, asker }
     }
 
@@ -62,14 +62,14 @@ impl Drop for Versions {
     }
 }
 
-async fn ask_on<DB: Dialect>(reads: Pool<DB>, line: Arc<Line>) {
+async fn ask_on<DB: Dialect>(lookups: Pool<DB>, line: Arc<Line>) {
     loop {
         let waiting = line.take();
         if waiting.is_empty() {
             line.arrived.notified().await;
             continue;
         }
-        match ask(&reads, waiting.iter().map(|(tenant_id, _)| *tenant_id).collect()).await {
+        match ask(&lookups, waiting.iter().map(|(tenant_id, _)| *tenant_id).collect()).await {
             Ok(versions) => waiting.into_iter().for_each(|(tenant_id, reply)| {
                 let _ = reply.send(versions.get(&tenant_id).copied());
             }),
@@ -79,7 +79,7 @@ async fn ask_on<DB: Dialect>(reads: Pool<DB>, line: Arc<Line>) {
     }
 }
 
-async fn ask<DB: Dialect>(reads: &Pool<DB>, tenants: HashSet<TenantId>) -> Result<HashMap<TenantId, i64>> {
+async fn ask<DB: Dialect>(lookups: &Pool<DB>, tenants: HashSet<TenantId>) -> Result<HashMap<TenantId, i64>> {
     let sql = format!(
         "select t.id, t.catalogue_version from {} r join tenants t on t.id = r.id where t.deleted_at is null",
         DB::Rows::source(TENANT, 1)
@@ -89,7 +89,7 @@ async fn ask<DB: Dialect>(reads: &Pool<DB>, tenants: HashSet<TenantId>) -> Resul
         rows.uuid(Some(tenant_id.uuid()));
         rows.end_row();
     }
-    let mut reader = reads.acquire().await.map_err(StoreError::from)?;
+    let mut reader = lookups.acquire().await.map_err(StoreError::from)?;
     let found = Query::<DB>::assembled(sql).bind_rows(rows).rows(&mut reader).await?;
     found.iter().map(|row| Ok((row.id(0)?, row.get(1)?))).collect()
 }

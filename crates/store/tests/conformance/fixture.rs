@@ -92,7 +92,7 @@ impl Fixture {
     pub(crate) async fn on(database: Database) -> Self {
         let clock = Arc::new(StillClock(AtomicI64::new(1_800_000_000_000_000)));
         let world = World::new(clock.clone(), Arc::new(SystemRandom));
-        let (stores, inbox) = open(&database, &world, LaneLimits::default(), Purpose::Visit).await;
+        let (stores, inbox) = open(&database, &world, LaneLimits::default(), Purpose::Create).await;
         let tenant = stores.catalogue.create_tenant("first").await.expect("stored").expect("a free name").id;
         Self { stores, inbox, clock, world, tenant, database }
     }

@@ -78,7 +78,11 @@ backends! {
         strikes_count_claims_without_a_trace,
         a_mark_needs_the_claim,
     }
-    fan_out::{many_targets_are_made_in_chunks}
+    fan_out::{
+        many_targets_are_made_in_chunks,
+        a_replay_meanwhile_does_not_stop_it,
+        only_who_was_active_at_the_accept_gets_it,
+    }
     isolation::{another_tenants_ids_are_as_good_as_none}
     prune::{
         ended_events_go_and_balance_stays,
@@ -100,6 +104,7 @@ backends! {
         an_outcome_whose_commit_was_not_heard_of_counts_once,
         a_late_failure_changes_nothing_but_is_kept,
         a_late_success_is_a_fact,
+        a_receiver_that_is_gone_ends_only_the_subscription_it_was_asked_by,
         deactivating_discards_what_is_pending_for_good,
         deleting_discards_and_keeps_the_log,
         a_new_url_takes_pending_deliveries_along,

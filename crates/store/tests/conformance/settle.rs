@@ -138,3 +138,16 @@ pub(crate) async fn a_new_url_takes_pending_deliveries_along(mut f: Fixture) {
     assert!(f.stores.queue.claim(subscription.lane, 9).await.expect("asked").is_empty());
     assert_eq!(f.stores.queue.claim(LaneId::of(f.tenant, &url), 9).await.expect("claimed").len(), 1);
 }
+
+pub(crate) async fn a_receiver_that_is_gone_ends_only_the_subscription_it_was_asked_by(f: Fixture) {
+    let subscription = f.subscribe("https://a.example/hook").await;
+    let gone = |url| f.stores.queue.deactivate(f.tenant, subscription.id, url);
+    assert!(!gone("https://a.example/former").await.expect("asked"), "it has another URL by now");
+    let is_active = async || {
+        let found = f.stores.catalogue.subscription(f.tenant, subscription.id).await.expect("read");
+        found.expect("there").0.settings.is_active
+    };
+    assert!(is_active().await);
+    assert!(gone("https://a.example/hook").await.expect("deactivated"));
+    assert!(!is_active().await);
+}
