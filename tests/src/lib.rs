@@ -2,13 +2,17 @@
 
 mod authority;
 mod clock;
+mod cluster;
 mod database;
+mod proxy;
 mod receiver;
 mod server;
 
 pub use authority::Authority;
 pub use clock::TravellingClock;
+pub use cluster::Cluster;
 pub use database::Database;
+pub use proxy::{Proxy, Way};
 pub use receiver::{Received, Receiver, Reply};
 pub use server::{Answer, Binary, Server, ServerOptions, run_command};
 
@@ -16,7 +20,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long anything may take that should happen at once.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until the answer is there. For what another process does and cannot tell.
 ///

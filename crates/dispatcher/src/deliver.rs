@@ -43,8 +43,9 @@ impl Deliverer {
     /// Build → sign → send → classify → decide → record.
     pub(crate) async fn deliver(&self, claimed: Claimed) {
         let outcome = tokio::select! {
-            outcome = self.attempt(&claimed) => outcome,
+            biased;
             () = self.abort.cancelled() => None,
+            outcome = self.attempt(&claimed) => outcome,
         };
         match outcome {
             Some(outcome) => self.record(&claimed, outcome).await,

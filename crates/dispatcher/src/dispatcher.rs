@@ -40,9 +40,11 @@ pub struct DispatcherOptions {
 /// The running dispatcher. Every task it starts is waited for by [`Dispatcher::shut_down`].
 pub struct Dispatcher {
     services: TaskTracker,
+    taking: TaskTracker,
     deliveries: TaskTracker,
     lanes: Lanes,
     stop: CancellationToken,
+    stop_taking: CancellationToken,
     abort: CancellationToken,
     drains: mpsc::UnboundedSender<oneshot::Sender<()>>,
     broken: CancellationToken,
@@ -53,7 +55,7 @@ impl Dispatcher {
     #[must_use]
     pub fn start(options: DispatcherOptions) -> Self {
         let DispatcherOptions { queue, hand_over, inbox, client, world, retention } = options;
-        let (services, deliveries) = (TaskTracker::new(), TaskTracker::new());
+        let (services, taking, deliveries) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let (stop, abort, broken) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let (retries, retries_heard) = mpsc::unbounded_channel();
         let (drains, drains_heard) = mpsc::unbounded_channel();
@@ -81,11 +83,15 @@ impl Dispatcher {
         let signals = Signals { due: inbox.due, retries: retries_heard, drains: drains_heard };
         let watch = Watch { stop: stop.clone(), broken: broken.clone() };
         services.spawn(watch.clone().over(claimer.run(signals)));
-        services.spawn(watch.clone().over(take_over(inbox.handed, start, stop.clone())));
         services.spawn(watch.clone().over(fan_out::run(Arc::clone(&queue), hand_over, world.clone(), stop.clone())));
         services.spawn(watch.over(prune::run(queue, retention, world, stop.clone())));
         services.close();
-        Self { services, deliveries, lanes, stop, abort, drains, broken }
+        // Goes on when the others stop: events whose commit is under way hold slots already.
+        let stop_taking = CancellationToken::new();
+        let watch = Watch { stop: stop_taking.clone(), broken: broken.clone() };
+        taking.spawn(watch.over(take_over(inbox.handed, start, stop_taking.clone())));
+        taking.close();
+        Self { services, taking, deliveries, lanes, stop, stop_taking, abort, drains, broken }
     }
 
     /// Waits until nothing is due and nothing in flight.
@@ -107,11 +113,20 @@ impl Dispatcher {
         self.lanes.close();
         self.stop.cancel();
         self.services.wait().await;
-        self.deliveries.close();
-        if tokio::time::timeout(deadline, self.deliveries.wait()).await.is_err() {
-            tracing::warn!(in_flight = self.deliveries.len(), "giving back what is still in flight");
+        if tokio::time::timeout(deadline, self.nothing_in_flight()).await.is_err() {
+            tracing::warn!(in_flight = self.lanes.in_flight(), "giving back what is still in flight");
             self.abort.cancel();
-            self.deliveries.wait().await;
+        }
+        self.stop_taking.cancel();
+        self.taking.wait().await;
+        self.deliveries.close();
+        self.deliveries.wait().await;
+    }
+
+    /// Ends when nobody holds a slot: what is being sent, and what is being accepted to be sent at once.
+    async fn nothing_in_flight(&self) {
+        while self.lanes.in_flight() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
@@ -156,7 +171,7 @@ impl Starter {
     }
 }
 
-/// Takes what was accepted with a slot. Whatever was handed over before the stop is still sent.
+/// Takes what was accepted with a slot. Whatever was handed over before the stop is still taken.
 async fn take_over(mut handed: mpsc::UnboundedReceiver<Handed>, start: Arc<Starter>, stop: CancellationToken) {
     loop {
         tokio::select! {

@@ -1,0 +1,114 @@
+//! A PostgreSQL server of a test's own, to be stopped and started.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A server on a free port; stopped and thrown away when dropped.
+pub struct Cluster {
+    folder: TempDir,
+    programs: PathBuf,
+    port: u16,
+    settings: String,
+}
+
+impl Cluster {
+    /// Makes and starts one with settings such as `-c fsync=off`.
+    ///
+    /// # Panics
+    /// If PostgreSQL's programs are missing, or it does not start.
+    #[must_use]
+    pub fn start(settings: &str) -> Self {
+        let find = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres-bin");
+        let found = Command::new(find).output().expect("the script runs");
+        assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+        let programs = PathBuf::from(String::from_utf8(found.stdout).expect("a path").trim());
+        let folder = TempDir::new().expect("a folder");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        let cluster = Self { folder, programs, port, settings: settings.to_owned() };
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(cluster.folder.path()));
+        }
+        let data = cluster.data();
+        cluster.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        cluster.go_on();
+        cluster
+    }
+
+    /// Starts it again.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn go_on(&self) {
+        let (log, options) = (format!("{}/log", self.folder.path().display()), self.options());
+        self.run("pg_ctl", &["-D", &self.data(), "-w", "-l", &log, "-o", &options, "start"]);
+    }
+
+    /// Ends it without warning.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn crash(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
+    }
+
+    /// Its URL, without a database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn options(&self) -> String {
+        format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {}", self.port, self.settings)
+    }
+
+    fn data(&self) -> String {
+        format!("{}/data", self.folder.path().display())
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let path = self.programs.join(program);
+        let mut command = if is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(path);
+            command
+        } else {
+            Command::new(path)
+        };
+        // The server keeps what it inherits: pipes would never end.
+        let out = std::fs::File::create(self.folder.path().join("out")).expect("a file");
+        command.args(arguments).current_dir("/").stdout(out.try_clone().expect("a file")).stderr(out);
+        command
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let status = self.command(program, arguments).status().expect("it runs");
+        let told = std::fs::read_to_string(self.folder.path().join("out")).unwrap_or_default();
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        assert!(status.success(), "{program}: {told}\n{log}");
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = self.command("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]).status();
+    }
+}
+
+fn is_root() -> bool {
+    Path::new("/root").read_dir().is_ok()
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}

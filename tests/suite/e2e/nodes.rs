@@ -1,0 +1,194 @@
+//! Several nodes on one PostgreSQL, in real time: nobody's clock can be set for all of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use postrider_tests::{Binary, Database, Receiver, Reply, Server, ServerOptions, eventually};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::deliver::{publish, settled, subscribe};
+
+fn node(database: &Database) -> ServerOptions {
+    ServerOptions { binary: Binary::Real, database: database.clone(), ..ServerOptions::default() }
+}
+
+async fn nodes(database: &Database) -> [Server; 2] {
+    let (one, other) = tokio::join!(Server::start_with(node(database)), Server::start_with(node(database)));
+    [one, other]
+}
+
+#[tokio::test]
+async fn many_start_at_once_on_an_empty_database() {
+    let database = Database::postgres();
+    let start = || Server::start_with(node(&database));
+    let servers = tokio::join!(start(), start(), start(), start(), start());
+    for server in [&servers.0, &servers.1, &servers.2, &servers.3, &servers.4] {
+        assert_eq!(server.request("GET", "/readyz", None).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_change_on_one_node_holds_at_once_on_another() {
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let [one, other] = nodes(&Database::postgres()).await;
+    let count = async || {
+        let body = json!({"event_type": "screening.completed", "payload": {}});
+        other.post("/api/v1/events/", body).await["deliveries"].as_i64().expect("a number")
+    };
+    for _ in 0..20 {
+        let (id, _) = subscribe(&one, &receiver.url("/"), json!({})).await;
+        assert_eq!(count().await, 1);
+        let path = format!("/api/v1/webhooks/{id}/");
+        one.request("PATCH", &path, Some(json!({"is_active": false}))).await;
+        assert_eq!(count().await, 0);
+        one.request("PATCH", &path, Some(json!({"is_active": true}))).await;
+        assert_eq!(count().await, 1);
+        one.request("DELETE", &path, None).await;
+        assert_eq!(count().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_not_used_by_any_node() {
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let [one, other] = nodes(&Database::postgres()).await;
+    let (id, _) = subscribe(&one, &receiver.url("/"), json!({})).await;
+    for n in 0..10 {
+        let rotate = format!("/api/v1/webhooks/{id}/rotate-secret/");
+        let rotated = one.post(&rotate, json!({"overlap_seconds": 0})).await;
+        let secret = rotated["secret_key"].as_str().expect("a secret");
+        publish(&other, json!({"n": n})).await;
+        let request = receiver.wait_for(n + 1).await.remove(n);
+        let mut headers = http::HeaderMap::new();
+        for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+            headers.insert(name, request.header(name).expect("sent").parse().expect("plain"));
+        }
+        let verifier = standardwebhooks::Webhook::new(secret).expect("a secret");
+        verifier.verify(&request.body, &headers).expect("signed by the new secret");
+    }
+}
+
+#[tokio::test]
+async fn one_takes_requests_and_another_sends() {
+    let database = Database::postgres();
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let api = Server::start_with(node(&database).set("ROLE", "api")).await;
+    subscribe(&api, &receiver.url("/"), json!({})).await;
+    let waiting = publish(&api, json!({})).await;
+    let event = api.get(&format!("/api/v1/events/{waiting}/")).await;
+    assert_eq!(event["deliveries"][0]["status"], "pending", "nobody sends yet");
+    let dispatch = Server::start_with(node(&database).set("ROLE", "dispatch")).await;
+    settled(&api, &waiting, "delivered").await;
+    let next = publish(&api, json!({})).await;
+    settled(&api, &next, "delivered").await;
+    assert_eq!(dispatch.request("GET", "/readyz", None).await.status, 200);
+    assert_eq!(dispatch.request("GET", "/api/v1/webhooks/", None).await.status, 404);
+    let tested = api.post("/api/v1/webhooks/test/", json!({"webhook_url": receiver.url("/test")})).await;
+    assert_eq!(tested["success"], true, "every role can test");
+}
+
+#[tokio::test]
+async fn sqlite_has_one_process_that_does_all() {
+    let options = ServerOptions { database: Database::Sqlite, ..ServerOptions::default() };
+    let (code, _, err) = postrider_tests::run_command(&options, &["serve", "--dev", "--role", "api"]).await;
+    assert_eq!((code, err.contains("--role"), err.lines().count()), (1, true, 1), "{err}");
+}
+
+#[tokio::test]
+async fn what_a_killed_node_had_in_flight_goes_out_within_ten_seconds() {
+    let receiver = Receiver::plain(|n, _| if n == 0 { Reply::Hang } else { Reply::status(200, "") }).await;
+    let [one, other] = nodes(&Database::postgres()).await;
+    subscribe(&one, &receiver.url("/"), json!({"timeout_seconds": 30})).await;
+    let event_id = publish(&one, json!({})).await;
+    receiver.wait_for(1).await;
+    let start = Instant::now();
+    one.kill().await;
+    settled(&other, &event_id, "delivered").await;
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+/// Publishes to whichever node answers until told to stop; the ids of what was accepted.
+async fn publish_meanwhile(bases: Arc<std::sync::Mutex<Vec<String>>>, key: String, stop: Arc<Notify>) -> Vec<String> {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("a client");
+    let mut accepted = Vec::new();
+    let mut n = 0;
+    let stopped = stop.notified();
+    tokio::pin!(stopped);
+    loop {
+        n += 1;
+        let body = json!({"event_type": "screening.completed", "payload": {"n": n}, "idempotency_key": format!("k{n}")});
+        for turn in n.. {
+            let base = {
+                let bases = bases.lock().expect("unpoisoned");
+                bases[turn % bases.len()].clone()
+            };
+            let request = client.post(format!("{base}/api/v1/events/")).bearer_auth(&key).json(&body);
+            let Ok(response) = request.send().await else { continue };
+            if response.status().is_success() {
+                let body: Value = response.json().await.expect("JSON");
+                accepted.push(body["id"].as_str().expect("an id").to_owned());
+                break;
+            }
+            assert_eq!(response.status(), 503, "nothing else may be answered");
+        }
+        tokio::select! {
+            biased;
+            () = &mut stopped => return accepted,
+            () = tokio::task::yield_now() => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rolling_restart_loses_and_doubles_nothing() {
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let database = Database::postgres();
+    let [mut one, mut other] = nodes(&database).await;
+    subscribe(&one, &receiver.url("/"), json!({})).await;
+    let bases = Arc::new(std::sync::Mutex::new(vec![one.base().to_owned(), other.base().to_owned()]));
+    let stop = Arc::new(Notify::new());
+    let publisher = tokio::spawn(publish_meanwhile(Arc::clone(&bases), one.key().to_owned(), Arc::clone(&stop)));
+    for turn in 0..2 {
+        let restarted = if turn == 0 { &mut one } else { &mut other };
+        restarted.signal("TERM").await;
+        assert!(restarted.wait().await.success());
+        *restarted = Server::start_with(node(&database)).await;
+        restarted.base().clone_into(&mut bases.lock().expect("unpoisoned")[turn]);
+    }
+    stop.notify_one();
+    let accepted = publisher.await.expect("it ends");
+    assert!(accepted.len() > 20, "{}", accepted.len());
+    for id in &accepted {
+        settled(&one, id, "delivered").await;
+    }
+    let mut sent: HashMap<String, usize> = HashMap::new();
+    for request in receiver.requests() {
+        *sent.entry(request.header("webhook-id").expect("sent").to_owned()).or_default() += 1;
+    }
+    assert!(accepted.iter().all(|id| sent.get(id) == Some(&1)), "each once");
+    assert_eq!(sent.len(), accepted.len());
+}
+
+#[tokio::test]
+async fn a_node_that_was_stopped_past_its_lease_overwrites_nothing() {
+    let receiver = Receiver::plain(|n, _| if n == 0 { Reply::Hang } else { Reply::status(200, "") }).await;
+    let [one, other] = nodes(&Database::postgres()).await;
+    let (id, _) = subscribe(&one, &receiver.url("/"), json!({"timeout_seconds": 1, "retry_schedule": []})).await;
+    let event_id = publish(&one, json!({})).await;
+    receiver.wait_for(1).await;
+    one.signal("STOP").await;
+    // The lease ends 16 s after the claim.
+    settled(&other, &event_id, "delivered").await;
+    one.signal("CONT").await;
+    let event = eventually("the late attempt is kept", || async {
+        let event = other.get(&format!("/api/v1/events/{event_id}/")).await;
+        (event["deliveries"][0]["attempts"].as_array().expect("attempts").len() == 2).then_some(event)
+    })
+    .await;
+    assert_eq!(event["deliveries"][0]["status"], "delivered");
+    let stats = other.get(&format!("/api/v1/webhooks/{id}/")).await["stats"].clone();
+    assert_eq!(stats, json!({"total_deliveries": 1, "successful_deliveries": 1, "failed_deliveries": 0}));
+    assert_eq!(receiver.requests().len(), 2);
+}
