@@ -9,4 +9,5 @@ mod guard;
 mod nodes;
 mod real_time;
 mod stop;
+mod trouble;
 mod verifiers;

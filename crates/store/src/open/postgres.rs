@@ -20,8 +20,6 @@ const LOOKUPS: u32 = 2;
 
 /// How long a request waits for a connection before it hears that the store is unavailable.
 const ACQUIRE: Duration = Duration::from_secs(3);
-/// A connection that was idle for longer is asked whether it is well before it is used.
-const TRUSTED: Duration = Duration::from_secs(1);
 
 /// The oldest server that has everything the statements use.
 const OLDEST: i64 = 130_000;
@@ -112,15 +110,8 @@ fn open_pools(connect: &PgConnectOptions) -> Pools<Postgres> {
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > TRUSTED {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
+            // A question more, so that no request meets a connection that died with a server before.
+            .test_before_acquire(true)
             .connect_lazy_with(options.clone())
     };
     let lanes = CommitLanes::Two { accepts: pool(1, &writes), records: pool(1, &writes) };

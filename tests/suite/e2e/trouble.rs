@@ -1,0 +1,231 @@
+//! When the database is away. Real time: a server that is gone keeps no clock.
+
+use std::time::{Duration, Instant};
+
+use postrider_tests::{Answer, Binary, Cluster, Database, Proxy, Receiver, Reply, Server, ServerOptions, Way, eventually};
+use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
+
+use super::deliver::{publish, settled, subscribe};
+
+fn node_on(url: String) -> ServerOptions {
+    ServerOptions { binary: Binary::Real, database: Database::Postgres(url), ..ServerOptions::default() }
+}
+
+fn url_of(database: &Database) -> &str {
+    let Database::Postgres(url) = database else { panic!("not PostgreSQL") };
+    url
+}
+
+/// The URL of a database by another way.
+fn by(proxy: &Proxy, cluster: &Cluster, database: &Database) -> String {
+    url_of(database).replace(&format!(":{}", cluster.port()), &format!(":{}", proxy.port()))
+}
+
+async fn try_publish(server: &Server, key: &str) -> Answer {
+    let body = json!({"event_type": "screening.completed", "payload": {}, "idempotency_key": key});
+    server.request("POST", "/api/v1/events/", Some(body)).await
+}
+
+/// Publishes until it is accepted; meanwhile nothing but 503 is answered.
+async fn publish_at_last(server: &Server, key: &str) -> Value {
+    eventually("it is accepted", || async {
+        let answer = try_publish(server, key).await;
+        if answer.status == 503 {
+            assert!(answer.headers.contains_key("retry-after"));
+            return None;
+        }
+        assert!((200..300).contains(&answer.status), "{} {}", answer.status, answer.body);
+        Some(answer.body)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_crash_of_the_database_loses_nothing() {
+    let cluster = Cluster::start("");
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let server = Server::start_with(node_on(url_of(&Database::on(&cluster.url())).to_owned())).await;
+    subscribe(&server, &receiver.url("/"), json!({})).await;
+    let mut accepted = vec![publish(&server, json!({})).await];
+    for round in 0..3 {
+        cluster.crash();
+        let refused = try_publish(&server, &format!("down-{round}")).await;
+        assert_eq!((refused.status, refused.headers.contains_key("retry-after")), (503, true));
+        cluster.go_on();
+        let start = Instant::now();
+        let body = publish_at_last(&server, &format!("up-{round}")).await;
+        let id = body["id"].as_str().expect("an id").to_owned();
+        settled(&server, &id, "delivered").await;
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        accepted.push(id);
+    }
+    for id in &accepted {
+        settled(&server, id, "delivered").await;
+    }
+}
+
+#[tokio::test]
+async fn a_minute_without_the_database() {
+    let cluster = Cluster::start("");
+    let receiver = Receiver::plain(|n, _| if n == 0 { Reply::status(500, "") } else { Reply::status(200, "") }).await;
+    let server = Server::start_with(node_on(url_of(&Database::on(&cluster.url())).to_owned())).await;
+    subscribe(&server, &receiver.url("/"), json!({"retry_schedule": [2]})).await;
+    let event_id = publish(&server, json!({})).await;
+    receiver.wait_for(1).await;
+    cluster.crash();
+    let gone = Instant::now();
+    while gone.elapsed() < Duration::from_secs(60) {
+        let asked = Instant::now();
+        let answer = try_publish(&server, "down").await;
+        assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true));
+        assert!(asked.elapsed() < Duration::from_secs(10), "an answer does come: {:?}", asked.elapsed());
+        assert_eq!(server.request("GET", "/readyz", None).await.status, 503);
+        assert_eq!(server.request("GET", "/healthz", None).await.status, 200);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    cluster.go_on();
+    let back = Instant::now();
+    settled(&server, &event_id, "delivered").await;
+    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
+    publish_at_last(&server, "up").await;
+}
+
+#[tokio::test]
+async fn all_connections_are_terminated() {
+    let cluster = Cluster::start("");
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let database = Database::on(&cluster.url());
+    let server = Server::start_with(node_on(url_of(&database).to_owned())).await;
+    subscribe(&server, &receiver.url("/"), json!({})).await;
+    let mut people = PgConnection::connect(url_of(&database)).await.expect("a server");
+    for round in 0..5 {
+        publish_at_last(&server, &format!("before-{round}")).await;
+        let terminate = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'postrider'";
+        people.execute(terminate).await.expect("terminated");
+        let body = publish_at_last(&server, &format!("after-{round}")).await;
+        settled(&server, body["id"].as_str().expect("an id"), "delivered").await;
+    }
+    let list = server.get("/api/v1/events/?limit=250").await;
+    assert_eq!(list["events"].as_array().map(Vec::len), Some(10));
+}
+
+#[tokio::test]
+async fn a_locked_table_is_waited_for_and_no_longer() {
+    let cluster = Cluster::start("");
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let database = Database::on(&cluster.url());
+    let server = Server::start_with(node_on(url_of(&database).to_owned())).await;
+    subscribe(&server, &receiver.url("/"), json!({})).await;
+    let mut people = PgConnection::connect(url_of(&database)).await.expect("a server");
+    people.execute("begin; lock table events in access exclusive mode").await.expect("locked");
+    let answers = futures_of(&server, 20).await;
+    for answer in answers {
+        assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{}", answer.body);
+    }
+    people.execute("rollback").await.expect("unlocked");
+    let body = publish_at_last(&server, "after").await;
+    settled(&server, body["id"].as_str().expect("an id"), "delivered").await;
+}
+
+async fn futures_of(server: &Server, count: usize) -> Vec<Answer> {
+    let keys: Vec<String> = (0..count).map(|n| format!("locked-{n}")).collect();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let mut answers = tokio::task::JoinSet::new();
+    for key in keys {
+        let body = json!({"event_type": "screening.completed", "payload": {}, "idempotency_key": key});
+        let request = client.post(format!("{}/api/v1/events/", server.base())).bearer_auth(server.key()).json(&body);
+        answers.spawn(async move {
+            let response = request.send().await.expect("an answer");
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            Answer { status, headers, body: response.json().await.unwrap_or_default() }
+        });
+    }
+    answers.join_all().await
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_cut_off_is_not_promised_and_not_lost() {
+    let cluster = Cluster::start("");
+    let database = Database::on(&cluster.url());
+    let proxy = Proxy::to(cluster.port()).await;
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let server = Server::start_with(node_on(by(&proxy, &cluster, &database))).await;
+    subscribe(&server, &receiver.url("/"), json!({"timeout_seconds": 1})).await;
+    publish_at_last(&server, "before").await;
+    proxy.set(Way::Unanswered);
+    let refused = tokio::spawn({
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let body = json!({"event_type": "screening.completed", "payload": {}, "idempotency_key": "cut"});
+        let request = client.post(format!("{}/api/v1/events/", server.base())).bearer_auth(server.key()).json(&body);
+        async move { request.send().await.expect("an answer").status().as_u16() }
+    });
+    let mut people = PgConnection::connect(url_of(&database)).await.expect("a server");
+    let committed = "select count(*) from events where idempotency_key = 'cut'";
+    loop {
+        if sqlx::query_scalar::<_, i64>(committed).fetch_one(&mut people).await.expect("read") == 1 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    proxy.set(Way::Cut);
+    assert_eq!(refused.await.expect("an answer"), 503, "nobody knows");
+    proxy.set(Way::Open);
+    let again = publish_at_last(&server, "cut").await;
+    assert_eq!(again["duplicate"], true);
+    settled(&server, again["id"].as_str().expect("an id"), "delivered").await;
+}
+
+#[tokio::test]
+async fn a_node_cut_off_and_healed_doubles_only_what_it_held() {
+    let cluster = Cluster::start("");
+    let database = Database::on(&cluster.url());
+    let proxy = Proxy::to(cluster.port()).await;
+    let receiver = Receiver::plain(|n, _| if n == 0 { Reply::Hang } else { Reply::status(200, "") }).await;
+    let cut = Server::start_with(node_on(by(&proxy, &cluster, &database))).await;
+    let well = Server::start_with(node_on(url_of(&database).to_owned())).await;
+    let options = json!({"timeout_seconds": 20, "retry_schedule": []});
+    let (id, _) = subscribe(&cut, &receiver.url("/"), options).await;
+    let mut expected = vec![publish(&cut, json!({})).await];
+    receiver.wait_for(1).await;
+    expected.push(publish(&cut, json!({})).await);
+    settled(&cut, &expected[1], "delivered").await;
+    proxy.set(Way::Cut);
+    let event = settled(&well, &expected[0], "delivered").await;
+    assert_eq!(event["deliveries"][0]["attempts"].as_array().map(Vec::len), Some(1), "taken over");
+    proxy.set(Way::Open);
+    let healed = publish_at_last(&cut, "healed").await;
+    expected.push(healed["id"].as_str().expect("an id").to_owned());
+    for id in &expected {
+        settled(&well, id, "delivered").await;
+    }
+    eventually("the late attempt is kept", || async {
+        let event = well.get(&format!("/api/v1/events/{}/", expected[0])).await;
+        (event["deliveries"][0]["attempts"].as_array().map(Vec::len) == Some(2)).then_some(())
+    })
+    .await;
+    let sent = receiver.requests();
+    let times = |id: &str| sent.iter().filter(|request| request.header("webhook-id") == Some(id)).count();
+    assert_eq!(expected.iter().map(|id| times(id)).collect::<Vec<_>>(), [2, 1, 1]);
+    let stats = well.get(&format!("/api/v1/webhooks/{id}/")).await["stats"].clone();
+    assert_eq!(stats, json!({"total_deliveries": 3, "successful_deliveries": 3, "failed_deliveries": 0}));
+}
+
+#[tokio::test]
+async fn a_server_that_would_lose_commits_is_refused() {
+    for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+        let cluster = Cluster::start(&format!("-c {setting}=off"));
+        let options = node_on(url_of(&Database::on(&cluster.url())).to_owned());
+        let (code, out, err) = postrider_tests::run_command(&options, &["serve", "--dev"]).await;
+        assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
+        assert!(err.contains(&format!("`{setting}` is off")), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn no_password_is_shown() {
+    let options = node_on("postgres://nobody:sentinel@127.0.0.1:1/none".to_owned());
+    let (code, out, err) = postrider_tests::run_command(&options, &["serve", "--dev"]).await;
+    assert_eq!((code, err.lines().count()), (1, 1), "{err}");
+    assert!(!out.contains("sentinel") && !err.contains("sentinel") && err.contains("127.0.0.1:1/none"), "{err}");
+}
