@@ -30,6 +30,18 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// A certificate for this machine and its key, in PEM form.
+    ///
+    /// # Panics
+    /// If no certificate can be made.
+    #[must_use]
+    pub fn server_pem(&self) -> (String, String) {
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        (certificate.pem(), key.serialize_pem())
+    }
+
     /// What a receiver on this machine needs to serve TLS; `change` makes the certificate a bad one.
     ///
     /// # Panics

@@ -1,6 +1,8 @@
 //! A PostgreSQL server of a test's own, to be stopped and started.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -21,15 +23,34 @@ impl Cluster {
     /// If PostgreSQL's programs are missing, or it does not start.
     #[must_use]
     pub fn start(settings: &str) -> Self {
+        Self::start_with(settings, &[])
+    }
+
+    /// The same with files of its own; `{folder}` in `settings` is where they are.
+    ///
+    /// # Panics
+    /// The same.
+    #[must_use]
+    pub fn start_with(settings: &str, files: &[(&str, &str)]) -> Self {
         let find = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres-bin");
         let found = Command::new(find).output().expect("the script runs");
         assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
         let programs = PathBuf::from(String::from_utf8(found.stdout).expect("a path").trim());
         let folder = TempDir::new().expect("a folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-        let cluster = Self { folder, programs, port, settings: settings.to_owned() };
+        let cluster = Self {
+            programs,
+            port,
+            settings: settings.replace("{folder}", &folder.path().display().to_string()),
+            folder,
+        };
+        for (name, contents) in files {
+            let file = cluster.folder.path().join(name);
+            std::fs::write(&file, contents).expect("written");
+            std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("its own");
+        }
         if is_root() {
-            run(Command::new("chown").arg("postgres").arg(cluster.folder.path()));
+            run(Command::new("chown").args(["-R", "postgres"]).arg(cluster.folder.path()));
         }
         let data = cluster.data();
         cluster.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);

@@ -118,7 +118,8 @@ async fn publish_meanwhile(bases: Arc<std::sync::Mutex<Vec<String>>>, key: Strin
     tokio::pin!(stopped);
     loop {
         n += 1;
-        let body = json!({"event_type": "screening.completed", "payload": {"n": n}, "idempotency_key": format!("k{n}")});
+        let body =
+            json!({"event_type": "screening.completed", "payload": {"n": n}, "idempotency_key": format!("k{n}")});
         for turn in n.. {
             let base = {
                 let bases = bases.lock().expect("unpoisoned");
@@ -191,4 +192,20 @@ async fn a_node_that_was_stopped_past_its_lease_overwrites_nothing() {
     let stats = other.get(&format!("/api/v1/webhooks/{id}/")).await["stats"].clone();
     assert_eq!(stats, json!({"total_deliveries": 1, "successful_deliveries": 1, "failed_deliveries": 0}));
     assert_eq!(receiver.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn an_older_program_runs_beside_a_newer() {
+    use sqlx::Connection;
+    let database = Database::postgres();
+    let first = Server::start_with(node(&database)).await;
+    let Database::Postgres(url) = &database else { unreachable!("it is") };
+    let mut newer = sqlx::PgConnection::connect(url).await.expect("a server");
+    let migrated = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+         values (9999, 'of a newer program', true, '', 1)";
+    sqlx::query(migrated).execute(&mut newer).await.expect("written");
+    let second = Server::start_with(node(&database)).await;
+    for server in [&first, &second] {
+        publish(server, json!({})).await;
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use postrider_tests::{Answer, Binary, Cluster, Database, Proxy, Receiver, Reply, Server, ServerOptions, Way, eventually};
+use postrider_tests::{
+    Answer, Authority, Binary, Cluster, Database, Proxy, Receiver, Reply, Server, ServerOptions, Way, eventually,
+};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -220,6 +222,30 @@ async fn a_server_that_would_lose_commits_is_refused() {
         assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
         assert!(err.contains(&format!("`{setting}` is off")), "{err}");
     }
+}
+
+#[tokio::test]
+async fn a_private_authority_vouches_for_the_database() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (certificate, key) = authority.server_pem();
+    let settings = "-c ssl=on -c ssl_cert_file={folder}/server.pem -c ssl_key_file={folder}/server.key";
+    let cluster = Cluster::start_with(settings, &[("server.pem", &certificate), ("server.key", &key)]);
+    let database = Database::on(&cluster.url());
+    let options = |authority: &Authority, name: &str| {
+        let options = node_on(String::new());
+        let root = options.folder.path().join(name);
+        std::fs::write(&root, authority.pem()).expect("written");
+        let url = format!("{}?sslmode=verify-full&sslrootcert={}", url_of(&database), root.display());
+        ServerOptions { database: Database::Postgres(url), ..options }
+    };
+    let server = Server::start_with(options(&authority, "root.pem")).await;
+    publish(&server, json!({})).await;
+    let mut people = PgConnection::connect(url_of(&database)).await.expect("a server");
+    let plain = "select count(*) from pg_stat_ssl s join pg_stat_activity a using (pid)
+         where a.application_name = 'postrider' and not s.ssl";
+    assert_eq!(sqlx::query_scalar::<_, i64>(plain).fetch_one(&mut people).await.expect("read"), 0);
+    let (code, _, err) = postrider_tests::run_command(&options(&stranger, "stranger.pem"), &["serve", "--dev"]).await;
+    assert_eq!((code, err.lines().count()), (1, 1), "{err}");
 }
 
 #[tokio::test]

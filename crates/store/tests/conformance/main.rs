@@ -9,6 +9,7 @@ mod fixture;
 mod isolation;
 mod prune;
 mod reopen;
+mod schema;
 mod sealed;
 mod settle;
 
