@@ -7,6 +7,7 @@ mod fields;
 mod json;
 mod key_cache;
 mod limits;
+mod measure;
 mod normalize;
 mod params;
 mod problem;
@@ -20,6 +21,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use measure::{MetricsPage, describe_api_metrics};
 use problem::Problem;
 pub use state::{Api, ApiOptions, Readiness};
 
@@ -57,6 +59,7 @@ fn finish(router: Router<Api>, api: Api) -> Router {
     let routes = router
         .route("/healthz", get(routes::health::alive))
         .route("/readyz", get(routes::health::ready))
+        .route("/metrics", get(routes::metrics::get))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(CatchPanicLayer::custom(problem::from_panic))

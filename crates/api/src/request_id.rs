@@ -1,12 +1,15 @@
 //! An id for each request, in its answer and in every line that is logged for it.
 
-use axum::extract::{Request, State};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::measure;
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -20,6 +23,8 @@ pub(crate) async fn mark(State(api): State<Api>, request: Request, next: Next) -
     let id = given(&request).unwrap_or_else(|| api.world.new_id::<Uuid>().to_string());
     let span =
         tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let begun = Instant::now();
     let mut response = async {
         let response =
             if is_refused(&api, &request) { Problem::unavailable().into_response() } else { next.run(request).await };
@@ -28,6 +33,7 @@ pub(crate) async fn mark(State(api): State<Api>, request: Request, next: Next) -
     }
     .instrument(span)
     .await;
+    measure::answered(route, response.status(), begun.elapsed());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.answer(std::mem::take(response.headers_mut()), &id);
     }

@@ -10,6 +10,7 @@ use postrider_store::{Catalogue, Journal};
 
 use crate::key_cache::KeyCache;
 use crate::limits::TestLimits;
+use crate::measure::MetricsPage;
 
 /// What the API works with.
 pub struct ApiOptions {
@@ -25,6 +26,8 @@ pub struct ApiOptions {
     pub url_policy: UrlPolicy,
     /// Whether requests should come here.
     pub readiness: Readiness,
+    /// What `/metrics` shows.
+    pub metrics: MetricsPage,
 }
 
 /// The API. Cheap to clone.
@@ -39,6 +42,7 @@ pub struct Shared {
     pub(crate) world: World,
     pub(crate) url_policy: UrlPolicy,
     pub(crate) readiness: Readiness,
+    pub(crate) metrics: MetricsPage,
     pub(crate) keys: KeyCache,
     pub(crate) test_limits: TestLimits,
 }
@@ -47,7 +51,7 @@ impl Api {
     /// Puts the API together.
     #[must_use]
     pub fn new(options: ApiOptions) -> Self {
-        let ApiOptions { catalogue, journal, tester, world, url_policy, readiness } = options;
+        let ApiOptions { catalogue, journal, tester, world, url_policy, readiness, metrics } = options;
         Self(Arc::new(Shared {
             catalogue,
             journal,
@@ -55,6 +59,7 @@ impl Api {
             world,
             url_policy,
             readiness,
+            metrics,
             keys: KeyCache::default(),
             test_limits: TestLimits::default(),
         }))

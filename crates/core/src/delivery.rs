@@ -101,6 +101,9 @@ pub enum DiscardReason {
 }
 
 impl FailReason {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::RetriesExhausted, Self::Expired, Self::Gone, Self::Poison];
+
     /// Its name in the API.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -114,6 +117,9 @@ impl FailReason {
 }
 
 impl DiscardReason {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::WebhookInactive, Self::WebhookDeleted];
+
     /// Its name in the API.
     #[must_use]
     pub const fn name(self) -> &'static str {

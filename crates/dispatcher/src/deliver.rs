@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{GuardedClient, Outgoing};
+use crate::measure;
 
 /// What must be left of a lease beyond the timeout, to record in.
 const RECORD_TIME: Duration = Duration::from_secs(1);
@@ -81,6 +82,7 @@ impl Deliverer {
         let prepared = profile.prepare(&claimed.event, Some(&subscription.secrets), now);
         let outgoing = Outgoing { url: &settings.url, prepared, headers: &settings.headers, timeout: settings.timeout };
         let exchange = self.client.send(outgoing).await;
+        measure_attempt(claimed, &exchange);
         let progress = Progress {
             tries: claimed.tries + 1,
             schedule: &settings.retry_schedule,
@@ -167,6 +169,14 @@ impl Deliverer {
     fn look_again(&self, at: Timestamp, lane: LaneId) {
         // Nobody listens only while shutting down; the row says when.
         let _ = self.retries.send((at, lane));
+    }
+}
+
+fn measure_attempt(claimed: &Claimed, exchange: &Exchange) {
+    let took = Duration::from_micros(exchange.timings.total_us.unsigned_abs());
+    measure::attempted(exchange.outcome(), took);
+    if claimed.attempts == 0 {
+        measure::first_attempt(exchange.started_at.since(claimed.event.created_at));
     }
 }
 

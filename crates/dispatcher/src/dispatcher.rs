@@ -19,7 +19,7 @@ use crate::client::{GuardedClient, Outgoing};
 use crate::deliver::Deliverer;
 use crate::suspect::{Quarantine, is_suspect};
 use crate::timers::Timers;
-use crate::{fan_out, prune};
+use crate::{fan_out, prune, watch_backlog};
 
 /// What a dispatcher works with.
 pub struct DispatcherOptions {
@@ -84,7 +84,8 @@ impl Dispatcher {
         let watch = Watch { stop: stop.clone(), broken: broken.clone() };
         services.spawn(watch.clone().over(claimer.run(signals)));
         services.spawn(watch.clone().over(fan_out::run(Arc::clone(&queue), hand_over, world.clone(), stop.clone())));
-        services.spawn(watch.over(prune::run(queue, retention, world, stop.clone())));
+        services.spawn(watch.clone().over(prune::run(Arc::clone(&queue), retention, world.clone(), stop.clone())));
+        services.spawn(watch.over(watch_backlog::run(queue, lanes.clone(), world, stop.clone())));
         services.close();
         // Goes on when the others stop: events whose commit is under way hold slots already.
         let stop_taking = CancellationToken::new();

@@ -10,11 +10,14 @@ mod deliver;
 mod dispatcher;
 mod fail;
 mod fan_out;
+mod measure;
 mod probe;
 mod prune;
 mod resolve;
 mod suspect;
 mod timers;
+mod watch_backlog;
 
 pub use client::{ClientOptions, GuardedClient, Outgoing};
 pub use dispatcher::{Dispatcher, DispatcherOptions};
+pub use measure::describe_dispatcher_metrics;

@@ -17,8 +17,9 @@ use crate::cli::ServeOptions;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "listen",
+    "metrics_listen",
     "role",
     "database_url",
     "dev",
@@ -68,6 +69,8 @@ impl ConfigError {
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to show metrics to everybody.
+    pub metrics_listen: Option<SocketAddr>,
     /// The database.
     pub database_url: DatabaseUrl,
     /// Which part of the work it does.
@@ -247,6 +250,7 @@ impl Raw {
             listen: self
                 .read("listen", "an address such as 127.0.0.1:8080 or localhost:8080", read_address)?
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            metrics_listen: self.read("metrics_listen", "an address such as 127.0.0.1:9090", read_address)?,
             database_url: self
                 .read("database_url", DATABASE_URL_FORM, DatabaseUrl::parse)?
                 .unwrap_or_else(default_database),
@@ -382,6 +386,7 @@ mod tests {
         let named = |environment: &[(&str, &str)]| load(&ServeOptions::default(), environment).err().map(|e| e.name);
         for (name, value) in [
             ("POSTRIDER_LISTEN", "nowhere"),
+            ("POSTRIDER_METRICS_LISTEN", "everywhere"),
             ("POSTRIDER_LISTNE", "127.0.0.1:1"),
             ("POSTRIDER_DEV", "maybe"),
             ("POSTRIDER_MASTER_KEY", "c2hvcnQ="),

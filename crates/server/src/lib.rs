@@ -10,6 +10,7 @@ mod clock;
 mod commands;
 mod config;
 mod demo;
+mod metrics;
 mod node;
 mod telemetry;
 

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Role, Settings};
+use crate::metrics;
 
 /// How long deliveries in flight may take to finish when the node stops.
 const DRAIN: Duration = Duration::from_secs(11);
@@ -97,6 +98,12 @@ impl Node {
         let listener = TcpListener::bind(settings.listen).await;
         let listener = listener.map_err(|error| StartError::Listen(settings.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
+        let page = metrics::start(settings.dev);
+        let stop_http = CancellationToken::new();
+        if let Some(address) = settings.metrics_listen {
+            let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
+            tokio::spawn(metrics::serve(listener, page.clone(), stop_http.clone()));
+        }
         let client_options = ClientOptions {
             addresses: settings.url_policy.addresses.clone(),
             plain_http: settings.dev,
@@ -129,8 +136,8 @@ impl Node {
             world,
             url_policy: settings.url_policy.clone(),
             readiness: readiness.clone(),
+            metrics: page,
         });
-        let stop_http = CancellationToken::new();
         let http = tokio::spawn(serve_http(listener, routes(api, &settings), stop_http.clone()));
         readiness.set(true);
         Ok(Self { address, first_key, stores, dispatcher, readiness, stop_http, http })

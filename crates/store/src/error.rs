@@ -3,6 +3,8 @@
 use postrider_core::vault::VaultError;
 use sqlx::postgres::PgDatabaseError;
 
+use crate::measure;
+
 /// The store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -51,7 +53,15 @@ const CONTENDED_SQLSTATES: [&str; 2] = ["40001", "40P01"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match &error {
+        let error = Self::of(&error);
+        measure::failed(&error);
+        error
+    }
+}
+
+impl StoreError {
+    fn of(error: &sqlx::Error) -> Self {
+        match error {
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
                 let is_sqlstate = database.try_downcast_ref::<PgDatabaseError>().is_some();

@@ -9,6 +9,7 @@ mod error;
 mod fair_queue;
 mod hand_over;
 mod journal;
+mod measure;
 mod node_number;
 mod open;
 mod queue;
@@ -21,5 +22,6 @@ pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};
 pub use journal::{
     DeliveryFilter, DeliveryView, EventFilter, EventView, Journal, PublishError, Receipt, ReopenError, StatusCounts,
 };
+pub use measure::describe_store_metrics;
 pub use open::{DATABASE_URL_FORM, DatabaseUrl, OpenError, Purpose, StoreOptions, Stores};
-pub use queue::{LaneDue, Queue, Retention, Settlement};
+pub use queue::{Backlog, LaneDue, Queue, Retention, Settlement};

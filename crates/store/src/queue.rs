@@ -39,6 +39,15 @@ pub struct LaneDue {
     pub at: Timestamp,
 }
 
+/// What waits to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// Pending deliveries.
+    pub pending: i64,
+    /// When the one that is due the longest came due; `None` if nothing is pending.
+    pub oldest_due_at: Option<Timestamp>,
+}
+
 /// How long ended deliveries are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -74,6 +83,8 @@ pub trait Queue: Send + Sync + 'static {
     /// Looks at a bounded number of events and removes what retention no longer keeps. False when all
     /// were looked at once; the next call begins anew.
     async fn prune(&self, retention: Retention) -> Result<bool>;
+    /// What waits, of all tenants.
+    async fn backlog(&self) -> Result<Backlog>;
     /// Whether what is to be written down will be, as far as this process goes.
     fn is_running(&self) -> bool;
     /// Waits for the commits under way and lets nobody begin another.

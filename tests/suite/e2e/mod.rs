@@ -6,6 +6,7 @@ mod crash;
 pub(crate) mod deliver;
 mod durable;
 mod guard;
+mod metrics;
 mod nodes;
 mod real_time;
 mod stop;

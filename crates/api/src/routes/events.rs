@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -20,11 +21,11 @@ use super::path_id;
 use crate::auth::{Caller, Manage, Publish, Read};
 use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to, object, text, time};
-use crate::json;
 use crate::params::{Params, Path};
 use crate::problem::Problem;
 use crate::state::Api;
 use crate::views::DeliveryJson;
+use crate::{json, measure};
 
 /// Most events of one batch.
 const BATCH_LIMIT: usize = 1000;
@@ -57,7 +58,9 @@ pub(crate) async fn publish(
     if let Some(key) = headers.get("idempotency-key") {
         draft.idempotency_key = Some(key_of_header(key, draft.idempotency_key.as_deref())?);
     }
+    let begun = Instant::now();
     let mut results = api.journal.publish(caller.tenant_id, vec![draft]).await;
+    measure::accepted(begun.elapsed());
     let receipt = results.pop().ok_or_else(Problem::internal)??;
     let status = if receipt.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(json::answer(status, &ReceiptJson::from(receipt)))
@@ -86,7 +89,9 @@ pub(crate) async fn publish_batch(
     let read: Vec<Result<EventDraft, Problem>> =
         events.iter().map(|event| read_draft(event.get().as_bytes(), &catalogue)).collect();
     let drafts: Vec<EventDraft> = read.iter().filter_map(|draft| draft.as_ref().ok().cloned()).collect();
+    let begun = Instant::now();
     let mut published = api.journal.publish(caller.tenant_id, drafts).await.into_iter();
+    measure::accepted(begun.elapsed());
     let results: Vec<Result<ReceiptJson, Problem>> = read
         .into_iter()
         .map(|draft| {

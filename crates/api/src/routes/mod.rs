@@ -6,6 +6,7 @@ pub(crate) mod event_types;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod tenants;
 pub(crate) mod test;
 pub(crate) mod webhooks;

@@ -11,7 +11,7 @@ use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 use super::{Dialect, LEASE_MARGIN, Query, Row, Sql};
 use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;
-use crate::queue::LaneDue;
+use crate::queue::{Backlog, LaneDue};
 
 /// How many rows of a lane are looked at to find the earliest that may be claimed. More than one
 /// lane can have in flight, so that leased rows at its head do not hide the others.
@@ -88,6 +88,12 @@ impl<DB: Dialect> Sql<DB> {
         .rows(&mut *self.lookup().await?)
         .await?;
         rows.iter().map(|row| Ok(LaneDue { lane: LaneId(row.get(0)?), at: row.time(1)? })).collect()
+    }
+
+    pub(super) async fn count_backlog(&self) -> Result<Backlog> {
+        let query = Query::<DB>::new("select count(*), min(due_at) from deliveries where state = 0");
+        let row = query.row(&mut *self.reader().await?).await?.ok_or(StoreError::Damaged("a count"))?;
+        Ok(Backlog { pending: row.get(0)?, oldest_due_at: row.maybe_time(1)? })
     }
 
     /// As if the claim had not been made: its strike is taken back, its mark wiped.

@@ -6,6 +6,7 @@ use postrider_core::{SubscriptionId, TenantId, Timestamp};
 
 use super::{Dialect, Query, Sql};
 use crate::error::Result;
+use crate::measure;
 
 /// Rows changed in one transaction, so that accepts are never held up for long.
 const STEP: i64 = 1000;
@@ -46,6 +47,7 @@ impl<DB: Dialect> Sql<DB> {
             .run(&mut tx)
             .await?;
             tx.commit().await?;
+            measure::discarded(reason, changed);
             if changed < STEP.unsigned_abs() {
                 return Ok(());
             }

@@ -22,6 +22,7 @@ use super::settle::{self, Settled};
 use crate::error::{Result, StoreError};
 use crate::fair_queue::FairQueue;
 use crate::hand_over::HandOver;
+use crate::measure::{self, Rows};
 use crate::node_number::NodeNumber;
 use crate::queue::Settlement;
 
@@ -339,8 +340,10 @@ impl<DB: Dialect> Writer<DB> {
 
     async fn commit_once(&self, kept: &mut Kept<DB>, batch: &Batch) -> Result<Committed> {
         let mut connection = self.connection(kept).await?;
+        let begun = Instant::now();
         let now = self.world.now();
         let result = self.write(&mut connection, batch, now).await;
+        measure::commit_took(begun.elapsed());
         match &result {
             Ok(_) if self.takes != Takes::Both => *kept = Some((connection, Instant::now())),
             Ok(_) => {}
@@ -383,10 +386,19 @@ impl<DB: Dialect> Writer<DB> {
     }
 
     fn finish(&self, batch: Batch, committed: &Committed) {
+        let is_in = |accept: &&Accept| committed.inserted.contains(&accept.event.id);
+        measure::accepted(batch.accepts.iter().filter(is_in).count());
+        measure::committed(Rows::Events, batch.accepts.len());
+        measure::committed(Rows::Outcomes, batch.settles.len());
         for accept in batch.accepts {
             accept::finish(accept, &committed.inserted, committed.at, &self.hand_over);
         }
         for (settle, settled) in batch.settles.into_iter().zip(&committed.settled) {
+            match settled.from {
+                Some(_) => measure::settled(settle.settlement.decision),
+                None if settled.is_news => measure::settled_late(),
+                None => {}
+            }
             drop(settle.reply.send(Ok(settled.from.is_some())));
         }
     }

@@ -11,7 +11,7 @@ use super::{Dialect, Sql};
 use crate::catalogue::SettingsChange;
 use crate::error::Result;
 use crate::hand_over::Claimed;
-use crate::queue::{LaneDue, Queue, Retention, Settlement};
+use crate::queue::{Backlog, LaneDue, Queue, Retention, Settlement};
 
 #[async_trait]
 impl<DB: Dialect> Queue for Sql<DB> {
@@ -50,6 +50,10 @@ impl<DB: Dialect> Queue for Sql<DB> {
 
     async fn prune(&self, retention: Retention) -> Result<bool> {
         self.prune_step(retention).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        self.count_backlog().await
     }
 
     fn is_running(&self) -> bool {

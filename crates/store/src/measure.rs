@@ -1,0 +1,99 @@
+//! What is counted and measured here.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_histogram, histogram};
+use postrider_core::delivery::{DiscardReason, FailReason};
+use postrider_core::lifecycle::Decision;
+
+use crate::error::StoreError;
+
+const ACCEPTED: &str = "postrider_events_accepted_total";
+const ENDED: &str = "postrider_deliveries_ended_total";
+const ROWS: &str = "postrider_commit_rows";
+const SECONDS: &str = "postrider_commit_seconds";
+const LATE: &str = "postrider_lease_losses_total";
+const ERRORS: &str = "postrider_store_errors_total";
+
+/// What a commit was of.
+#[derive(Clone, Copy)]
+pub(crate) enum Rows {
+    Events,
+    Outcomes,
+}
+
+impl Rows {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Outcomes => "outcomes",
+        }
+    }
+}
+
+/// Describes the metrics, and begins those at zero whose labels are known.
+pub fn describe_store_metrics() {
+    describe_counter!(ACCEPTED, "Events accepted: they and their deliveries are durable.");
+    describe_counter!(ENDED, "Deliveries that reached an end, by state and reason.");
+    describe_histogram!(ROWS, "Events or outcomes written by one commit.");
+    describe_histogram!(SECONDS, "Seconds that one commit took.");
+    describe_counter!(LATE, "Outcomes that came after somebody else had settled the delivery.");
+    describe_counter!(ERRORS, "Statements that the database did not carry out, by kind.");
+    counter!(ACCEPTED).increment(0);
+    counter!(LATE).increment(0);
+    let failed = FailReason::ALL.map(|reason| ("failed", reason.name()));
+    let discarded = DiscardReason::ALL.map(|reason| ("discarded", reason.name()));
+    for (state, reason) in [("delivered", "")].into_iter().chain(failed).chain(discarded) {
+        counter!(ENDED, "state" => state, "reason" => reason).increment(0);
+    }
+    for kind in ["unavailable", "contended", "refused", "damaged"] {
+        counter!(ERRORS, "kind" => kind).increment(0);
+    }
+}
+
+pub(crate) fn accepted(events: usize) {
+    counter!(ACCEPTED).increment(events as u64);
+}
+
+/// A delivery that changed; a retry is no end.
+pub(crate) fn settled(decision: Decision) {
+    match decision {
+        Decision::Delivered => ended("delivered", "", 1),
+        Decision::Failed(reason) => ended("failed", reason.name(), 1),
+        Decision::Discarded(reason) => ended("discarded", reason.name(), 1),
+        Decision::Retry(_) => {}
+    }
+}
+
+pub(crate) fn discarded(reason: DiscardReason, deliveries: u64) {
+    ended("discarded", reason.name(), deliveries);
+}
+
+fn ended(state: &'static str, reason: &'static str, deliveries: u64) {
+    counter!(ENDED, "state" => state, "reason" => reason).increment(deliveries);
+}
+
+pub(crate) fn settled_late() {
+    counter!(LATE).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "batches are bounded")]
+pub(crate) fn committed(of: Rows, rows: usize) {
+    if rows > 0 {
+        histogram!(ROWS, "of" => of.name()).record(rows as f64);
+    }
+}
+
+pub(crate) fn commit_took(time: Duration) {
+    histogram!(SECONDS).record(time);
+}
+
+pub(crate) fn failed(error: &StoreError) {
+    let kind = match error {
+        StoreError::Unavailable(_) => "unavailable",
+        StoreError::Contended(_) => "contended",
+        StoreError::Refused(_) => "refused",
+        StoreError::Damaged(_) | StoreError::Vault(_) | StoreError::Unusable(_) => "damaged",
+    };
+    counter!(ERRORS, "kind" => kind).increment(1);
+}
