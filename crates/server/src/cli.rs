@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use postrider_core::api_key::Scope;
 use postrider_core::tenant::NAME_LIMIT;
+use postrider_store::{DATABASE_URL_FORM, DatabaseUrl};
 
 use crate::config::read_duration;
 
@@ -30,6 +31,14 @@ pub(crate) enum Command {
     /// Bring the database's schema up to date, and do nothing else.
     #[command(after_help = "Example:\n  postrider migrate --database sqlite://postrider.db")]
     Migrate(StoreArgs),
+    /// Copy an SQLite database into a new file, also while it is being served.
+    #[command(after_help = "Example:\n  postrider backup --database sqlite://postrider.db --to backup-2026-01-19.db")]
+    Backup(BackupArgs),
+    /// Copy everything from SQLite into an empty PostgreSQL database, and check that it is the same.
+    #[command(
+        after_help = "Example:\n  postrider move --from sqlite://postrider.db --to postgres://postrider:PASSWORD@db.example.com/postrider"
+    )]
+    Move(MoveArgs),
     /// Make, list and revoke API keys, also beside a running server.
     #[command(
         after_help = "Example:\n  postrider keys create --name ci --scopes publish,read\n  postrider keys list --json\n  postrider keys revoke 0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"
@@ -62,6 +71,28 @@ pub(crate) struct ServeOptions {
     /// prints an API key when the database is new.
     #[arg(long)]
     pub(crate) dev: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// The new file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveArgs {
+    /// The database to be read: sqlite://PATH. Nobody may serve it meanwhile.
+    #[arg(long, value_name = "URL", value_parser = read_url)]
+    pub(crate) from: DatabaseUrl,
+    /// The empty database: postgres://USER:PASSWORD@HOST:PORT/DATABASE.
+    #[arg(long, value_name = "URL", value_parser = read_url)]
+    pub(crate) to: DatabaseUrl,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +144,10 @@ pub(crate) struct TenantArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn read_url(text: &str) -> Result<DatabaseUrl, String> {
+    DatabaseUrl::parse(text).ok_or_else(|| format!("must be {DATABASE_URL_FORM}"))
 }
 
 fn read_name(text: &str) -> Result<String, String> {

@@ -9,6 +9,7 @@ mod error;
 mod fair_queue;
 mod hand_over;
 mod journal;
+mod maintain;
 mod measure;
 mod node_number;
 mod open;
@@ -22,6 +23,8 @@ pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};
 pub use journal::{
     DeliveryFilter, DeliveryView, EventFilter, EventView, Journal, PublishError, Receipt, ReopenError, StatusCounts,
 };
+pub use maintain::{MaintainError, backup, move_to_postgres};
 pub use measure::describe_store_metrics;
 pub use open::{DATABASE_URL_FORM, DatabaseUrl, OpenError, Purpose, StoreOptions, Stores};
 pub use queue::{Backlog, LaneDue, Queue, Retention, Settlement};
+pub use sql::MovedTable;

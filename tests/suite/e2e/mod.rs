@@ -6,6 +6,7 @@ mod crash;
 pub(crate) mod deliver;
 mod durable;
 mod guard;
+mod maintain;
 mod metrics;
 mod nodes;
 mod real_time;

@@ -1,7 +1,9 @@
 //! The commands: a file each.
 
+pub(crate) mod backup;
 pub(crate) mod keys;
 pub(crate) mod migrate;
+pub(crate) mod move_database;
 pub(crate) mod serve;
 
 use postrider_core::World;

@@ -1,8 +1,8 @@
 //! Opening a store.
 
-mod postgres;
+pub(crate) mod postgres;
 mod serve_lock;
-mod sqlite;
+pub(crate) mod sqlite;
 mod url;
 
 use std::sync::Arc;
@@ -15,8 +15,9 @@ use crate::error::StoreError;
 use crate::hand_over::HandOver;
 use crate::journal::Journal;
 use crate::queue::Queue;
-use serve_lock::ServeLock;
-use url::Target;
+pub(crate) use serve_lock::ServeLock;
+pub(crate) use sqlite::make_private;
+pub(crate) use url::Target;
 pub use url::{DATABASE_URL_FORM, DatabaseUrl};
 
 /// Where and how to open a store.

@@ -64,7 +64,7 @@ async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<S
 }
 
 /// Refuses a server that could lose commits, and brings the schema up to date.
-async fn prepare(connect: &PgConnectOptions) -> Result<(), StoreError> {
+pub(crate) async fn prepare(connect: &PgConnectOptions) -> Result<(), StoreError> {
     let mut connection = PgConnection::connect_with(connect).await?;
     check_server(&mut connection).await?;
     let mut migrator = Migrator::with_migrations(migrations());

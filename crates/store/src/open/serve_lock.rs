@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Held while a process serves; the operating system lets go of it when the process ends, however.
 #[derive(Debug)]
-pub(super) struct ServeLock {
+pub(crate) struct ServeLock {
     _file: File,
 }
 
@@ -14,7 +14,7 @@ impl ServeLock {
     ///
     /// # Errors
     /// A message for people if another process serves, or the file cannot be made.
-    pub(super) fn take(database: &Path) -> Result<Self, String> {
+    pub(crate) fn take(database: &Path) -> Result<Self, String> {
         let path = lock_path(database);
         let file = OpenOptions::new()
             .create(true)

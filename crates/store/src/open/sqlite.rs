@@ -3,7 +3,9 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Pool, Sqlite};
 
 use super::serve_lock::ServeLock;
@@ -43,9 +45,22 @@ async fn open_pools(path: &Path, purpose: Purpose) -> Result<Pools<Sqlite>, Stor
     Ok(Pools { lanes: CommitLanes::One(writes.clone()), writes, reads, lookups })
 }
 
+/// For one connection beside whoever serves; it waits for its turn.
+pub(crate) fn visiting(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(30))
+}
+
+/// Brings the schema of a file up to date.
+pub(crate) async fn migrate_file(path: &Path) -> Result<(), StoreError> {
+    let writes = sql::open_pool(path, 1, false).await?;
+    sql::migrate(&writes).await?;
+    writes.close().await;
+    Ok(())
+}
+
 /// Makes the file, if it is not there, for its owner alone: it will hold what customers sent.
 /// SQLite's other files take over its permissions.
-fn make_private(path: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]

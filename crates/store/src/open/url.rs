@@ -11,10 +11,10 @@ pub const DATABASE_URL_FORM: &str = "sqlite://PATH or postgres://USER:PASSWORD@H
 
 /// The URL of a database that a store can be opened on. Shows no password.
 #[derive(Clone)]
-pub struct DatabaseUrl(pub(super) Target);
+pub struct DatabaseUrl(pub(crate) Target);
 
 #[derive(Clone)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Sqlite(PathBuf),
     Postgres(Box<PgConnectOptions>),
 }
