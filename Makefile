@@ -1,6 +1,6 @@
 # Postrider. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-setup lint fmt build release clean
+.PHONY: help demo run test test-setup lint openapi fmt build release clean
 
 CARGO ?= cargo
 
@@ -26,6 +26,9 @@ lint: ## Check format, lints and dependencies
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	scripts/deny
+
+openapi: ## Write docs/openapi.json anew
+	@$(CARGO) run --quiet --bin postrider -- openapi > docs/openapi.json
 
 fmt: ## Format the code
 	$(CARGO) fmt

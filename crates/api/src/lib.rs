@@ -9,6 +9,7 @@ mod key_cache;
 mod limits;
 mod measure;
 mod normalize;
+mod openapi;
 mod params;
 mod problem;
 mod request_id;
@@ -20,8 +21,10 @@ mod views;
 use axum::Router;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use measure::{MetricsPage, describe_api_metrics};
+pub use openapi::openapi_json;
 use problem::Problem;
 pub use state::{Api, ApiOptions, Readiness};
 
@@ -57,6 +60,7 @@ pub fn health_router(api: Api) -> Router {
 
 fn finish(router: Router<Api>, api: Api) -> Router {
     let routes = router
+        .route("/api/v1/openapi.json", get(routes::openapi::get))
         .route("/healthz", get(routes::health::alive))
         .route("/readyz", get(routes::health::ready))
         .route("/metrics", get(routes::metrics::get))
@@ -66,5 +70,7 @@ fn finish(router: Router<Api>, api: Api) -> Router {
         .layer(axum::middleware::from_fn(uncancelled::finish))
         .layer(axum::middleware::from_fn_with_state(api.clone(), request_id::mark))
         .with_state(api);
-    Router::new().fallback_service(normalize::TrimSlash::new(routes))
+    // The reference has files beside it: its slash must stay.
+    let reference = SwaggerUi::new("/docs").config(Config::from("/api/v1/openapi.json"));
+    Router::new().merge(reference).fallback_service(normalize::TrimSlash::new(routes))
 }

@@ -39,6 +39,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  postrider move --from sqlite://postrider.db --to postgres://postrider:PASSWORD@db.example.com/postrider"
     )]
     Move(MoveArgs),
+    /// Print the description of the API (OpenAPI 3.1).
+    #[command(after_help = "Example:\n  postrider openapi > openapi.json")]
+    Openapi,
     /// Make, list and revoke API keys, also beside a running server.
     #[command(
         after_help = "Example:\n  postrider keys create --name ci --scopes publish,read\n  postrider keys list --json\n  postrider keys revoke 0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"

@@ -45,6 +45,10 @@ pub fn run_in(world: World) -> ExitCode {
             Command::Serve(options) => commands::serve::run(options, world).await,
             Command::Demo => demo::run(world).await,
             Command::Migrate(options) => commands::migrate::run(options, world).await,
+            Command::Openapi => {
+                say!("{}", postrider_api::openapi_json().trim_end());
+                Ok(())
+            }
             Command::Backup(args) => commands::backup::run(args).await,
             Command::Move(args) => commands::move_database::run(args).await,
             Command::Keys(keys) => commands::keys::run(keys, world).await,

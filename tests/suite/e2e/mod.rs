@@ -9,6 +9,7 @@ mod guard;
 mod maintain;
 mod metrics;
 mod nodes;
+mod openapi;
 mod real_time;
 mod stop;
 mod trouble;

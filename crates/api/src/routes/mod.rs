@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod metrics;
+pub(crate) mod openapi;
 pub(crate) mod tenants;
 pub(crate) mod test;
 pub(crate) mod webhooks;

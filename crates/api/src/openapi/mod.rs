@@ -1,0 +1,104 @@
+//! The API described by itself: OpenAPI 3.1.
+//!
+//! Bodies are read field by field, so that every wrong field can be named at once; their schemas stand
+//! here. That both say the same is tested by requests that the document generates.
+
+mod answers;
+mod bodies;
+mod errors;
+mod paths;
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+/// The document.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Postrider",
+        description = "Send webhooks: publish an event with one call; Postrider signs it, delivers it to every \
+                       subscribed endpoint, retries, and records each attempt.\n\nPaths work with and without their \
+                       trailing slash. Times are RFC 3339 in UTC with microseconds. Unknown fields and parameters are \
+                       refused. Every answer bears `X-Request-Id`. What is not a success is \
+                       `application/problem+json` (RFC 9457) and names every wrong field at once.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    servers((url = "/", description = "This server")),
+    tags(
+        (name = "Webhooks", description = "Subscriptions of endpoints to event types."),
+        (name = "Events", description = "Facts, published once and delivered to all who subscribed."),
+        (name = "Deliveries", description = "An event on its way to an endpoint."),
+        (name = "Logs", description = "Single attempts."),
+        (name = "Event types", description = "The catalogue: built-in types and a tenant's own."),
+        (name = "API keys", description = "Credentials and what they permit."),
+        (name = "Tenants", description = "Customers of the operator. Needs the scope `admin`."),
+        (name = "Operations", description = "For load balancers, supervisors and monitoring."),
+    ),
+    paths(
+        paths::webhooks::create_webhook,
+        paths::webhooks::list_webhooks,
+        paths::webhooks::get_webhook,
+        paths::webhooks::update_webhook,
+        paths::webhooks::delete_webhook,
+        paths::webhooks::rotate_secret,
+        paths::webhooks::test_webhook,
+        paths::events::publish_event,
+        paths::events::publish_events,
+        paths::events::list_events,
+        paths::events::get_event,
+        paths::events::replay_event,
+        paths::deliveries::list_deliveries,
+        paths::deliveries::get_delivery,
+        paths::deliveries::retry_delivery,
+        paths::deliveries::get_log,
+        paths::event_types::list_event_types,
+        paths::event_types::create_event_type,
+        paths::event_types::update_event_type,
+        paths::event_types::delete_event_type,
+        paths::tenants::create_tenant,
+        paths::tenants::list_tenants,
+        paths::tenants::get_tenant,
+        paths::tenants::delete_tenant,
+        paths::tenants::create_api_key,
+        paths::tenants::list_api_keys,
+        paths::tenants::delete_api_key,
+        paths::operations::alive,
+        paths::operations::ready,
+        paths::operations::metrics,
+    ),
+    components(schemas(errors::ProblemBody)),
+    modifiers(&Credentials, &SharedProblems),
+    security(("bearer" = []), ("key" = []))
+)]
+struct Document;
+
+/// The two ways to send a key.
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("`Authorization: Bearer KEY`"));
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+        let key = ApiKeyValue::with_description("X-API-Key", "`X-API-Key: KEY`");
+        components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Header(key)));
+    }
+}
+
+/// Problems are described once.
+struct SharedProblems;
+
+impl Modify for SharedProblems {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components.responses.extend(errors::components().map(|(name, response)| (name, response.into())));
+    }
+}
+
+/// The document as JSON for people and programs.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut json = Document::openapi().to_pretty_json().unwrap_or_default();
+    json.push('\n');
+    json
+}
