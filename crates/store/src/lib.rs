@@ -28,3 +28,10 @@ pub use measure::describe_store_metrics;
 pub use open::{DATABASE_URL_FORM, DatabaseUrl, OpenError, Purpose, StoreOptions, Stores};
 pub use queue::{Backlog, LaneDue, Queue, Retention, Settlement};
 pub use sql::MovedTable;
+
+/// Files and lines of the statements made since the last time. For tests.
+#[cfg(feature = "places")]
+#[must_use]
+pub fn statement_places() -> std::collections::BTreeSet<(&'static str, u32)> {
+    sql::places::take()
+}

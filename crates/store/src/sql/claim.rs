@@ -17,12 +17,6 @@ use crate::queue::{Backlog, LaneDue};
 /// lane can have in flight, so that leased rows at its head do not hide the others.
 const LOOK_AHEAD: i64 = 512;
 
-/// Frees the leases of a node that is known to be gone.
-pub(crate) async fn free_leases<DB: Dialect>(db: &mut DB::Connection, node: i64) -> Result<u64> {
-    let sql = "update deliveries set lease_until = 0 where state = 0 and lease_until > 0 and node = $1";
-    Query::<DB>::new(sql).bind(node).run(db).await
-}
-
 impl<DB: Dialect> Sql<DB> {
     /// Claims the rows of a lane that are due the longest, with their events.
     pub(super) async fn claim_lane(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>> {

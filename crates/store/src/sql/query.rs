@@ -17,12 +17,18 @@ pub(crate) struct Query<DB: Dialect> {
 
 impl<DB: Dialect> Query<DB> {
     /// A statement of fixed text.
+    #[cfg_attr(feature = "places", track_caller)]
     pub(crate) fn new(sql: &'static str) -> Self {
+        #[cfg(feature = "places")]
+        places::note(std::panic::Location::caller());
         Self { sql: sql.into_sql_str(), arguments: DB::Arguments::default(), broken: None }
     }
 
     /// A statement put together from fixed parts: values are bound, never written into it.
+    #[cfg_attr(feature = "places", track_caller)]
     pub(crate) fn assembled(sql: String) -> Self {
+        #[cfg(feature = "places")]
+        places::note(std::panic::Location::caller());
         Self { sql: AssertSqlSafe(sql).into_sql_str(), arguments: DB::Arguments::default(), broken: None }
     }
 
@@ -94,5 +100,23 @@ impl<DB: Dialect> Row<DB> {
     /// A value that was written by this program and must be readable by it.
     pub(crate) fn parsed<T>(&self, column: usize, what: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<T> {
         read(&self.get::<String>(column)?).ok_or(StoreError::Damaged(what))
+    }
+}
+
+/// Where statements were made, for a test that wants to have seen all of them.
+#[cfg(feature = "places")]
+pub(crate) mod places {
+    use std::collections::BTreeSet;
+    use std::panic::Location;
+    use std::sync::{Mutex, PoisonError};
+
+    static SEEN: Mutex<BTreeSet<(&'static str, u32)>> = Mutex::new(BTreeSet::new());
+
+    pub(super) fn note(place: &'static Location<'static>) {
+        SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert((place.file(), place.line()));
+    }
+
+    pub(crate) fn take() -> BTreeSet<(&'static str, u32)> {
+        std::mem::take(&mut SEEN.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

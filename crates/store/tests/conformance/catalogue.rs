@@ -93,3 +93,35 @@ pub(crate) async fn lists_are_stable_under_inserts(f: Fixture) {
     assert_eq!([first, second, third].concat(), made);
     assert_eq!(list(None).await.len(), 6);
 }
+
+pub(crate) async fn tenants_and_keys_are_listed_and_found(f: Fixture) {
+    let catalogue = &f.stores.catalogue;
+    catalogue.ping().await.expect("it answers");
+    f.clock.advance(Duration::from_micros(1));
+    let second = catalogue.create_tenant("second").await.expect("stored").expect("a free name");
+    let names: Vec<String> =
+        catalogue.tenants(Page::default()).await.expect("read").into_iter().map(|t| t.name).collect();
+    assert_eq!(names, ["second", "first"], "newest first");
+    assert_eq!(catalogue.tenant_named("second").await.expect("read").map(|found| found.id), Some(second.id));
+    assert!(catalogue.tenant_named("third").await.expect("read").is_none());
+    let key = PlainKey::generate(&f.world);
+    let new = NewApiKey {
+        tenant_id: second.id,
+        name: "k".to_owned(),
+        scopes: Scopes::all(),
+        expires_at: None,
+        hash: key.hash(),
+    };
+    catalogue.create_api_key(new).await.expect("stored").expect("made");
+    let names = async |tenant_id| {
+        let keys = catalogue.api_keys(tenant_id, Page::default()).await.expect("read");
+        keys.into_iter().map(|key| key.name).collect::<Vec<_>>()
+    };
+    assert_eq!((names(second.id).await, names(f.tenant).await), (vec!["k".to_owned()], vec![]));
+}
+
+pub(crate) async fn the_vault_is_tried_on_what_is_there(f: Fixture) {
+    f.stores.catalogue.check_vault().await.expect("nothing is sealed yet");
+    f.subscribe("https://a.example/hook").await;
+    f.stores.catalogue.check_vault().await.expect("it opens");
+}

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use postrider_core::lanes::{LaneId, LaneLimits};
 
+use postrider_store::Backlog;
+
 use crate::fixture::Fixture;
 
 /// The timeout of the fixture's subscriptions and the margin of a lease.
@@ -101,4 +103,24 @@ pub(crate) async fn a_mark_needs_the_claim(mut f: Fixture) {
     assert!(mark(claimed.claim).await.expect("marked"));
     f.clock.advance(LEASE);
     assert!(f.stores.queue.claim(lane, 1).await.expect("claimed")[0].marked);
+}
+
+pub(crate) async fn what_waits_is_counted(mut f: Fixture) {
+    assert_eq!(f.stores.queue.backlog().await.expect("read"), Backlog { pending: 0, oldest_due_at: None });
+    f.subscribe("https://a.example/hook").await;
+    let first = f.publish_and_take().await;
+    f.publish().await;
+    let backlog = f.stores.queue.backlog().await.expect("read");
+    assert_eq!(backlog, Backlog { pending: 2, oldest_due_at: Some(first.opened_at) });
+}
+
+pub(crate) async fn a_sender_sees_what_is_true_this_moment(f: Fixture) {
+    let subscription = f.subscribe("https://a.example/hook").await;
+    let found = async || {
+        let snapshot = f.stores.queue.snapshot(f.tenant).await.expect("read").expect("there");
+        snapshot.get(subscription.id).is_some()
+    };
+    assert!(found().await);
+    f.stores.catalogue.delete_subscription(f.tenant, subscription.id).await.expect("deleted");
+    assert!(!found().await);
 }

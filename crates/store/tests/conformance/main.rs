@@ -12,6 +12,7 @@ mod reopen;
 mod schema;
 mod sealed;
 mod settle;
+mod statements;
 
 /// Runs each of the named tests on each backend.
 macro_rules! backends {
@@ -24,6 +25,10 @@ macro_rules! backends {
                     crate::$module::$test(crate::fixture::Fixture::on(database).await).await;
                 })*
             })*
+        }
+        /// All of them, one after the other, in one process.
+        pub(crate) async fn run_all(database: impl AsyncFn() -> crate::fixture::Database) {
+            $($(Box::pin(crate::$module::$test(crate::fixture::Fixture::on(database().await).await)).await;)*)*
         }
         mod postgres {
             $(mod $module {
@@ -70,6 +75,8 @@ backends! {
         custom_types_are_known_at_once,
         rotation_keeps_both_secrets,
         lists_are_stable_under_inserts,
+        tenants_and_keys_are_listed_and_found,
+        the_vault_is_tried_on_what_is_there,
     }
     claim::{
         nobody_else_claims_until_the_lease_ends,
@@ -78,6 +85,8 @@ backends! {
         lanes_are_found_page_by_page,
         strikes_count_claims_without_a_trace,
         a_mark_needs_the_claim,
+        what_waits_is_counted,
+        a_sender_sees_what_is_true_this_moment,
     }
     fan_out::{
         many_targets_are_made_in_chunks,
