@@ -116,6 +116,12 @@ impl Vault {
         sealed
     }
 
+    /// Whether the current key sealed it, as far as one can see without opening it.
+    #[must_use]
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.get(1..=KEY_ID_LEN) == Some(&self.current.id)
+    }
+
     /// Opens what was sealed for `place`.
     ///
     /// # Errors

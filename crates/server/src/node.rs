@@ -180,7 +180,7 @@ impl Node {
     }
 }
 
-/// Opens the database, if its secrets can be opened too.
+/// Opens the database, if its secrets can be opened too; seals anew what the key before had sealed.
 async fn open_stores(
     settings: &Settings,
     vault: Vault,
@@ -196,10 +196,15 @@ async fn open_stores(
     };
     let stores = Stores::open(options).await?;
     match stores.catalogue.check_vault().await {
-        Ok(()) => Ok(stores),
-        Err(StoreError::Vault(error)) => Err(StartError::MasterKey(error.to_string())),
-        Err(error) => Err(StartError::Store(error)),
+        Ok(()) => {}
+        Err(StoreError::Vault(error)) => return Err(StartError::MasterKey(error.to_string())),
+        Err(error) => return Err(StartError::Store(error)),
     }
+    if settings.master_key_previous.is_some() {
+        let resealed = stores.catalogue.reseal().await?;
+        tracing::info!(webhooks = resealed, "sealed anew what MASTER_KEY_PREVIOUS had sealed");
+    }
+    Ok(stores)
 }
 
 /// The API; under `--dev` also a receiver that takes everything, to try things with.

@@ -4,6 +4,7 @@ mod answers;
 mod command_line;
 mod crash;
 pub(crate) mod deliver;
+mod deploy;
 mod durable;
 mod guard;
 mod maintain;

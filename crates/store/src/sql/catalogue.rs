@@ -12,6 +12,7 @@ use postrider_core::lanes::LaneId;
 use postrider_core::subscription::{Subscription, SubscriptionStats};
 use postrider_core::tenant::Tenant;
 use postrider_core::{ApiKeyId, SubscriptionId, TenantId};
+use uuid::Uuid;
 
 use super::{Dialect, Query, Sql, api_keys, event_types, subscriptions, tenants};
 use crate::catalogue::{Catalogue, NewApiKey, NewSubscription, Rotation, SettingsChange, TypeChange};
@@ -188,6 +189,20 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
 
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         self.cached_snapshot(tenant_id).await
+    }
+
+    async fn reseal(&self) -> Result<u64> {
+        let (mut resealed, mut after) = (0, SubscriptionId::from(Uuid::nil()));
+        loop {
+            let page = subscriptions::sealed_after::<DB>(&mut *self.reader().await?, after).await?;
+            let Some(last) = page.last() else { return Ok(resealed) };
+            after = last.id;
+            for old in page.iter().filter(|sealed| !self.vault.is_current(&sealed.secrets)) {
+                // A change of nothing: all that is sealed is written anew.
+                let wanted = SettingsChange::default();
+                resealed += u64::from(self.change_subscription(old.tenant_id, old.id, wanted, |_| true).await?);
+            }
+        }
     }
 
     async fn check_vault(&self) -> Result<()> {

@@ -172,6 +172,22 @@ pub(super) async fn living<DB: Dialect>(
     rows.iter().map(|row| read(row, vault)).collect()
 }
 
+/// What is sealed of a subscription.
+pub(super) struct Sealed {
+    pub(super) tenant_id: TenantId,
+    pub(super) id: SubscriptionId,
+    pub(super) secrets: Vec<u8>,
+}
+
+/// The next living subscriptions, whosever they are.
+pub(super) async fn sealed_after<DB: Dialect>(db: &mut DB::Connection, after: SubscriptionId) -> Result<Vec<Sealed>> {
+    let query = Query::<DB>::new(
+        "select tenant_id, id, secrets from subscriptions where deleted_at is null and id > $1 order by id limit 100",
+    );
+    let rows = query.id(after.uuid()).rows(db).await?;
+    rows.iter().map(|row| Ok(Sealed { tenant_id: row.id(0)?, id: row.id(1)?, secrets: row.get(2)? })).collect()
+}
+
 /// The newest living subscription, whosever it is.
 pub(super) async fn newest<DB: Dialect>(db: &mut DB::Connection, vault: &Vault) -> Result<Option<Subscription>> {
     let sql = format!("select {COLUMNS} from subscriptions s where s.deleted_at is null order by s.id desc limit 1");

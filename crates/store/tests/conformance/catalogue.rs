@@ -6,6 +6,7 @@ use postrider_core::api_key::{PlainKey, Scopes};
 use postrider_core::cursor::Page;
 use postrider_core::event_type::{EventType, EventTypeName};
 use postrider_core::secret::SigningSecret;
+use postrider_core::vault::MasterKey;
 use postrider_store::{NewApiKey, Rotation, TypeChange};
 
 use crate::fixture::Fixture;
@@ -124,4 +125,17 @@ pub(crate) async fn the_vault_is_tried_on_what_is_there(f: Fixture) {
     f.stores.catalogue.check_vault().await.expect("nothing is sealed yet");
     f.subscribe("https://a.example/hook").await;
     f.stores.catalogue.check_vault().await.expect("it opens");
+}
+
+pub(crate) async fn a_new_master_key_seals_all_anew(f: Fixture) {
+    let subscription = f.subscribe("https://a.example/hook").await;
+    let old = MasterKey::development();
+    let new = MasterKey::parse("HxwdHhsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=").expect("a key");
+    let rotated = f.sealing(new.clone(), Some(old.clone())).await;
+    assert_eq!(rotated.catalogue.reseal().await.expect("resealed"), 1);
+    assert_eq!(rotated.catalogue.reseal().await.expect("looked"), 0, "once");
+    let only_new = f.sealing(new, None).await;
+    let found = only_new.catalogue.subscription(f.tenant, subscription.id).await.expect("read").expect("there").0;
+    assert_eq!(found.secrets, subscription.secrets);
+    assert!(f.sealing(old, None).await.catalogue.check_vault().await.is_err(), "the old key opens nothing");
 }

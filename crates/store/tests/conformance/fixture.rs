@@ -107,6 +107,13 @@ impl Fixture {
         open(&self.database, &self.world, LaneLimits::default(), Purpose::Serve).await
     }
 
+    /// The same database under other master keys.
+    pub(crate) async fn sealing(&self, current: MasterKey, previous: Option<MasterKey>) -> Stores {
+        let vault = Vault::new(current, previous, self.world.clone());
+        let (stores, _) = open_with(vault, &self.database, &self.world, LaneLimits::default(), Purpose::Visit).await;
+        stores
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -224,12 +231,22 @@ impl Fixture {
 }
 
 async fn open(database: &Database, world: &World, limits: LaneLimits, purpose: Purpose) -> (Stores, Inbox) {
+    open_with(Vault::new(MasterKey::development(), None, world.clone()), database, world, limits, purpose).await
+}
+
+async fn open_with(
+    vault: Vault,
+    database: &Database,
+    world: &World,
+    limits: LaneLimits,
+    purpose: Purpose,
+) -> (Stores, Inbox) {
     let (hand_over, inbox) = HandOver::new(limits);
     let options = StoreOptions {
         database_url: DatabaseUrl::parse(&database.url()).expect("a URL"),
         purpose,
         world: world.clone(),
-        vault: Vault::new(MasterKey::development(), None, world.clone()),
+        vault,
         hand_over,
     };
     (Stores::open(options).await.expect("opens"), inbox)

@@ -77,6 +77,7 @@ backends! {
         lists_are_stable_under_inserts,
         tenants_and_keys_are_listed_and_found,
         the_vault_is_tried_on_what_is_there,
+        a_new_master_key_seals_all_anew,
     }
     claim::{
         nobody_else_claims_until_the_lease_ends,
