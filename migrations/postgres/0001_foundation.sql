@@ -88,6 +88,8 @@ create table events (
     resource_id text collate "C",
     metadata text collate "C",
     idempotency_key text collate "C",
+    -- Where it was published in a trace, as a `traceparent`.
+    trace_context text collate "C",
     request_hash bytea not null,
     delivery_count bigint not null,
     -- While deliveries are still to be made: the last subscription that has one.

@@ -88,6 +88,8 @@ create table events (
     resource_id text,
     metadata text,
     idempotency_key text,
+    -- Where it was published in a trace, as a `traceparent`.
+    trace_context text,
     request_hash blob not null,
     delivery_count bigint not null,
     -- While deliveries are still to be made: the last subscription that has one.

@@ -15,6 +15,7 @@ mod problem;
 mod request_id;
 mod routes;
 mod state;
+mod traces;
 mod uncancelled;
 mod views;
 

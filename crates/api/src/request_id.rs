@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::measure;
 use crate::problem::Problem;
 use crate::state::Api;
+use crate::traces;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -23,6 +24,7 @@ pub(crate) async fn mark(State(api): State<Api>, request: Request, next: Next) -
     let id = given(&request).unwrap_or_else(|| api.world.new_id::<Uuid>().to_string());
     let span =
         tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
+    traces::join(&span, request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let begun = Instant::now();
     let mut response = async {

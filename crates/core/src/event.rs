@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::event_type::EventTypeName;
+use crate::trace_context::TraceContext;
 use crate::{EventId, TenantId, Timestamp};
 
 /// Longest `resource_id` and `idempotency_key`, in characters.
@@ -31,6 +32,8 @@ pub struct EventDraft {
     pub metadata: Option<Arc<str>>,
     /// Makes publishing safe to repeat.
     pub idempotency_key: Option<String>,
+    /// Where it was published, if that is traced.
+    pub trace_context: Option<TraceContext>,
 }
 
 impl EventDraft {
@@ -101,6 +104,7 @@ mod tests {
             resource_id: None,
             metadata: None,
             idempotency_key: Some("k".to_owned()),
+            trace_context: None,
         }
     }
 

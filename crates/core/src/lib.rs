@@ -25,6 +25,7 @@ pub mod target_url;
 pub mod tenant;
 pub mod test_send;
 pub mod time;
+pub mod trace_context;
 pub mod vault;
 pub mod world;
 

@@ -101,6 +101,7 @@ mod tests {
                 resource_id: None,
                 metadata: None,
                 idempotency_key: None,
+                trace_context: None,
             },
         }
     }

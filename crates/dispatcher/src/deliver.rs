@@ -13,9 +13,10 @@ use postrider_core::{Timestamp, World};
 use postrider_store::{Claimed, Queue, Result, Settlement};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::client::{GuardedClient, Outgoing};
-use crate::measure;
+use crate::{measure, traces};
 
 /// What must be left of a lease beyond the timeout, to record in.
 const RECORD_TIME: Duration = Duration::from_secs(1);
@@ -81,7 +82,9 @@ impl Deliverer {
         };
         let prepared = profile.prepare(&claimed.event, Some(&subscription.secrets), now);
         let outgoing = Outgoing { url: &settings.url, prepared, headers: &settings.headers, timeout: settings.timeout };
-        let exchange = self.client.send(outgoing).await;
+        let span = traces::attempt(claimed);
+        let exchange = self.client.send(outgoing).instrument(span.clone()).await;
+        span.record("outcome", exchange.outcome().name());
         measure_attempt(claimed, &exchange);
         let progress = Progress {
             tries: claimed.tries + 1,

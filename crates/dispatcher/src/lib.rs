@@ -16,6 +16,7 @@ mod prune;
 mod resolve;
 mod suspect;
 mod timers;
+mod traces;
 mod watch_backlog;
 
 pub use client::{ClientOptions, GuardedClient, Outgoing};

@@ -17,7 +17,8 @@ use crate::cli::ServeOptions;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
+    "traces.endpoint",
     "listen",
     "metrics_listen",
     "role",
@@ -89,6 +90,8 @@ pub struct Settings {
     pub targets_ca: Option<Vec<u8>>,
     /// How long ended deliveries are kept.
     pub retention: Retention,
+    /// A collector of traces, by OTLP over HTTP.
+    pub(crate) traces_endpoint: Option<String>,
     /// What is logged.
     pub(crate) log: String,
     /// How.
@@ -269,6 +272,7 @@ impl Raw {
                 payloads: self.read("retention.payloads", duration, read_duration)?.unwrap_or(day * 30),
                 deliveries: self.read("retention.deliveries", duration, read_duration)?.unwrap_or(day * 30),
             },
+            traces_endpoint: self.read("traces.endpoint", "a URL such as http://127.0.0.1:4318", read_http)?,
             log: self
                 .read("log", "a filter such as info or postrider=debug", read_filter)?
                 .unwrap_or_else(|| if dev { DEV_LOG } else { "info" }.to_owned()),
@@ -293,6 +297,11 @@ fn plain_text(value: &toml::Value) -> String {
 fn read_address(text: &str) -> Option<SocketAddr> {
     let port = text.strip_prefix("localhost:");
     port.map_or_else(|| text.parse().ok(), |port| Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))))
+}
+
+fn read_http(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+    (!rest.is_empty() && !rest.contains([' ', '?', '#'])).then(|| text.to_owned())
 }
 
 fn read_pem(path: &str) -> Option<Vec<u8>> {
@@ -399,6 +408,7 @@ mod tests {
             ("POSTRIDER_LOG_FORMAT", "xml"),
             ("POSTRIDER_DATABASE_URL", "mysql://x"),
             ("POSTRIDER_ROLE", "dispatcher"),
+            ("POSTRIDER_TRACES_ENDPOINT", "collector:4318"),
         ] {
             assert_eq!(named(&[(name, value)]).as_deref(), Some(name));
         }

@@ -13,5 +13,6 @@ mod nodes;
 mod openapi;
 mod real_time;
 mod stop;
+mod traces;
 mod trouble;
 mod verifiers;

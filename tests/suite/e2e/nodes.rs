@@ -209,3 +209,15 @@ async fn an_older_program_runs_beside_a_newer() {
         publish(server, json!({})).await;
     }
 }
+
+#[tokio::test]
+async fn after_a_quiet_real_moment_it_accepts_and_records_as_before() {
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let server = Server::start_with(node(&Database::postgres())).await;
+    subscribe(&server, &receiver.url("/"), json!({})).await;
+    for _ in 0..2 {
+        let event_id = publish(&server, json!({})).await;
+        settled(&server, &event_id, "delivered").await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+}

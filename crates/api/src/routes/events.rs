@@ -25,7 +25,7 @@ use crate::params::{Params, Path};
 use crate::problem::Problem;
 use crate::state::Api;
 use crate::views::DeliveryJson;
-use crate::{json, measure};
+use crate::{json, measure, traces};
 
 /// Most events of one batch.
 const BATCH_LIMIT: usize = 1000;
@@ -143,6 +143,7 @@ fn read_draft(body: &[u8], catalogue: &TenantCatalogue) -> Result<EventDraft, Pr
         resource_id,
         metadata: metadata.map(Into::into),
         idempotency_key,
+        trace_context: traces::current(),
     })
 }
 

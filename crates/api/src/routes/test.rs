@@ -104,6 +104,7 @@ fn test_delivery(
                 resource_id: None,
                 metadata: None,
                 idempotency_key: None,
+                trace_context: None,
             },
         },
         url,

@@ -12,7 +12,8 @@ use crate::telemetry;
 /// Serves until a signal; drains then. A second signal stops at once.
 pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), String> {
     let settings = Settings::load(&options).map_err(|error| error.to_string())?;
-    telemetry::start(&settings.log, settings.log_format);
+    // Blocking: its client makes a runtime of its own.
+    let telemetry = tokio::task::block_in_place(|| telemetry::start(&settings))?;
     let dev = settings.dev;
     let mut signals = Signals::listen()?;
     let node = Node::start(NodeOptions { settings, world }).await.map_err(|error| error.to_string())?;
@@ -22,12 +23,14 @@ pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), Strin
         () = node.broken() => true,
     };
     tracing::info!("draining; a second signal stops at once");
-    tokio::select! {
+    let ended = tokio::select! {
         () = node.shut_down() => {
             if is_broken { Err("stopped, because a part of it ended; the log says why".to_owned()) } else { Ok(()) }
         }
         () = signals.next() => Err("stopped before everything in flight was finished".to_owned()),
-    }
+    };
+    tokio::task::block_in_place(|| telemetry.shut_down());
+    ended
 }
 
 /// One line when ready, whatever the log level; under `--dev`, what to try first.

@@ -52,6 +52,7 @@ const EVENT: Schema = &[
     ("resource_id", Kind::Text),
     ("metadata", Kind::Text),
     ("idempotency_key", Kind::Text),
+    ("trace_context", Kind::Text),
     ("request_hash", Kind::Bytes),
     ("delivery_count", Kind::Int),
     ("fan_out_after", Kind::Uuid),
@@ -78,9 +79,9 @@ pub(super) fn steps<DB: Dialect>(first: usize) -> Vec<Step> {
     let key_order = DB::KEY_ORDER;
     let insert_events = format!(
         "insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
-             metadata, idempotency_key, request_hash, delivery_count, fan_out_after)
+             metadata, idempotency_key, trace_context, request_hash, delivery_count, fan_out_after)
          select r.tenant_id, r.id, r.event_type, r.payload, r.created_at, r.occurred_at, r.expires_at, r.resource_id,
-             r.metadata, r.idempotency_key, r.request_hash, r.delivery_count, r.fan_out_after
+             r.metadata, r.idempotency_key, r.trace_context, r.request_hash, r.delivery_count, r.fan_out_after
          from {events} r
          join tenants t on t.id = r.tenant_id and t.catalogue_version = r.version and t.deleted_at is null
          where true {key_order}
@@ -143,6 +144,7 @@ fn put_event<R: RowSet>(rows: &mut R, accept: &Accept) {
     rows.text(draft.resource_id.as_deref());
     rows.text(draft.metadata.as_deref());
     rows.text(draft.idempotency_key.as_deref());
+    rows.text(draft.trace_context.map(|context| context.to_string()).as_deref());
     rows.bytes(Some(&accept.request_hash));
     rows.int(i64::try_from(accept.delivery_count).ok());
     rows.uuid(fans_out_later.then(uuid::Uuid::nil));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use postrider_core::event::{Event, EventDraft};
 use postrider_core::event_type::EventTypeName;
 use postrider_core::lanes::LaneId;
+use postrider_core::trace_context::TraceContext;
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 
 use super::{Dialect, LEASE_MARGIN, Query, Row, Sql};
@@ -168,7 +169,8 @@ fn read_claimed<DB: Dialect>(row: &Row<DB>, event: Arc<Event>, lane: LaneId) -> 
 
 async fn load_event<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, id: EventId) -> Result<Event> {
     let row = Query::<DB>::new(
-        "select event_type, payload, created_at, occurred_at, expires_at, resource_id, metadata, idempotency_key
+        "select event_type, payload, created_at, occurred_at, expires_at, resource_id, metadata, idempotency_key,
+             trace_context
          from events where tenant_id = $1 and id = $2",
     )
     .id(tenant_id.uuid())
@@ -191,6 +193,7 @@ async fn load_event<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, i
             resource_id: row.get(5)?,
             metadata: row.get::<Option<String>>(6)?.map(Into::into),
             idempotency_key: row.get(7)?,
+            trace_context: row.get::<Option<String>>(8)?.as_deref().and_then(TraceContext::parse),
         },
     })
 }

@@ -355,9 +355,11 @@ impl<DB: Dialect> Writer<DB> {
     /// The connection of the last commit, if it is this writer's own and was used just now; a pool
     /// would ask the database whether it is well.
     async fn connection(&self, kept: &mut Kept<DB>) -> Result<PoolConnection<DB>> {
-        match kept.take() {
-            Some((connection, used_at)) if used_at.elapsed() < KEPT_FOR => Ok(connection),
-            _ => Ok(self.pool.acquire().await?),
+        // An old one goes back before the pool is asked: it may be the only one there is.
+        let fresh = kept.take().filter(|(_, used_at)| used_at.elapsed() < KEPT_FOR);
+        match fresh {
+            Some((connection, _)) => Ok(connection),
+            None => Ok(self.pool.acquire().await?),
         }
     }
 

@@ -108,6 +108,7 @@ const TABLES: [Table; 9] = [
             ("resource_id", Kind::Text),
             ("metadata", Kind::Text),
             ("idempotency_key", Kind::Text),
+            ("trace_context", Kind::Text),
             ("request_hash", Kind::Bytes),
             ("delivery_count", Kind::Int),
             ("fan_out_after", Kind::Uuid),

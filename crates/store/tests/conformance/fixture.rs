@@ -17,6 +17,7 @@ use postrider_core::schedule::RetrySchedule;
 use postrider_core::secret::{Secrets, SigningSecret};
 use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, SubscriptionStats};
 use postrider_core::target_url::TargetUrl;
+use postrider_core::trace_context::TraceContext;
 use postrider_core::vault::{MasterKey, Vault};
 use postrider_core::world::{Random, SystemRandom};
 use postrider_core::{Clock, DeliveryId, EventId, SubscriptionId, TenantId, Timestamp, World};
@@ -261,5 +262,6 @@ pub(crate) fn draft(idempotency_key: Option<&str>) -> EventDraft {
         resource_id: Some("é".to_owned()),
         metadata: Some(r#"{"a":1}"#.into()),
         idempotency_key: idempotency_key.map(str::to_owned),
+        trace_context: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     }
 }

@@ -1,0 +1,34 @@
+//! Attempts as parts of the traces that their events were published in.
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use postrider_core::trace_context::TraceContext;
+use postrider_store::Claimed;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// The span of one attempt; a part of the event's trace, if there is one.
+pub(crate) fn attempt(claimed: &Claimed) -> Span {
+    let span = tracing::info_span!(
+        "attempt",
+        delivery_id = %claimed.id,
+        event_id = %claimed.event.id,
+        webhook_id = %claimed.subscription_id,
+        attempt = claimed.attempts + 1,
+        outcome = tracing::field::Empty,
+    );
+    if let Some(context) = claimed.event.draft.trace_context {
+        // Fails where nobody keeps traces.
+        let _ = span.set_parent(opentelemetry::Context::new().with_remote_span_context(remote(context)));
+    }
+    span
+}
+
+fn remote(context: TraceContext) -> SpanContext {
+    SpanContext::new(
+        TraceId::from(context.trace_id),
+        SpanId::from(context.span_id),
+        TraceFlags::default().with_sampled(context.is_sampled),
+        true,
+        TraceState::default(),
+    )
+}
