@@ -38,6 +38,16 @@ fn walk(path: &str, value: &Value, look: &mut impl FnMut(&str, &serde_json::Map<
     }
 }
 
+/// Whether a body has an example, by itself or by its schema.
+fn has_example(document: &Value, content: &Value) -> bool {
+    let schema = &content["schema"];
+    let name = schema["$ref"].as_str().or_else(|| schema["oneOf"][1]["$ref"].as_str());
+    let named = name.and_then(|name| name.strip_prefix("#/components/schemas/"));
+    let schema = named.map_or(schema, |name| &document["components"]["schemas"][name]);
+    let has = |value: &Value| value.get("example").is_some();
+    has(content) || has(schema) || schema["allOf"].as_array().is_some_and(|parts| parts.iter().any(has))
+}
+
 #[tokio::test]
 async fn every_field_and_parameter_is_described_and_every_body_has_an_example() {
     let server = Server::start().await;
@@ -63,13 +73,16 @@ async fn every_field_and_parameter_is_described_and_every_body_has_an_example() 
                     missing.push(format!("{call}: {name}"));
                 }
             }
-            let body = &operation["requestBody"]["content"]["application/json"]["schema"];
-            let schema = body["$ref"].as_str().or_else(|| body["oneOf"][1]["$ref"].as_str());
-            if let Some(schema) = schema.and_then(|schema| schema.strip_prefix("#/components/schemas/")) {
-                let schema = &document["components"]["schemas"][schema];
-                let has_example = schema.get("example").is_some() || schema["allOf"][1].get("example").is_some();
-                if !has_example {
-                    missing.push(format!("{call}: an example of its body"));
+            let sent = &operation["requestBody"]["content"]["application/json"];
+            if !sent.is_null() && !has_example(&document, sent) {
+                missing.push(format!("{call}: an example of its body"));
+            }
+            for (status, answer) in operation["responses"].as_object().expect("answers") {
+                let shared = answer["$ref"].as_str().and_then(|name| name.strip_prefix("#/components/responses/"));
+                let answer = shared.map_or(answer, |name| &document["components"]["responses"][name]);
+                let mut contents = answer["content"].as_object().expect("a body").values();
+                if status != "default" && !contents.all(|content| has_example(&document, content)) {
+                    missing.push(format!("{call}: an example of {status}"));
                 }
             }
         }

@@ -98,6 +98,14 @@ struct Stats {
 
 /// Subscriptions.
 #[derive(ToSchema)]
+#[schema(example = json!({"webhooks": [{
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed",
+    "webhook_url": "https://api.yourcompany.com/webhooks/screening", "is_active": true, "description": "",
+    "filters": {}, "created_at": "2026-01-19T10:30:00.123456+00:00",
+    "stats": {"total_deliveries": 150, "successful_deliveries": 148, "failed_deliveries": 2},
+    "last_triggered_at": null, "profile": "standard", "retry_schedule": [5, 25, 125], "timeout_seconds": 15,
+    "headers": {"X-Team": "********"}
+}]}))]
 pub(super) struct WebhookList {
     /// Newest first.
     webhooks: Vec<Webhook>,
@@ -175,6 +183,10 @@ pub(super) struct Receipt {
 
 /// What became of each event, in order.
 #[derive(ToSchema)]
+#[schema(example = json!({"results": [{
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed",
+    "created_at": "2026-01-19T10:30:00.123456+00:00", "deliveries": 2, "duplicate": false
+}]}))]
 pub(super) struct Receipts {
     /// A receipt, or the problem.
     results: Vec<ReceiptOrProblem>,
@@ -196,6 +208,12 @@ enum ReceiptOrProblem {
 
 /// An event.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed", "resource_id": "scr-1",
+    "idempotency_key": "scr-1-completed", "created_at": "2026-01-19T10:30:00.123456+00:00", "occurred_at": null,
+    "expires_at": null, "metadata": null,
+    "delivery_counts": {"pending": 0, "delivered": 1, "failed": 0, "discarded": 0}, "deliveries": []
+}))]
 pub(super) struct Event {
     /// Its id.
     id: Uuid,
@@ -250,6 +268,12 @@ struct Counts {
 
 /// Events.
 #[derive(ToSchema)]
+#[schema(example = json!({"events": [{
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed", "resource_id": "scr-1",
+    "idempotency_key": "scr-1-completed", "created_at": "2026-01-19T10:30:00.123456+00:00", "occurred_at": null,
+    "expires_at": null, "metadata": null,
+    "delivery_counts": {"pending": 0, "delivered": 1, "failed": 0, "discarded": 0}, "deliveries": []
+}], "next_cursor": null}))]
 pub(super) struct EventList {
     /// Newest first.
     events: Vec<Event>,
@@ -271,6 +295,12 @@ pub(super) struct Replayed {
 
 /// An event on its way to an endpoint.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "01a1fe8e-0841-7b3a-9d21-1b6f0a3c5e77", "event_id": "01a1fe8e-0840-7102-969b-35cac5c78673",
+    "event_type": "screening.completed", "webhook_id": "01a1fe8d-ffa0-71c1-8e56-6f0a3c5e7712", "callback_id": null,
+    "webhook_url": "https://api.yourcompany.com/webhooks/screening", "profile": "standard", "status": "delivered",
+    "reason": null, "created_at": "2026-01-19T10:30:00.123456+00:00", "next_attempt_at": null
+}))]
 pub(super) struct Delivery {
     /// Its id.
     id: Uuid,
@@ -320,6 +350,12 @@ enum Status {
 
 /// Deliveries.
 #[derive(ToSchema)]
+#[schema(example = json!({"deliveries": [{
+    "id": "01a1fe8e-0841-7b3a-9d21-1b6f0a3c5e77", "event_id": "01a1fe8e-0840-7102-969b-35cac5c78673",
+    "event_type": "screening.completed", "webhook_id": "01a1fe8d-ffa0-71c1-8e56-6f0a3c5e7712", "callback_id": null,
+    "webhook_url": "https://api.yourcompany.com/webhooks/screening", "profile": "standard", "status": "delivered",
+    "reason": null, "created_at": "2026-01-19T10:30:00.123456+00:00", "next_attempt_at": null
+}], "next_cursor": null}))]
 pub(super) struct DeliveryList {
     /// Newest first.
     deliveries: Vec<Delivery>,
@@ -330,6 +366,15 @@ pub(super) struct DeliveryList {
 
 /// One request and what came back.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "log_id": 17, "delivery_id": "01a1fe8e-0841-7b3a-9d21-1b6f0a3c5e77", "number": 1,
+    "started_at": "2026-01-19T10:30:00.125+00:00", "duration_ms": 41.7, "outcome": "success", "http_status_code": 200,
+    "message": "HTTP 200: OK", "webhook_url": "https://api.yourcompany.com/webhooks/screening",
+    "request_headers": {"Webhook-Id": "01a1fe8e-0840-7102-969b-35cac5c78673"},
+    "response_headers": {"Content-Length": "2"}, "response_body": "ok", "response_body_encoding": "utf8",
+    "remote_address": "192.0.2.1:443",
+    "timings": {"dns_ms": 1.2, "connect_ms": 20.4, "first_byte_ms": 41.2, "total_ms": 41.7}
+}))]
 pub(super) struct Attempt {
     /// Its number in the log.
     #[schema(minimum = 1)]
@@ -406,6 +451,10 @@ pub(super) struct EventType {
 
 /// The catalogue.
 #[derive(ToSchema)]
+#[schema(example = json!({"event_types": [{
+    "name": "screening.completed", "group": "AML Screening Events",
+    "description": "AML screening check finished successfully", "custom": false
+}], "next_cursor": null}))]
 pub(super) struct EventTypeList {
     /// Group by group.
     event_types: Vec<EventType>,
@@ -431,6 +480,9 @@ pub(super) struct Tenant {
 
 /// Tenants.
 #[derive(ToSchema)]
+#[schema(example = json!({"tenants": [{
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "acme", "created_at": "2026-01-19T10:30:00.123456+00:00"
+}], "next_cursor": null}))]
 pub(super) struct TenantList {
     /// Newest first.
     tenants: Vec<Tenant>,
@@ -466,6 +518,10 @@ pub(super) struct ApiKey {
 
 /// Keys.
 #[derive(ToSchema)]
+#[schema(example = json!({"api_keys": [{
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "backend", "scopes": ["read", "publish"],
+    "created_at": "2026-01-19T10:30:00.123456+00:00", "expires_at": null
+}], "next_cursor": null}))]
 pub(super) struct ApiKeyList {
     /// Newest first.
     api_keys: Vec<ApiKey>,

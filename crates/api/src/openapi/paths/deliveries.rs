@@ -23,7 +23,7 @@ pub(in super::super) fn get_delivery() {}
 /// Retry a delivery
 ///
 /// Needs the scope `manage`. Opens an ended delivery again: its id stays, attempt numbers go on, the schedule starts anew.
-#[utoipa::path(post, path = "/api/v1/deliveries/{id}/retry/", tag = "Deliveries", params(Id), request_body = Option<Nothing>,
+#[utoipa::path(post, path = "/api/v1/deliveries/{id}/retry/", tag = "Deliveries", params(Id), request_body(content = Option<Nothing>, example = json!({})),
     responses((status = 202, description = "It is pending again", body = Delivery), Problems))]
 pub(in super::super) fn retry_delivery() {}
 

@@ -19,6 +19,7 @@ pub(in super::super) fn ready() {}
 ///
 /// Needs the scope `admin`, unless the server runs for development.
 #[utoipa::path(get, path = "/metrics", tag = "Operations",
-    responses((status = 200, description = "All metrics of this process", body = String, content_type = "text/plain"),
+    responses((status = 200, description = "All metrics of this process", body = String, content_type = "text/plain",
+        example = "postrider_events_accepted_total 3"),
         Problems))]
 pub(in super::super) fn metrics() {}
