@@ -12,7 +12,8 @@ use super::deliver::{publish, subscribe};
 async fn fifty_publishes_one_after_another_are_synced_fifty_times() {
     let options = ServerOptions::default();
     let trace = options.folder.path().join("trace");
-    let under = ["strace", "-f", "-qq", "-e", "trace=fdatasync", "-o"].map(str::to_owned).to_vec();
+    // `-D`: the server itself is the child that is ended with this test, and the tracer ends with it.
+    let under = ["strace", "-D", "-f", "-qq", "-e", "trace=fdatasync", "-o"].map(str::to_owned).to_vec();
     let under = under.into_iter().chain([trace.display().to_string()]).collect();
     let server = Server::start_with(ServerOptions { under, ..options }).await;
     let synced = || std::fs::read_to_string(&trace).unwrap_or_default().matches("fdatasync(").count();
