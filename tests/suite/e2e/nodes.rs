@@ -152,6 +152,7 @@ async fn a_rolling_restart_loses_and_doubles_nothing() {
     let stop = Arc::new(Notify::new());
     let publisher = tokio::spawn(publish_meanwhile(Arc::clone(&bases), one.key().to_owned(), Arc::clone(&stop)));
     for turn in 0..2 {
+        receiver.wait_for(10 * (turn + 1)).await;
         let restarted = if turn == 0 { &mut one } else { &mut other };
         restarted.signal("TERM").await;
         assert!(restarted.wait().await.success());
@@ -160,7 +161,7 @@ async fn a_rolling_restart_loses_and_doubles_nothing() {
     }
     stop.notify_one();
     let accepted = publisher.await.expect("it ends");
-    assert!(accepted.len() > 20, "{}", accepted.len());
+    assert!(accepted.len() >= 20, "{}", accepted.len());
     for id in &accepted {
         settled(&one, id, "delivered").await;
     }

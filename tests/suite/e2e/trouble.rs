@@ -7,6 +7,7 @@ use postrider_tests::{
 };
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
+use tokio::task::JoinHandle;
 
 use super::deliver::{publish, settled, subscribe};
 
@@ -121,29 +122,25 @@ async fn a_locked_table_is_waited_for_and_no_longer() {
     subscribe(&server, &receiver.url("/"), json!({})).await;
     let mut people = PgConnection::connect(url_of(&database)).await.expect("a server");
     people.execute("begin; lock table events in access exclusive mode").await.expect("locked");
-    let answers = futures_of(&server, 20).await;
-    for answer in answers {
-        assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true), "{}", answer.body);
+    let publishers: Vec<_> = (0..20).map(|n| publish_apart(&server, &format!("locked-{n}"))).collect();
+    for publisher in publishers {
+        assert_eq!(publisher.await.expect("an answer"), (503, true));
     }
     people.execute("rollback").await.expect("unlocked");
     let body = publish_at_last(&server, "after").await;
     settled(&server, body["id"].as_str().expect("an id"), "delivered").await;
 }
 
-async fn futures_of(server: &Server, count: usize) -> Vec<Answer> {
-    let keys: Vec<String> = (0..count).map(|n| format!("locked-{n}")).collect();
+/// A publish that goes on while the test does something else; its status and whether it says when to
+/// come again.
+fn publish_apart(server: &Server, key: &str) -> JoinHandle<(u16, bool)> {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let mut answers = tokio::task::JoinSet::new();
-    for key in keys {
-        let body = json!({"event_type": "screening.completed", "payload": {}, "idempotency_key": key});
-        let request = client.post(format!("{}/api/v1/events/", server.base())).bearer_auth(server.key()).json(&body);
-        answers.spawn(async move {
-            let response = request.send().await.expect("an answer");
-            let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            Answer { status, headers, body: response.json().await.unwrap_or_default() }
-        });
-    }
-    answers.join_all().await
+    let body = json!({"event_type": "screening.completed", "payload": {}, "idempotency_key": key});
+    let request = client.post(format!("{}/api/v1/events/", server.base())).bearer_auth(server.key()).json(&body);
+    tokio::spawn(async move {
+        let response = request.send().await.expect("an answer");
+        (response.status().as_u16(), response.headers().contains_key("retry-after"))
+    })
 }
 
 #[tokio::test]
@@ -156,12 +153,7 @@ async fn a_commit_whose_answer_is_cut_off_is_not_promised_and_not_lost() {
     subscribe(&server, &receiver.url("/"), json!({"timeout_seconds": 1})).await;
     publish_at_last(&server, "before").await;
     proxy.set(Way::Unanswered);
-    let refused = tokio::spawn({
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let body = json!({"event_type": "screening.completed", "payload": {}, "idempotency_key": "cut"});
-        let request = client.post(format!("{}/api/v1/events/", server.base())).bearer_auth(server.key()).json(&body);
-        async move { request.send().await.expect("an answer").status().as_u16() }
-    });
+    let refused = publish_apart(&server, "cut");
     let mut people = PgConnection::connect(url_of(&database)).await.expect("a server");
     let committed = "select count(*) from events where idempotency_key = 'cut'";
     loop {
@@ -171,7 +163,7 @@ async fn a_commit_whose_answer_is_cut_off_is_not_promised_and_not_lost() {
         tokio::task::yield_now().await;
     }
     proxy.set(Way::Cut);
-    assert_eq!(refused.await.expect("an answer"), 503, "nobody knows");
+    assert_eq!(refused.await.expect("an answer"), (503, true), "nobody knows");
     proxy.set(Way::Open);
     let again = publish_at_last(&server, "cut").await;
     assert_eq!(again["duplicate"], true);

@@ -8,6 +8,8 @@ mod bodies;
 mod errors;
 mod paths;
 
+use std::sync::LazyLock;
+
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -95,10 +97,15 @@ impl Modify for SharedProblems {
     }
 }
 
-/// The document as JSON for people and programs.
-#[must_use]
-pub fn openapi_json() -> String {
+/// Written once: it never changes.
+static JSON: LazyLock<String> = LazyLock::new(|| {
     let mut json = Document::openapi().to_pretty_json().unwrap_or_default();
     json.push('\n');
     json
+});
+
+/// The document as JSON for people and programs.
+#[must_use]
+pub fn openapi_json() -> &'static str {
+    &JSON
 }

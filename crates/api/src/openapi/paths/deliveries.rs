@@ -1,6 +1,6 @@
 //! Deliveries and their attempts.
 
-use super::super::answers::{Attempt, Delivery, DeliveryList};
+use super::super::answers::deliveries::{Attempt, Delivery, DeliveryList};
 use super::super::bodies::Nothing;
 use super::super::errors::Problems;
 use super::{Id, Page, Which};

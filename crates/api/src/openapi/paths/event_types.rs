@@ -2,7 +2,8 @@
 
 use utoipa::IntoParams;
 
-use super::super::answers::{EventType, EventTypeList, Message};
+use super::super::answers::Message;
+use super::super::answers::event_types::{EventType, EventTypeList};
 use super::super::bodies::{EventTypeChange, NewEventType};
 use super::super::errors::Problems;
 use super::Page;

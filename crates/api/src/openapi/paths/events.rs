@@ -1,6 +1,6 @@
 //! Events.
 
-use super::super::answers::{Event, EventList, Receipt, Receipts, Replayed};
+use super::super::answers::events::{Event, EventList, Receipt, Receipts, Replayed};
 use super::super::bodies::{NewEvent, NewEvents, Replay};
 use super::super::errors::Problems;
 use super::{Id, Page, Which};

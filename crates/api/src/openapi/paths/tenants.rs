@@ -1,6 +1,7 @@
 //! Tenants and keys.
 
-use super::super::answers::{ApiKey, ApiKeyList, Message, Tenant, TenantList};
+use super::super::answers::Message;
+use super::super::answers::tenants::{ApiKey, ApiKeyList, Tenant, TenantList};
 use super::super::bodies::{NewApiKey, NewTenant};
 use super::super::errors::Problems;
 use super::{Id, Page};

@@ -1,6 +1,9 @@
 //! Subscriptions.
 
-use super::super::answers::{Message, SecretRotated, TestResult, Webhook, WebhookCreated, WebhookList, WebhookUpdated};
+use super::super::answers::Message;
+use super::super::answers::webhooks::{
+    SecretRotated, TestResult, Webhook, WebhookCreated, WebhookList, WebhookUpdated,
+};
 use super::super::bodies::{NewWebhook, RotateSecret, TestWebhook, WebhookChange};
 use super::super::errors::Problems;
 use super::{Id, Page};

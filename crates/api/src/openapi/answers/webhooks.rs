@@ -1,0 +1,150 @@
+//! Subscriptions.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A new subscription.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed",
+    "webhook_url": "https://api.yourcompany.com/webhooks/screening",
+    "secret_key": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "message": "Webhook created successfully"
+}))]
+pub(in super::super) struct WebhookCreated {
+    /// Its id.
+    id: Uuid,
+    /// What it receives.
+    event_type: String,
+    /// Where to.
+    webhook_url: String,
+    /// Signs its deliveries. Shown in this answer and never again.
+    secret_key: String,
+    /// For people.
+    message: String,
+}
+
+/// A subscription.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed",
+    "webhook_url": "https://api.yourcompany.com/webhooks/screening", "is_active": true, "description": "",
+    "filters": {}, "created_at": "2026-01-19T10:30:00.123456+00:00",
+    "stats": {"total_deliveries": 150, "successful_deliveries": 148, "failed_deliveries": 2},
+    "last_triggered_at": null, "profile": "standard", "retry_schedule": [5, 25, 125], "timeout_seconds": 15,
+    "headers": {"X-Team": "********"}
+}))]
+pub(in super::super) struct Webhook {
+    /// Its id.
+    id: Uuid,
+    /// What it receives.
+    event_type: String,
+    /// Where to.
+    webhook_url: String,
+    /// Whether it receives anything.
+    is_active: bool,
+    /// For people.
+    description: String,
+    /// Which events, by their payloads.
+    #[schema(value_type = Object)]
+    filters: Value,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When it was last changed; not in lists.
+    #[schema(format = DateTime, nullable = false)]
+    updated_at: Option<String>,
+    /// How its deliveries ended.
+    stats: Stats,
+    /// The last attempt.
+    #[schema(format = DateTime, required)]
+    last_triggered_at: Option<String>,
+    /// The wire format.
+    profile: String,
+    /// Seconds to wait after each failed try.
+    retry_schedule: Vec<i64>,
+    /// How long one attempt may take, in seconds.
+    timeout_seconds: i64,
+    /// Sent with each request, values masked.
+    headers: BTreeMap<String, String>,
+}
+
+/// Deliveries that reached an end.
+#[derive(ToSchema)]
+struct Stats {
+    /// The sum of the two.
+    #[schema(minimum = 0)]
+    total_deliveries: i64,
+    /// Delivered.
+    #[schema(minimum = 0)]
+    successful_deliveries: i64,
+    /// Failed.
+    #[schema(minimum = 0)]
+    failed_deliveries: i64,
+}
+
+/// Subscriptions.
+#[derive(ToSchema)]
+#[schema(example = json!({"webhooks": [{
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed",
+    "webhook_url": "https://api.yourcompany.com/webhooks/screening", "is_active": true, "description": "",
+    "filters": {}, "created_at": "2026-01-19T10:30:00.123456+00:00",
+    "stats": {"total_deliveries": 150, "successful_deliveries": 148, "failed_deliveries": 2},
+    "last_triggered_at": null, "profile": "standard", "retry_schedule": [5, 25, 125], "timeout_seconds": 15,
+    "headers": {"X-Team": "********"}
+}]}))]
+pub(in super::super) struct WebhookList {
+    /// Newest first.
+    webhooks: Vec<Webhook>,
+    /// Asks for the next page; null at the end. Only if a page was asked for.
+    next_cursor: Option<String>,
+}
+
+/// A changed subscription.
+#[derive(ToSchema)]
+#[schema(example = json!({"id": "01a1fe8e-0840-7102-969b-35cac5c78673", "message": "Webhook updated successfully"}))]
+pub(in super::super) struct WebhookUpdated {
+    /// Its id.
+    id: Uuid,
+    /// For people.
+    message: String,
+}
+
+/// A new secret.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "secret_key": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    "previous_valid_until": "2026-01-20T10:30:00.123456+00:00"
+}))]
+pub(in super::super) struct SecretRotated {
+    /// The subscription.
+    id: Uuid,
+    /// Signs from now on. Shown in this answer and never again.
+    secret_key: String,
+    /// Until then the former signs too.
+    #[schema(format = DateTime)]
+    previous_valid_until: String,
+}
+
+/// How a test ended.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "success": true, "message": "Test webhook delivered successfully", "log_id": 17, "http_status_code": 200
+}))]
+pub(in super::super) struct TestResult {
+    /// Whether a 2xx came back.
+    success: bool,
+    /// What came back, for people.
+    message: String,
+    /// The attempt, for `GET /api/v1/logs/{log_id}/`.
+    #[schema(minimum = 1)]
+    log_id: i64,
+    /// The status code; null if there was no answer.
+    #[schema(required)]
+    http_status_code: Option<u16>,
+    /// The subscription whose secret and format were used.
+    #[schema(nullable = false)]
+    webhook_id: Option<Uuid>,
+}
