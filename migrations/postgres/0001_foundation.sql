@@ -7,6 +7,10 @@ create table tenants (
     -- Raised by every change of a subscription or an event type; an accept proves that it matched
     -- against the newest.
     catalogue_version bigint not null default 1,
+    -- The wire format of what does not name one.
+    default_profile text collate "C" not null default 'standard',
+    -- Whether it ever had a callback: events of others need not be looked up by their resource.
+    has_callbacks bigint not null default 0,
     created_at bigint not null,
     deleted_at bigint
 );
@@ -43,7 +47,8 @@ create table subscriptions (
     filters text collate "C" not null,
     profile text collate "C" not null,
     retry_schedule text collate "C" not null,
-    timeout_seconds bigint not null,
+    -- Null: as the wire format says.
+    timeout_seconds bigint,
     headers bytea,
     secrets bytea not null,
     -- When it was last activated.
@@ -57,13 +62,59 @@ create table subscriptions (
 );
 create index subscriptions_by_tenant on subscriptions (tenant_id, id);
 
--- A row per node, summed when read: no row that all nodes fight for.
-create table subscription_stats (
-    subscription_id uuid not null,
+-- Subscriptions to one resource. Never changed.
+create table callbacks (
+    id uuid not null primary key,
+    tenant_id uuid not null,
+    resource_id text collate "C" not null,
+    url text collate "C" not null,
+    profile text collate "C" not null,
+    metadata text collate "C",
+    -- A JSON list of names; null for all types.
+    event_types text collate "C",
+    created_at bigint not null,
+    -- Kept, so that its log can still be read.
+    deleted_at bigint
+);
+create index callbacks_by_resource on callbacks (tenant_id, resource_id);
+create index callbacks_by_tenant on callbacks (tenant_id, id);
+
+-- What signs a tenant's callbacks and one-off events, by wire format.
+create table callback_secrets (
+    tenant_id uuid not null,
+    profile text collate "C" not null,
+    -- Part of what the vault seals.
+    id uuid not null,
+    secrets bytea not null,
+    updated_at bigint not null,
+    primary key (tenant_id, profile)
+);
+
+-- Every version of a wire format that was ever used: a delivery keeps the one it was made with.
+create table profiles (
+    -- The start of the SHA-256 of its file.
+    version bigint not null primary key,
+    name text collate "C" not null,
+    source text collate "C" not null,
+    created_at bigint not null
+);
+
+-- What is counted of a subscription or a callback: a row per node, summed when read, so that there is
+-- no row that all nodes fight for.
+create table target_stats (
+    target_id uuid not null,
     node bigint not null,
     successful bigint not null,
     failed bigint not null,
     last_attempt_at bigint,
+    primary key (target_id, node)
+);
+
+-- Events that a subscription's filter turned away. Written by accepts, as the former is by outcomes.
+create table filter_stats (
+    subscription_id uuid not null,
+    node bigint not null,
+    turned_away bigint not null,
     primary key (subscription_id, node)
 );
 
@@ -90,6 +141,9 @@ create table events (
     idempotency_key text collate "C",
     -- Where it was published in a trace, as a `traceparent`.
     trace_context text collate "C",
+    -- Where this one event goes besides, and in which wire format.
+    one_off_url text collate "C",
+    one_off_profile text collate "C",
     request_hash bytea not null,
     delivery_count bigint not null,
     -- While deliveries are still to be made: the last subscription that has one.
@@ -104,7 +158,11 @@ create table deliveries (
     tenant_id uuid not null,
     id uuid not null,
     event_id uuid not null,
-    subscription_id uuid not null,
+    -- The code of `TargetId` and the subscription, the callback or, for a one-off URL, the event.
+    target_kind bigint not null,
+    target_id uuid not null,
+    -- The version of the wire format that it was made with.
+    profile bigint not null,
     lane bigint not null,
     state bigint not null,
     reason text collate "C",
@@ -128,7 +186,7 @@ create table deliveries (
     settled_at bigint,
     primary key (tenant_id, id)
 );
-create unique index deliveries_by_event on deliveries (event_id, subscription_id);
+create unique index deliveries_by_event on deliveries (event_id, target_id);
 create index deliveries_pending on deliveries (lane, due_at) where state = 0;
 -- What was never delivered is a question that must not read through all that was.
 create index deliveries_undelivered on deliveries (tenant_id, id) where state <> 1;

@@ -27,7 +27,7 @@ macro_rules! scoped {
             type Rejection = Problem;
 
             async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-                caller(&parts.headers, api, $scope).await.map(Self)
+                caller(&parts.headers, api, &[$scope]).await.map(Self)
             }
         }
     )*};
@@ -42,6 +42,17 @@ scoped! {
     Manage, Scope::Manage;
 }
 
+/// A caller who may change subscriptions, or publish.
+pub(crate) struct ManageOrPublish(pub(crate) Caller);
+
+impl FromRequestParts<Api> for ManageOrPublish {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        caller(&parts.headers, api, &[Scope::Manage, Scope::Publish]).await.map(Self)
+    }
+}
+
 /// The operator, in whatever tenant.
 pub(crate) struct Admin;
 
@@ -49,14 +60,16 @@ impl FromRequestParts<Api> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        caller(&parts.headers, api, Scope::Admin).await.map(|_| Self)
+        caller(&parts.headers, api, &[Scope::Admin]).await.map(|_| Self)
     }
 }
 
-async fn caller(headers: &HeaderMap, api: &Api, scope: Scope) -> Result<Caller, Problem> {
+/// The caller, if the key has one of these scopes.
+async fn caller(headers: &HeaderMap, api: &Api, scopes: &[Scope]) -> Result<Caller, Problem> {
     let key = valid_key(headers, api).await?;
-    if !key.scopes.permits(scope) {
-        return Err(Problem::forbidden(format!("This call needs the scope `{}`.", scope.name())));
+    if !scopes.iter().any(|scope| key.scopes.permits(*scope)) {
+        let names: Vec<String> = scopes.iter().map(|scope| format!("`{}`", scope.name())).collect();
+        return Err(Problem::forbidden(format!("This call needs the scope {}.", names.join(" or "))));
     }
     let tenant_id = match headers.get("x-tenant-id") {
         None => key.tenant_id,

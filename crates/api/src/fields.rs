@@ -36,6 +36,11 @@ impl<'a> Fields<'a> {
         Ok(Self { rest, errors: Vec::new() })
     }
 
+    /// Whether a field that is not read yet is there; null counts as absent.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.rest.get(name).is_some_and(|raw| raw.get() != "null")
+    }
+
     /// Reads a field that may be absent; null counts as absent.
     pub(crate) fn optional<T>(
         &mut self,
@@ -58,7 +63,7 @@ impl<'a> Fields<'a> {
         name: &str,
         read: impl FnOnce(&'a RawValue) -> Result<T, String>,
     ) -> Required<T> {
-        if self.rest.get(name).is_none_or(|raw| raw.get() == "null") {
+        if !self.has(name) {
             self.rest.remove(name);
             self.error(name, "is required");
             return Required(None);
@@ -73,11 +78,25 @@ impl<'a> Fields<'a> {
         other: &str,
         read: impl FnOnce(&'a RawValue) -> Result<T, String>,
     ) -> Option<T> {
-        let given = |fields: &Self, name: &str| fields.rest.get(name).is_some_and(|raw| raw.get() != "null");
-        if !given(self, name) && !given(self, other) {
+        if !self.has(name) && !self.has(other) {
             self.error(name, format!("is required, unless {other} is given"));
         }
         self.optional(name, read)
+    }
+
+    /// Reads a field that says something only beside `other`, which was read before.
+    pub(crate) fn optional_beside<T>(
+        &mut self,
+        name: &str,
+        other: &str,
+        is_other_given: bool,
+        read: impl FnOnce(&'a RawValue) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.optional(name, read);
+        if value.is_some() && !is_other_given {
+            self.error(name, format!("is only for {other}, which is missing"));
+        }
+        value
     }
 
     /// Refuses a field that is known but cannot be given here.

@@ -31,24 +31,33 @@ pub use state::{Api, ApiOptions, Readiness};
 
 /// All routes, with and without their trailing slash.
 pub fn router(api: Api) -> Router {
-    use routes::{api_keys, deliveries, event_types, events, logs, tenants, test, webhooks};
+    use routes::{
+        api_keys, callbacks, deliveries, event_types, events, explain, logs, profiles, tenants, test, webhooks,
+    };
     let v1 = Router::new()
         .route("/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/webhooks/test", post(test::send))
         .route("/webhooks/{id}", get(webhooks::get).patch(webhooks::update).delete(webhooks::delete))
         .route("/webhooks/{id}/rotate-secret", post(webhooks::rotate_secret))
+        .route("/callbacks", get(callbacks::list).post(callbacks::create))
+        .route("/callbacks/{id}", get(callbacks::get).delete(callbacks::delete))
+        .route("/callback-secret/rotate", post(callbacks::rotate_secret))
+        .route("/profiles", get(profiles::list))
+        .route("/profiles/{name}", get(profiles::get))
+        .route("/profiles/{name}/preview", post(profiles::preview))
         .route("/logs/{log_id}", get(logs::get))
         .route("/event-types", get(event_types::list).post(event_types::create))
         .route("/event-types/{name}", axum::routing::patch(event_types::update).delete(event_types::delete))
         .route("/events", get(events::list).post(events::publish))
         .route("/events/batch", post(events::publish_batch))
         .route("/events/{id}", get(events::get))
+        .route("/events/{id}/explain", get(explain::get))
         .route("/events/{id}/replay", post(events::replay))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/{id}", get(deliveries::get))
         .route("/deliveries/{id}/retry", post(deliveries::retry))
         .route("/tenants", get(tenants::list).post(tenants::create))
-        .route("/tenants/{id}", get(tenants::get).delete(tenants::delete))
+        .route("/tenants/{id}", get(tenants::get).patch(tenants::update).delete(tenants::delete))
         .route("/api-keys", get(api_keys::list).post(api_keys::create))
         .route("/api-keys/{id}", axum::routing::delete(api_keys::delete));
     finish(Router::new().nest("/api/v1", v1), api)

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use postrider_core::Timestamp;
 use postrider_core::cursor::{self, DEFAULT_LIMIT, MAX_LIMIT, Page};
 use postrider_core::delivery::StatusFilter;
@@ -19,6 +21,29 @@ impl<S: Send + Sync> FromRequestParts<S> for Path {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
         path.map(|path| Self(path.0)).map_err(|_| Problem::not_found())
+    }
+}
+
+/// A place in a list whose items have names.
+pub(crate) struct Place {
+    after: Option<String>,
+    limit: usize,
+}
+
+impl Place {
+    fn decode(cursor: &str) -> Option<String> {
+        String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
+    }
+
+    /// The items from here on, and the cursor of the next page; `name` tells items apart.
+    pub(crate) fn page<T>(&self, all: Vec<T>, name: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+        let is_seen = |item: &T| self.after.as_ref().is_some_and(|after| name(item) != *after);
+        let seen = if self.after.is_some() { 1 } else { 0 };
+        let mut rest: Vec<T> = all.into_iter().skip_while(is_seen).skip(seen).collect();
+        let has_more = rest.len() > self.limit;
+        rest.truncate(self.limit);
+        let next_cursor = rest.last().filter(|_| has_more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(name(last)));
+        (rest, next_cursor)
     }
 }
 
@@ -59,6 +84,14 @@ impl Params {
         self.read(name, "a UUID", |text| text.parse().ok())
     }
 
+    /// An id that must be there.
+    pub(crate) fn required_id<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
+        if !self.rest.contains_key(name) {
+            self.errors.push(FieldError { field: name.to_owned(), message: "is required".to_owned() });
+        }
+        self.id(name)
+    }
+
     pub(crate) fn time(&mut self, name: &str) -> Option<Timestamp> {
         // A `+` that is not escaped arrives as a space; RFC 3339 has no other space in that place.
         let read = |text: &str| Timestamp::parse(&text.replace(' ', "+"));
@@ -80,6 +113,14 @@ impl Params {
     pub(crate) fn limit(&mut self) -> Option<u32> {
         let what = format!("a whole number from 1 to {MAX_LIMIT}");
         self.read("limit", &what, |text| text.parse().ok().filter(|n| (1..=MAX_LIMIT).contains(n)))
+    }
+
+    /// The place in a list that is short enough to be made whole each time: all of it, unless a limit
+    /// is given.
+    pub(crate) fn place(&mut self) -> Place {
+        let limit = self.limit().and_then(|limit| usize::try_from(limit).ok());
+        let after = self.read("cursor", "the next_cursor of an earlier answer", Place::decode);
+        Place { after, limit: limit.unwrap_or(usize::MAX) }
     }
 
     pub(crate) fn page(&mut self) -> Page {

@@ -177,9 +177,11 @@ impl From<ReopenError> for Problem {
         match error {
             ReopenError::NotFound => Self::not_found(),
             ReopenError::Store(error) => error.into(),
-            ReopenError::Pending | ReopenError::Inactive | ReopenError::Deleted | ReopenError::PayloadGone => {
-                Self::conflict(capitalized(&error.to_string()))
-            }
+            ReopenError::Pending
+            | ReopenError::Inactive
+            | ReopenError::Deleted
+            | ReopenError::CallbackDeleted
+            | ReopenError::PayloadGone => Self::conflict(capitalized(&error.to_string())),
         }
     }
 }

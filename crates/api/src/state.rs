@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use postrider_core::World;
+use postrider_core::profile::Profiles;
 use postrider_core::target_url::UrlPolicy;
 use postrider_core::test_send::TestSender;
 use postrider_store::{Catalogue, Journal};
@@ -18,6 +19,8 @@ pub struct ApiOptions {
     pub catalogue: Arc<dyn Catalogue>,
     /// What happened.
     pub journal: Arc<dyn Journal>,
+    /// The wire formats.
+    pub profiles: Arc<Profiles>,
     /// Sends tests.
     pub tester: Arc<dyn TestSender>,
     /// Time and chance.
@@ -38,6 +41,7 @@ pub struct Api(Arc<Shared>);
 pub struct Shared {
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) profiles: Arc<Profiles>,
     pub(crate) tester: Arc<dyn TestSender>,
     pub(crate) world: World,
     pub(crate) url_policy: UrlPolicy,
@@ -51,10 +55,11 @@ impl Api {
     /// Puts the API together.
     #[must_use]
     pub fn new(options: ApiOptions) -> Self {
-        let ApiOptions { catalogue, journal, tester, world, url_policy, readiness, metrics } = options;
+        let ApiOptions { catalogue, journal, profiles, tester, world, url_policy, readiness, metrics } = options;
         Self(Arc::new(Shared {
             catalogue,
             journal,
+            profiles,
             tester,
             world,
             url_policy,

@@ -4,11 +4,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use postrider_core::attempt::{Attempt, BodyEncoding};
 use postrider_core::delivery::Delivery;
-use postrider_core::{DeliveryId, EventId, LogId, SubscriptionId, Timestamp};
+use postrider_core::{CallbackId, DeliveryId, EventId, LogId, SubscriptionId, Timestamp};
 use postrider_store::DeliveryView;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use crate::json;
 use crate::problem::Problem;
@@ -20,7 +19,7 @@ pub(crate) struct DeliveryJson {
     event_id: EventId,
     event_type: String,
     webhook_id: Option<SubscriptionId>,
-    callback_id: Option<Uuid>,
+    callback_id: Option<CallbackId>,
     webhook_url: String,
     profile: String,
     status: &'static str,
@@ -48,8 +47,8 @@ impl DeliveryJson {
             id: delivery.id,
             event_id: delivery.event_id,
             event_type: delivery.event_type,
-            webhook_id: delivery.subscription_id,
-            callback_id: None,
+            webhook_id: delivery.target.subscription_id(),
+            callback_id: delivery.target.callback_id(),
             webhook_url: delivery.url,
             profile: delivery.profile,
             status: delivery.state.name(),

@@ -3,9 +3,29 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::event::Event;
 use crate::event_type::{self, EventTypeName};
-use crate::subscription::Subscription;
+use crate::filter::Filter;
+use crate::json::Value;
+use crate::profile::Profiles;
+use crate::secret::Secrets;
+use crate::subscription::{Settings, Subscription};
 use crate::{SubscriptionId, TenantId};
+
+/// What belongs to a tenant and changes with its catalogue version.
+#[derive(Clone, Debug, Default)]
+pub struct Belongings {
+    /// Its subscriptions.
+    pub subscriptions: Vec<Subscription>,
+    /// Its own event types.
+    pub custom_types: HashSet<EventTypeName>,
+    /// What signs its callbacks and one-off events, by wire format.
+    pub callback_secrets: HashMap<String, Secrets>,
+    /// Whether it ever had a callback: events of others need not be looked up by their resource.
+    pub has_callbacks: bool,
+    /// The wire format of what does not name one.
+    pub default_profile: String,
+}
 
 /// The subscriptions of a tenant as they were at one catalogue version.
 ///
@@ -15,26 +35,45 @@ use crate::{SubscriptionId, TenantId};
 pub struct TenantCatalogue {
     tenant_id: TenantId,
     version: i64,
+    profiles: Arc<Profiles>,
     by_id: BTreeMap<SubscriptionId, Arc<Subscription>>,
     by_type: HashMap<EventTypeName, Vec<Arc<Subscription>>>,
     custom_types: HashSet<EventTypeName>,
+    callback_secrets: HashMap<String, Secrets>,
+    has_callbacks: bool,
+    default_profile: String,
+}
+
+/// Whom an event goes to.
+#[derive(Clone, Debug, Default)]
+pub struct Matches {
+    /// Those that receive it, in the order of their ids.
+    pub matching: Vec<Arc<Subscription>>,
+    /// Those whose filter turned it away.
+    pub turned_away: Vec<SubscriptionId>,
 }
 
 impl TenantCatalogue {
-    /// The subscriptions and own event types of `tenant_id` at `version`.
+    /// What belongs to `tenant_id` at `version`.
     #[must_use]
-    pub fn new(
-        tenant_id: TenantId,
-        version: i64,
-        subscriptions: Vec<Subscription>,
-        custom_types: HashSet<EventTypeName>,
-    ) -> Self {
+    pub fn new(tenant_id: TenantId, version: i64, profiles: Arc<Profiles>, belongings: Belongings) -> Self {
+        let Belongings { subscriptions, custom_types, callback_secrets, has_callbacks, default_profile } = belongings;
         let by_id: BTreeMap<_, _> = subscriptions.into_iter().map(|s| (s.id, Arc::new(s))).collect();
         let mut by_type: HashMap<EventTypeName, Vec<Arc<Subscription>>> = HashMap::new();
         for subscription in by_id.values() {
             by_type.entry(subscription.event_type.clone()).or_default().push(Arc::clone(subscription));
         }
-        Self { tenant_id, version, by_id, by_type, custom_types }
+        Self {
+            tenant_id,
+            version,
+            profiles,
+            by_id,
+            by_type,
+            custom_types,
+            callback_secrets,
+            has_callbacks,
+            default_profile,
+        }
     }
 
     /// Whose it is.
@@ -49,17 +88,17 @@ impl TenantCatalogue {
         self.version
     }
 
-    /// Whether the tenant may use this type: a built-in one or its own.
+    /// Whether the tenant may use this type: one of the formats' catalogues or its own.
     #[must_use]
     pub fn knows(&self, name: &EventTypeName) -> bool {
-        event_type::is_built_in(name) || self.custom_types.contains(name)
+        self.profiles.has_type(name) || self.custom_types.contains(name)
     }
 
     /// At most three known names that somebody who typed `wrong` may have meant.
     #[must_use]
     pub fn suggestions(&self, wrong: &str) -> Vec<&str> {
-        let built_in = event_type::built_in().iter().map(|known| &known.name);
-        event_type::nearest(wrong, built_in.chain(&self.custom_types).map(EventTypeName::as_str))
+        let published = self.profiles.event_types().iter().map(|known| &known.name);
+        event_type::nearest(wrong, published.chain(&self.custom_types).map(EventTypeName::as_str))
     }
 
     /// One subscription, active or not; `None` if it was deleted.
@@ -68,19 +107,75 @@ impl TenantCatalogue {
         self.by_id.get(&id)
     }
 
-    /// Those that receive this type, in the order of their ids.
+    /// What signs callbacks and one-off events in this wire format.
     #[must_use]
-    pub fn matching(&self, event_type: &EventTypeName) -> Vec<Arc<Subscription>> {
+    pub fn callback_secrets(&self, profile: &str) -> Option<&Secrets> {
+        self.callback_secrets.get(profile)
+    }
+
+    /// Whether events must be looked up by their resource.
+    #[must_use]
+    pub const fn has_callbacks(&self) -> bool {
+        self.has_callbacks
+    }
+
+    /// The wire format of what does not name one.
+    #[must_use]
+    pub fn default_profile(&self) -> &str {
+        &self.default_profile
+    }
+
+    /// Whom an event is for. Its payload is read only if somebody filters.
+    #[must_use]
+    pub fn matches(&self, event: &Event) -> Matches {
+        let event_type = &event.draft.event_type;
         let own = self.by_type.get(event_type);
         let all = EventTypeName::parse(event_type::ALL).and_then(|all| self.by_type.get(&all));
-        let mut found: Vec<_> = own
-            .into_iter()
-            .chain(all)
-            .flatten()
-            .filter(|subscription| subscription.receives(event_type))
-            .cloned()
-            .collect();
-        found.sort_unstable_by_key(|subscription| subscription.id);
-        found
+        let candidates = own.into_iter().chain(all).flatten().filter(|candidate| candidate.receives(event_type));
+        let mut judge = Judge::new(&self.profiles, event);
+        let mut matches = Matches::default();
+        for candidate in candidates {
+            let Settings { filters, profile, .. } = &candidate.settings;
+            if judge.failing_place(filters, profile).is_some() {
+                matches.turned_away.push(candidate.id);
+            } else {
+                matches.matching.push(Arc::clone(candidate));
+            }
+        }
+        matches.matching.sort_unstable_by_key(|subscription| subscription.id);
+        matches
+    }
+}
+
+/// Holds an event against filters; reads its payload once, and only if somebody filters.
+pub struct Judge<'e> {
+    profiles: &'e Profiles,
+    event: &'e Event,
+    payload: Option<Value<'e>>,
+    /// Formats whose own condition is not met: what they are to discard is no matter of filters.
+    unmet: HashMap<&'e str, bool>,
+}
+
+impl<'e> Judge<'e> {
+    /// A judge of one event.
+    #[must_use]
+    pub fn new(profiles: &'e Profiles, event: &'e Event) -> Self {
+        Self { profiles, event, payload: None, unmet: HashMap::new() }
+    }
+
+    /// Where a filter turns the event away; `None` if it passes. A format's own condition comes first.
+    pub fn failing_place<'s>(&mut self, filters: &'s Filter, profile: &str) -> Option<&'s str> {
+        if filters.is_everything() || self.is_unmet(profile) {
+            return None;
+        }
+        if self.payload.is_none() {
+            self.payload = Value::parse(&self.event.draft.payload).ok();
+        }
+        filters.failing_place(self.payload.as_ref()?)
+    }
+
+    fn is_unmet(&mut self, profile: &str) -> bool {
+        let Some(profile) = self.profiles.named(profile) else { return false };
+        *self.unmet.entry(&profile.name).or_insert_with(|| profile.unmet_condition(self.event).is_some())
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{DeliveryId, EventId, SubscriptionId, Timestamp};
+use crate::profile::Misfit;
+use crate::target::TargetId;
+use crate::{DeliveryId, EventId, Timestamp};
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,7 +81,7 @@ impl StatusFilter {
 }
 
 /// Why a delivery failed for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FailReason {
     /// Every try of the schedule failed.
     RetriesExhausted,
@@ -89,56 +91,73 @@ pub enum FailReason {
     Gone,
     /// It took the process down each time it was tried.
     Poison,
+    /// The payload does not fit the wire format.
+    Misfit(Misfit),
 }
 
 /// Why a delivery was not to be tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiscardReason {
     /// Its subscription was deactivated.
     WebhookInactive,
     /// Its subscription was deleted.
     WebhookDeleted,
+    /// Its callback was deleted.
+    CallbackDeleted,
+    /// The wire format sends such an event only under a condition, which is not met; says which.
+    ProfileCondition(String),
 }
 
 impl FailReason {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::RetriesExhausted, Self::Expired, Self::Gone, Self::Poison];
+    /// The names of all of them.
+    pub const NAMES: [&str; 5] = ["retries_exhausted", "expired", "gone", "poison", "misfit"];
 
-    /// Its name in the API.
+    /// Its name in the API, without details.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::RetriesExhausted => "retries_exhausted",
             Self::Expired => "expired",
             Self::Gone => "gone",
             Self::Poison => "poison",
+            Self::Misfit(_) => "misfit",
         }
     }
 }
 
 impl DiscardReason {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::WebhookInactive, Self::WebhookDeleted];
+    /// The names of all of them.
+    pub const NAMES: [&str; 4] = ["webhook_inactive", "webhook_deleted", "callback_deleted", "profile_condition"];
 
-    /// Its name in the API.
+    /// Its name in the API, without details.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::WebhookInactive => "webhook_inactive",
             Self::WebhookDeleted => "webhook_deleted",
+            Self::CallbackDeleted => "callback_deleted",
+            Self::ProfileCondition(_) => "profile_condition",
         }
     }
 }
 
+/// As the API shows it: its name, and what there is to say besides.
 impl fmt::Display for FailReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::Misfit(misfit) => write!(f, "{}: {misfit}", self.name()),
+            _ => f.write_str(self.name()),
+        }
     }
 }
 
+/// As the API shows it: its name, and what there is to say besides.
 impl fmt::Display for DiscardReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::ProfileCondition(unmet) => write!(f, "{}: {unmet}", self.name()),
+            _ => f.write_str(self.name()),
+        }
     }
 }
 
@@ -152,8 +171,8 @@ pub struct Delivery {
     /// The event's type.
     pub event_type: String,
     /// Whose endpoint.
-    pub subscription_id: Option<SubscriptionId>,
-    /// Where to, as the subscription says now.
+    pub target: TargetId,
+    /// Where to, as the target says now.
     pub url: String,
     /// The wire format's name.
     pub profile: String,

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::event_type::EventTypeName;
+use crate::target_url::TargetUrl;
 use crate::trace_context::TraceContext;
 use crate::{EventId, TenantId, Timestamp};
 
@@ -32,11 +33,38 @@ pub struct EventDraft {
     pub metadata: Option<Arc<str>>,
     /// Makes publishing safe to repeat.
     pub idempotency_key: Option<String>,
+    /// Where this one event goes besides the subscriptions.
+    pub one_off: Option<OneOff>,
     /// Where it was published, if that is traced.
     pub trace_context: Option<TraceContext>,
 }
 
+/// A URL for one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneOff {
+    /// Where to.
+    pub url: TargetUrl,
+    /// The wire format's name.
+    pub profile: String,
+}
+
 impl EventDraft {
+    /// A draft with nothing but a type and a payload.
+    #[must_use]
+    pub const fn new(event_type: EventTypeName, payload: Arc<str>) -> Self {
+        Self {
+            event_type,
+            payload,
+            occurred_at: None,
+            expires_at: None,
+            resource_id: None,
+            metadata: None,
+            idempotency_key: None,
+            one_off: None,
+            trace_context: None,
+        }
+    }
+
     /// SHA-256 over all that was asked: the same key with another hash is a conflict.
     #[must_use]
     pub fn request_hash(&self) -> [u8; 32] {
@@ -53,6 +81,8 @@ impl EventDraft {
         field(time(self.expires_at).as_ref().map(<[u8; 8]>::as_slice));
         field(self.resource_id.as_deref().map(str::as_bytes));
         field(self.metadata.as_deref().map(str::as_bytes));
+        field(self.one_off.as_ref().map(|one_off| one_off.url.as_str().as_bytes()));
+        field(self.one_off.as_ref().map(|one_off| one_off.profile.as_bytes()));
         hash.finalize().into()
     }
 }
@@ -96,27 +126,25 @@ mod tests {
     use super::*;
 
     fn draft() -> EventDraft {
-        EventDraft {
-            event_type: EventTypeName::parse("case.opened").expect("well-formed"),
-            payload: r#"{"id":"a"}"#.into(),
-            occurred_at: None,
-            expires_at: None,
-            resource_id: None,
-            metadata: None,
-            idempotency_key: Some("k".to_owned()),
-            trace_context: None,
-        }
+        let event_type = EventTypeName::parse("case.opened").expect("well-formed");
+        EventDraft { idempotency_key: Some("k".to_owned()), ..EventDraft::new(event_type, r#"{"id":"a"}"#.into()) }
+    }
+
+    fn one_off(url: &str, profile: &str) -> OneOff {
+        OneOff { url: TargetUrl::from_stored(url).expect("valid"), profile: profile.to_owned() }
     }
 
     #[test]
     fn the_hash_tells_requests_apart() {
-        let changes: [fn(&mut EventDraft); 6] = [
+        let changes: [fn(&mut EventDraft); 8] = [
             |d| d.event_type = EventTypeName::parse("case.resolved").expect("well-formed"),
             |d| d.payload = r#"{"id":"b"}"#.into(),
             |d| d.occurred_at = Some(Timestamp::from_micros(1)),
             |d| d.expires_at = Some(Timestamp::from_micros(1)),
             |d| d.resource_id = Some(String::new()),
             |d| d.metadata = Some("{}".into()),
+            |d| d.one_off = Some(one_off("https://example.com/a", "standard")),
+            |d| d.one_off = Some(one_off("https://example.com/a", "aplyid")),
         ];
         let mut hashes = std::collections::HashSet::from([draft().request_hash()]);
         for change in changes {

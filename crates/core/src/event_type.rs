@@ -1,9 +1,9 @@
 //! The names of what can happen, and the built-in catalogue of them.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Subscribes to every type. Cannot be published.
 pub const ALL: &str = "all";
@@ -30,6 +30,12 @@ impl EventTypeName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is `all`.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.as_str() == ALL
     }
 
     /// Whether it is `all` or `test`, which are not facts and cannot be published.
@@ -66,56 +72,19 @@ pub struct EventType {
     pub group: String,
     /// What it means.
     pub description: String,
+    /// The wire format whose document names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// Whether it is the tenant's own, and can be changed.
     pub custom: bool,
 }
 
-/// The catalogues of the published formats, in their groups, with their descriptions.
-///
-/// A name may stand in two groups (`verification.completed`): it is one event type, listed in both.
-#[must_use]
-pub fn built_in() -> &'static [EventType] {
-    &BUILT_IN
-}
-
-/// Whether `name` is in the built-in catalogue.
-#[must_use]
-pub fn is_built_in(name: &EventTypeName) -> bool {
-    built_in().iter().any(|known| known.name == *name)
-}
-
-static BUILT_IN: LazyLock<Vec<EventType>> = LazyLock::new(|| {
-    let catalogues: Vec<Catalogue> =
-        serde_json::from_str(include_str!("../data/event_types.json")).expect("the built-in catalogue is valid");
-    catalogues.into_iter().flat_map(|catalogue| catalogue.groups).flat_map(Group::into_event_types).collect()
-});
-
-#[derive(Deserialize)]
-struct Catalogue {
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    name: String,
-    event_types: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    description: String,
-}
-
-impl Group {
-    fn into_event_types(self) -> impl Iterator<Item = EventType> {
-        let group = self.name;
-        self.event_types.into_iter().map(move |entry| EventType {
-            name: EventTypeName::parse(&entry.name).expect("built-in names are well-formed"),
-            group: group.clone(),
-            description: entry.description,
-            custom: false,
-        })
+impl EventType {
+    /// Whether every word of `search` is somewhere in its name, group or description, whatever the case.
+    #[must_use]
+    pub fn is_found_by(&self, search: &str) -> bool {
+        let text = format!("{} {} {}", self.name, self.group, self.description).to_lowercase();
+        search.to_lowercase().split_whitespace().all(|word| text.contains(word))
     }
 }
 
@@ -139,20 +108,19 @@ pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a
 mod tests {
     use super::*;
 
-    fn count(group: &str) -> usize {
-        built_in().iter().filter(|known| known.group == group).count()
-    }
-
     #[test]
-    fn holds_the_published_catalogues() {
-        assert_eq!(count("Onboarding Session Events"), 7);
-        assert_eq!(count("Response Workflow Events"), 8);
-        assert_eq!(count("AML Screening Events"), 5);
-        assert_eq!(count("Identity Verification Events"), 9);
-        assert_eq!(count("Case & Alert Events"), 3);
-        assert_eq!(count("Special Event Types"), 2);
-        assert_eq!(built_in().len(), 34 + 1 + 36 + 3 + 1);
-        assert!(built_in().iter().all(|known| !known.description.is_empty()));
+    fn search_finds_words_anywhere() {
+        let completed = EventType {
+            name: EventTypeName::parse("screening.completed").expect("well-formed"),
+            group: "AML Screening Events".to_owned(),
+            description: "AML screening check finished successfully".to_owned(),
+            profile: None,
+            custom: false,
+        };
+        for search in ["", "screening", "SCREENING.com", "aml finished", "  events  "] {
+            assert!(completed.is_found_by(search), "{search}");
+        }
+        assert!(!completed.is_found_by("aml failed"));
     }
 
     #[test]
@@ -165,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_mistyped_name_has_suggestions() {
-        let names = || built_in().iter().map(|known| known.name.as_str());
+        let names = || ["case.opened", "case.resolved", "screening.completed", "batch.failed"].into_iter();
         assert_eq!(nearest("screening.complete", names()).first(), Some(&"screening.completed"));
         assert_eq!(nearest("Case.Resolved", names()).first(), Some(&"case.resolved"));
         assert!(nearest("zzz", names()).is_empty());

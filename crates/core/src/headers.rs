@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 /// Stands for a value that is not shown.
 pub const MASK: &str = "********";
 
-const RESERVED: [&str; 14] = [
+/// Set by the connection, or by Postrider in every format.
+const CONNECTIONS: [&str; 12] = [
     "accept-encoding",
     "connection",
     "expect",
@@ -24,10 +25,17 @@ const RESERVED: [&str; 14] = [
     "upgrade",
     "user-agent",
     "via",
-    "webhook-id",
-    "x-webhook-signature",
 ];
-const RESERVED_PREFIXES: [&str; 5] = ["content-", "proxy-", "webhook-", "x-webhook-", "x-workflow-"];
+const CONNECTIONS_PREFIXES: [&str; 2] = ["content-", "proxy-"];
+/// Set by published formats.
+const FORMATS_PREFIXES: [&str; 3] = ["webhook-", "x-webhook-", "x-workflow-"];
+
+/// Whether neither a format nor a subscription may set this header.
+#[must_use]
+pub fn is_reserved_by_connection(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    CONNECTIONS.contains(&name) || CONNECTIONS_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// Headers that a subscription adds to each request. Their values may be credentials: `Debug` hides
 /// them, lists mask them, the store seals them.
@@ -89,8 +97,8 @@ impl StaticHeaders {
         let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
             return Err(HeaderRefusal::Name(name));
         };
-        let lower = header.as_str();
-        if RESERVED.contains(&lower) || RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix)) {
+        let is_formats = FORMATS_PREFIXES.iter().any(|prefix| header.as_str().starts_with(prefix));
+        if is_formats || is_reserved_by_connection(&header) {
             return Err(HeaderRefusal::Reserved(name));
         }
         if value == MASK {

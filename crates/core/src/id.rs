@@ -75,6 +75,8 @@ ids! {
     ApiKeyId;
     /// An event type → URL subscription (`webhook` in the REST API).
     SubscriptionId;
+    /// A subscription to one resource.
+    CallbackId;
     /// One accepted fact.
     EventId;
     /// One event at one target; the same on every try.

@@ -4,15 +4,16 @@
 //!            accept                                   2xx
 //!  event ─────────────▶ PENDING ───claim/send────────────────▶ DELIVERED
 //!                        │  ▲  │                                   │
-//!                        │  │  └─ tries used up, expired, gone, poison ─▶ FAILED(reason)
+//!                        │  │  └─ tries used up, expired, gone, misfit, poison ─▶ FAILED(reason)
 //!                        │  └── retry: due_at = end of the try + schedule │
-//!                        └── inactive, deleted ─▶ DISCARDED(reason)       │
+//!                        └── inactive, deleted, condition ─▶ DISCARDED(reason)
 //!                           ◀──────────── retry / replay ────────────────┘
 //! ```
 
 use crate::Timestamp;
 use crate::attempt::Exchange;
 use crate::delivery::{DeliveryState, DiscardReason, FailReason};
+use crate::profile::Unfit;
 use crate::schedule::RetrySchedule;
 use crate::subscription::Subscription;
 
@@ -20,7 +21,7 @@ use crate::subscription::Subscription;
 pub const SUSPECT_STRIKES: i64 = 3;
 
 /// What a claim or an attempt ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// A 2xx came back. A fact, whatever was decided elsewhere in the meantime.
     Delivered,
@@ -35,7 +36,7 @@ pub enum Decision {
 impl Decision {
     /// The state it leads to.
     #[must_use]
-    pub const fn state(self) -> DeliveryState {
+    pub const fn state(&self) -> DeliveryState {
         match self {
             Self::Delivered => DeliveryState::Delivered,
             Self::Retry(_) => DeliveryState::Pending,
@@ -44,9 +45,19 @@ impl Decision {
         }
     }
 
-    /// The reason it gives.
+    /// The reason it gives, for the API.
     #[must_use]
-    pub const fn reason(self) -> Option<&'static str> {
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Delivered | Self::Retry(_) => None,
+            Self::Failed(reason) => Some(reason.to_string()),
+            Self::Discarded(reason) => Some(reason.to_string()),
+        }
+    }
+
+    /// The reason's name, without details.
+    #[must_use]
+    pub const fn reason_name(&self) -> Option<&'static str> {
         match self {
             Self::Delivered | Self::Retry(_) => None,
             Self::Failed(reason) => Some(reason.name()),
@@ -99,22 +110,27 @@ pub fn after_attempt(exchange: &Exchange, progress: Progress<'_>) -> Decision {
     }
 }
 
-/// What speaks against sending a claimed delivery at all, looked up just before it is signed.
+/// What speaks against sending to a subscription at all, looked up just before it is signed: `None` if
+/// it is to receive what was opened at `opened_at`.
 #[must_use]
-pub fn before_attempt(
-    subscription: Option<&Subscription>,
-    opened_at: Timestamp,
-    expires_at: Option<Timestamp>,
-    now: Timestamp,
-) -> Option<Decision> {
-    let Some(subscription) = subscription else {
-        return Some(Decision::Discarded(DiscardReason::WebhookDeleted));
-    };
+pub fn closed_to(subscription: &Subscription, opened_at: Timestamp) -> Option<DiscardReason> {
     let discarded = subscription.discard_through.is_some_and(|through| opened_at <= through);
-    if discarded || !subscription.settings.is_active {
-        return Some(Decision::Discarded(DiscardReason::WebhookInactive));
+    (discarded || !subscription.settings.is_active).then_some(DiscardReason::WebhookInactive)
+}
+
+/// Whether it is too late for a try.
+#[must_use]
+pub fn is_expired(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    expires_at.is_some_and(|end| now >= end)
+}
+
+impl From<Unfit> for Decision {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Condition(unmet) => Self::Discarded(DiscardReason::ProfileCondition(unmet)),
+            Unfit::Misfit(misfit) => Self::Failed(FailReason::Misfit(misfit)),
+        }
     }
-    expires_at.is_some_and(|end| now >= end).then_some(Decision::Failed(FailReason::Expired))
 }
 
 /// Whether the ends of a delivery count in its subscription's statistics, and how: the change of
@@ -150,7 +166,7 @@ impl Fence {
     /// is one; anything else needs the claim and a pending row, so that a late node never reopens or
     /// overwrites.
     #[must_use]
-    pub fn admits(self, decision: Decision) -> bool {
+    pub fn admits(self, decision: &Decision) -> bool {
         match decision {
             Decision::Delivered => self.state != DeliveryState::Delivered,
             _ => self.state == DeliveryState::Pending && self.claim == self.claimed,
@@ -236,17 +252,17 @@ mod tests {
     fn a_late_node_never_overwrites_but_success_is_a_fact() {
         let fence = |claim, state| Fence { claimed: 1, claim, state };
         let failed = Decision::Failed(FailReason::RetriesExhausted);
-        assert!(fence(1, DeliveryState::Pending).admits(failed));
+        assert!(fence(1, DeliveryState::Pending).admits(&failed));
         for late in
             [fence(2, DeliveryState::Pending), fence(1, DeliveryState::Failed), fence(1, DeliveryState::Delivered)]
         {
-            assert!(!late.admits(failed), "{late:?}");
-            assert!(!late.admits(retry_at(1)), "{late:?}");
+            assert!(!late.admits(&failed), "{late:?}");
+            assert!(!late.admits(&retry_at(1)), "{late:?}");
         }
         for state in [DeliveryState::Pending, DeliveryState::Failed, DeliveryState::Discarded] {
-            assert!(fence(2, state).admits(Decision::Delivered));
+            assert!(fence(2, state).admits(&Decision::Delivered));
         }
-        assert!(!fence(2, DeliveryState::Delivered).admits(Decision::Delivered));
+        assert!(!fence(2, DeliveryState::Delivered).admits(&Decision::Delivered));
     }
 
     #[test]

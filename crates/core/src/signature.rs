@@ -1,14 +1,128 @@
-//! The symmetric signature of Standard Webhooks (<https://www.standardwebhooks.com>, v1).
+//! How requests are signed.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{KeyInit, Mac};
+use http::header::{HeaderName, HeaderValue};
+use serde::Deserialize;
 use sha2::Sha256;
 
-use crate::Timestamp;
-use crate::secret::SigningSecret;
+use crate::secret::{Secrets, SigningSecret};
+use crate::{EventId, Timestamp};
 
-/// One signature: `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`.
+/// The headers of Standard Webhooks.
+pub const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+/// When this try was signed, in Unix seconds.
+pub const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+/// One signature a secret, separated by spaces.
+pub const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// A way to sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Not at all.
+    None,
+    /// Symmetric signatures of Standard Webhooks (<https://www.standardwebhooks.com>, v1): three headers.
+    StandardWebhooks,
+    /// HMAC-SHA256 of the body in one header.
+    Hmac(Hmac),
+}
+
+/// HMAC-SHA256 of the body, with the newest secret: there is room for one signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hmac {
+    /// The header that it stands in.
+    pub header: HeaderName,
+    /// How its bytes are written.
+    pub encoding: Encoding,
+    /// What stands before it, such as `sha256=`.
+    pub prefix: String,
+    /// Which bytes of the secret are the key.
+    pub key: KeyForm,
+}
+
+/// How the bytes of a signature are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// Lower-case hexadecimal digits.
+    Hex,
+    /// Base64 with padding.
+    Base64,
+}
+
+/// Which bytes of a secret are the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyForm {
+    /// The UTF-8 bytes of the whole secret, `whsec_` included.
+    AsShown,
+    /// What the base64 behind `whsec_` stands for.
+    Decoded,
+}
+
+impl Scheme {
+    /// Its name in a format's file.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::StandardWebhooks => "standard-webhooks",
+            Self::Hmac(_) => "hmac-sha256",
+        }
+    }
+
+    /// The headers that it adds to one try. Without secrets, those that need none.
+    #[must_use]
+    pub fn sign(
+        &self,
+        secrets: Option<&Secrets>,
+        id: EventId,
+        at: Timestamp,
+        body: &[u8],
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        match self {
+            Self::None => Vec::new(),
+            Self::StandardWebhooks => {
+                let id = id.to_string();
+                let signature = secrets.and_then(|secrets| sign_all(secrets.signing_at(at), &id, at, body));
+                let mut headers =
+                    vec![(WEBHOOK_ID, plain(&id)), (WEBHOOK_TIMESTAMP, HeaderValue::from(at.as_seconds()))];
+                headers.extend(signature.map(|signature| (WEBHOOK_SIGNATURE, plain(&signature))));
+                headers
+            }
+            Self::Hmac(hmac) => secrets
+                .map(|secrets| (hmac.header.clone(), plain(&hmac.sign(secrets.current(), body))))
+                .into_iter()
+                .collect(),
+        }
+    }
+}
+
+impl Hmac {
+    /// The header's value.
+    #[must_use]
+    pub fn sign(&self, secret: &SigningSecret, body: &[u8]) -> String {
+        let key = match self.key {
+            KeyForm::AsShown => secret.reveal().as_bytes(),
+            KeyForm::Decoded => secret.key(),
+        };
+        let digest = keyed(key).chain_update(body).finalize().into_bytes();
+        let digest = match self.encoding {
+            Encoding::Hex => digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Encoding::Base64 => BASE64_STANDARD.encode(digest),
+        };
+        format!("{}{digest}", self.prefix)
+    }
+
+    /// Whether the header's value fits, compared in constant time.
+    #[must_use]
+    pub fn verify(&self, secret: &SigningSecret, body: &[u8], value: &str) -> bool {
+        subtle::ConstantTimeEq::ct_eq(self.sign(secret, body).as_bytes(), value.as_bytes()).into()
+    }
+}
+
+/// One signature of Standard Webhooks: `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`.
 #[must_use]
 pub fn sign(secret: &SigningSecret, id: &str, at: Timestamp, body: &[u8]) -> String {
     let digest = mac(secret, id, at, body).finalize().into_bytes();
@@ -34,8 +148,8 @@ pub fn verify(secret: &SigningSecret, id: &str, at: Timestamp, body: &[u8], head
     })
 }
 
-fn mac(secret: &SigningSecret, id: &str, at: Timestamp, body: &[u8]) -> Hmac<Sha256> {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.key()).expect("HMAC takes keys of any length");
+fn mac(secret: &SigningSecret, id: &str, at: Timestamp, body: &[u8]) -> hmac::Hmac<Sha256> {
+    let mut mac = keyed(secret.key());
     mac.update(id.as_bytes());
     mac.update(b".");
     mac.update(at.as_seconds().to_string().as_bytes());
@@ -44,6 +158,13 @@ fn mac(secret: &SigningSecret, id: &str, at: Timestamp, body: &[u8]) -> Hmac<Sha
     mac
 }
 
+fn keyed(key: &[u8]) -> hmac::Hmac<Sha256> {
+    <hmac::Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+fn plain(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("ids and signatures are visible ASCII")
+}
 #[cfg(test)]
 mod tests {
     use super::*;

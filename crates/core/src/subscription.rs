@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::event_type::{self, EventTypeName};
+use crate::filter::Filter;
 use crate::headers::StaticHeaders;
 use crate::lanes::LaneId;
 use crate::schedule::RetrySchedule;
@@ -57,14 +58,14 @@ pub struct Settings {
     pub is_active: bool,
     /// For people.
     pub description: String,
-    /// A JSON object that the payload must match; `{}` matches all.
-    pub filters: String,
+    /// What the payload must match.
+    pub filters: Filter,
     /// The wire format's name.
     pub profile: String,
     /// When a failed delivery is tried again.
     pub retry_schedule: RetrySchedule,
-    /// How long one attempt may take.
-    pub timeout: AttemptTimeout,
+    /// How long one attempt may take; as long as the format says, if `None`.
+    pub timeout: Option<AttemptTimeout>,
     /// Sent with each request.
     pub headers: StaticHeaders,
 }
@@ -102,13 +103,15 @@ impl Subscription {
     }
 }
 
-/// What is counted of a subscription: deliveries that reached an end, and the last attempt.
+/// What is counted of a subscription or callback: deliveries that reached an end, and the last attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SubscriptionStats {
+pub struct TargetStats {
     /// Ended `delivered`.
     pub successful: i64,
     /// Ended `failed`.
     pub failed: i64,
+    /// Events that its filter turned away: they made no delivery.
+    pub filtered: i64,
     /// When the last attempt began.
     pub last_triggered_at: Option<Timestamp>,
 }

@@ -15,6 +15,8 @@ pub struct Tenant {
     pub id: TenantId,
     /// What people call it; unique among the living.
     pub name: String,
+    /// The wire format of what does not name one.
+    pub default_profile: String,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use crate::DeliveryId;
 use crate::attempt::Exchange;
 use crate::event::Event;
 use crate::headers::StaticHeaders;
-use crate::profile::Profile;
+use crate::profile::{Profile, Unfit};
 use crate::secret::Secrets;
 use crate::subscription::AttemptTimeout;
 use crate::target_url::TargetUrl;
@@ -16,10 +18,14 @@ use crate::target_url::TargetUrl;
 pub struct TestDelivery {
     /// What to send.
     pub event: Event,
+    /// What the format knows as `metadata`: a JSON object.
+    pub metadata: Option<String>,
+    /// What the format knows as the delivery.
+    pub delivery_id: DeliveryId,
     /// Where to.
     pub url: TargetUrl,
     /// The wire format.
-    pub profile: &'static Profile,
+    pub profile: Arc<Profile>,
     /// What signs it; unsigned without.
     pub secrets: Option<Secrets>,
     /// The subscription's own headers.
@@ -28,8 +34,11 @@ pub struct TestDelivery {
     pub timeout: AttemptTimeout,
 }
 
+/// A test under way: what came back, or why the event is not sent in its format.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Exchange, Unfit>> + Send + 'a>>;
+
 /// Sends a test and waits for what comes back.
 pub trait TestSender: Send + Sync + 'static {
     /// One attempt; records nothing.
-    fn send_test(&self, test: TestDelivery) -> Pin<Box<dyn Future<Output = Exchange> + Send + '_>>;
+    fn send_test(&self, test: TestDelivery) -> Sending<'_>;
 }

@@ -46,6 +46,13 @@ pub struct Outgoing<'a> {
     pub timeout: AttemptTimeout,
 }
 
+impl Outgoing<'_> {
+    /// The subscription's own headers, but for those that its wire format sets.
+    fn added_headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.headers.iter().filter(|(name, _)| self.prepared.headers.iter().all(|(other, _)| other != *name))
+    }
+}
+
 /// Sends without proxy, redirects, retries or decompression, only to addresses that were vetted at
 /// dial. Cheap to clone.
 #[derive(Clone)]
@@ -126,9 +133,9 @@ impl GuardedClient {
 
     async fn exchange(&self, outgoing: Outgoing<'_>, start: Instant) -> Reception {
         let deadline = tokio::time::Instant::from_std(start) + outgoing.timeout.duration();
-        let mut headers: HeaderMap = outgoing.prepared.headers.into_iter().collect();
+        let mut headers: HeaderMap = outgoing.prepared.headers.iter().cloned().collect();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.extend(outgoing.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        headers.extend(outgoing.added_headers().map(|(name, value)| (name.clone(), value.clone())));
         let request = self.client.post(outgoing.url.url().clone()).headers(headers).body(outgoing.prepared.body).send();
         match tokio::time::timeout_at(deadline, request).await {
             Err(_) => Reception::failed(fail::timed_out(outgoing.timeout.seconds())),
@@ -186,7 +193,7 @@ fn recorded(outgoing: &Outgoing<'_>) -> HeaderList {
         list.push(name.as_str(), &text(value));
     }
     list.push(ACCEPT.as_str(), "*/*");
-    outgoing.headers.iter().for_each(|(name, _)| list.push(name.as_str(), MASK));
+    outgoing.added_headers().for_each(|(name, _)| list.push(name.as_str(), MASK));
     list.push("host", host);
     list.push("content-length", &outgoing.prepared.body.len().to_string());
     list

@@ -7,10 +7,10 @@ use postrider_core::attempt::Exchange;
 use postrider_core::delivery::FailReason;
 use postrider_core::lanes::LaneId;
 use postrider_core::lifecycle::{self, Decision, Progress};
-use postrider_core::profile::Profile;
-use postrider_core::subscription::Subscription;
-use postrider_core::{Timestamp, World};
-use postrider_store::{Claimed, Queue, Result, Settlement};
+use postrider_core::profile::Outbound;
+use postrider_core::target::{Endpoint, TargetId};
+use postrider_core::{SubscriptionId, TenantId, Timestamp, World};
+use postrider_store::{Claimed, Queue, Settlement};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -41,6 +41,12 @@ struct Outcome {
     exchange: Option<Exchange>,
 }
 
+impl Outcome {
+    const fn unsent(decision: Decision) -> Self {
+        Self { decision, exchange: None }
+    }
+}
+
 impl Deliverer {
     /// Build → sign → send → classify → decide → record.
     pub(crate) async fn deliver(&self, claimed: Claimed) {
@@ -58,59 +64,61 @@ impl Deliverer {
     /// Ends a suspect whose mark was found: it took a process down while it was sent alone.
     pub(crate) async fn end_poisoned(&self, claimed: &Claimed) {
         tracing::error!(delivery_id = %claimed.id, "a delivery ended the process each time it was sent");
-        let decision = Decision::Failed(FailReason::Poison);
-        self.record(claimed, Outcome { decision, exchange: None }).await;
+        self.record(claimed, Outcome::unsent(Decision::Failed(FailReason::Poison))).await;
     }
 
     /// `None` gives the claim back.
     async fn attempt(&self, claimed: &Claimed) -> Option<Outcome> {
-        let subscription = self.subscription(claimed).await.ok()?;
-        let now = self.world.now();
-        let expires_at = claimed.event.draft.expires_at;
-        let refused = lifecycle::before_attempt(subscription.as_deref(), claimed.opened_at, expires_at, now);
-        if let Some(decision) = refused {
-            return Some(Outcome { decision, exchange: None });
-        }
-        let subscription = subscription?;
-        let settings = &subscription.settings;
-        if claimed.lease_until.since(now) < settings.timeout.duration() + RECORD_TIME {
-            return None;
-        }
-        let Some(profile) = Profile::named(&settings.profile) else {
-            tracing::error!(profile = %settings.profile, "a subscription has an unknown profile");
-            return None;
+        let draft = &claimed.event.draft;
+        let looked_up = self.endpoint(claimed).await.inspect_err(|error| {
+            tracing::warn!(delivery_id = %claimed.id, %error, "a target cannot be looked up");
+        });
+        let endpoint = match looked_up.ok()?? {
+            Ok(endpoint) => endpoint,
+            Err(discarded) => return Some(Outcome::unsent(Decision::Discarded(discarded))),
         };
-        let prepared = profile.prepare(&claimed.event, Some(&subscription.secrets), now);
-        let outgoing = Outgoing { url: &settings.url, prepared, headers: &settings.headers, timeout: settings.timeout };
+        let now = self.world.now();
+        if lifecycle::is_expired(draft.expires_at, now) {
+            return Some(Outcome::unsent(Decision::Failed(FailReason::Expired)));
+        }
+        if claimed.lease_until.since(now) < endpoint.timeout.duration() + RECORD_TIME {
+            return None;
+        }
+        let outbound = Outbound {
+            event: &claimed.event,
+            metadata: endpoint.metadata.as_deref(),
+            delivery_id: claimed.id,
+            attempt: claimed.attempts + 1,
+        };
+        let prepared = match endpoint.profile.prepare(&outbound, endpoint.secrets.as_ref(), now) {
+            Ok(prepared) => prepared,
+            Err(unfit) => return Some(Outcome::unsent(unfit.into())),
+        };
+        let Endpoint { url, headers, timeout, .. } = &endpoint;
         let span = traces::attempt(claimed);
+        let outgoing = Outgoing { url, prepared, headers, timeout: *timeout };
         let exchange = self.client.send(outgoing).instrument(span.clone()).await;
         span.record("outcome", exchange.outcome().name());
         measure_attempt(claimed, &exchange);
         let progress = Progress {
             tries: claimed.tries + 1,
-            schedule: &settings.retry_schedule,
-            expires_at,
-            rules: profile.answer_rules,
+            schedule: &endpoint.schedule,
+            expires_at: draft.expires_at,
+            rules: endpoint.profile.answer_rules,
         };
         let decision = lifecycle::after_attempt(&exchange, progress);
         Some(Outcome { decision, exchange: Some(exchange) })
     }
 
-    /// The subscription as it is now: a deleted or rotated one is not used.
-    async fn subscription(&self, claimed: &Claimed) -> Result<Option<Arc<Subscription>>> {
-        let catalogue = self.queue.snapshot(claimed.event.tenant_id).await?;
-        Ok(catalogue.and_then(|catalogue| catalogue.get(claimed.subscription_id).cloned()))
-    }
-
     /// Tries until it is written down: what was sent must not be forgotten while this process lives.
     async fn record(&self, claimed: &Claimed, outcome: Outcome) {
         let Outcome { decision, exchange } = outcome;
-        log_attempt(claimed, decision, exchange.as_ref());
+        log_attempt(claimed, &decision, exchange.as_ref());
         let url = exchange.as_ref().map(|exchange| exchange.url.clone());
         let mut settlement = Settlement {
             tenant_id: claimed.event.tenant_id,
             delivery_id: claimed.id,
-            subscription_id: claimed.subscription_id,
+            target: claimed.target,
             claim: claimed.claim,
             decision,
             attempt: exchange.map(|exchange| (claimed.attempts + 1, exchange)),
@@ -134,16 +142,17 @@ impl Deliverer {
             }
             tokio::time::sleep(RECORD_RETRY).await;
         };
-        match (decision, url) {
-            (Decision::Retry(due_at), _) => self.look_again(due_at, claimed.lane),
-            (Decision::Failed(FailReason::Gone), Some(url)) if is_changed => self.deactivate(claimed, &url).await,
+        match (settlement.decision, claimed.target, url) {
+            (Decision::Retry(due_at), _, _) => self.look_again(due_at, claimed.lane),
+            (Decision::Failed(FailReason::Gone), TargetId::Subscription(id), Some(url)) if is_changed => {
+                self.deactivate(claimed.event.tenant_id, id, &url).await;
+            }
             _ => {}
         }
     }
 
     /// The receiver said 410 Gone: it wants nothing more.
-    async fn deactivate(&self, claimed: &Claimed, url: &str) {
-        let (tenant_id, id) = (claimed.event.tenant_id, claimed.subscription_id);
+    async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId, url: &str) {
         loop {
             match self.queue.deactivate(tenant_id, id, url).await {
                 Ok(true) => {
@@ -183,13 +192,14 @@ fn measure_attempt(claimed: &Claimed, exchange: &Exchange) {
     }
 }
 
-fn log_attempt(claimed: &Claimed, decision: Decision, exchange: Option<&Exchange>) {
+fn log_attempt(claimed: &Claimed, decision: &Decision, exchange: Option<&Exchange>) {
     let message = exchange.map(Exchange::message);
     let total_us = exchange.map(|exchange| exchange.timings.total_us);
     tracing::debug!(
         delivery_id = %claimed.id,
         event_id = %claimed.event.id,
-        webhook_id = %claimed.subscription_id,
+        webhook_id = claimed.target.subscription_id().map(tracing::field::display),
+        callback_id = claimed.target.callback_id().map(tracing::field::display),
         attempt = claimed.attempts + 1,
         message,
         total_us,

@@ -1,14 +1,13 @@
 //! Starts the services and ends them in order.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::World;
-use postrider_core::attempt::Exchange;
 use postrider_core::lanes::Lanes;
-use postrider_core::test_send::{TestDelivery, TestSender};
+use postrider_core::profile::Outbound;
+use postrider_core::test_send::{Sending, TestDelivery, TestSender};
 use postrider_store::{HandOver, Handed, Inbox, Queue, Retention};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -187,11 +186,13 @@ async fn take_over(mut handed: mpsc::UnboundedReceiver<Handed>, start: Arc<Start
 }
 
 impl TestSender for GuardedClient {
-    fn send_test(&self, test: TestDelivery) -> Pin<Box<dyn Future<Output = Exchange> + Send + '_>> {
+    fn send_test(&self, test: TestDelivery) -> Sending<'_> {
         Box::pin(async move {
-            let prepared = test.profile.prepare(&test.event, test.secrets.as_ref(), self.now());
+            let TestDelivery { event, metadata, .. } = &test;
+            let outbound = Outbound { event, metadata: metadata.as_deref(), delivery_id: test.delivery_id, attempt: 1 };
+            let prepared = test.profile.prepare(&outbound, test.secrets.as_ref(), self.now())?;
             let outgoing = Outgoing { url: &test.url, prepared, headers: &test.headers, timeout: test.timeout };
-            self.send(outgoing).await
+            Ok(self.send(outgoing).await)
         })
     }
 }

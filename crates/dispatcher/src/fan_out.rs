@@ -14,10 +14,10 @@ pub(crate) async fn run(queue: Arc<dyn Queue>, hand_over: HandOver, world: World
     while !stop.is_cancelled() {
         let made = queue.fan_out().await.unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot fan out; trying again soon");
-            Vec::new()
+            None
         });
-        made.iter().for_each(|lane| hand_over.wake(*lane));
-        if made.is_empty() {
+        made.iter().flatten().for_each(|lane| hand_over.wake(*lane));
+        if made.is_none() {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = world.clock().sleep_until(world.now() + IDLE) => {}

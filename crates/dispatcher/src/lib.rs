@@ -8,6 +8,7 @@ mod claim;
 mod client;
 mod deliver;
 mod dispatcher;
+mod endpoint;
 mod fail;
 mod fan_out;
 mod measure;

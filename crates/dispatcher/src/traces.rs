@@ -12,7 +12,8 @@ pub(crate) fn attempt(claimed: &Claimed) -> Span {
         "attempt",
         delivery_id = %claimed.id,
         event_id = %claimed.event.id,
-        webhook_id = %claimed.subscription_id,
+        webhook_id = claimed.target.subscription_id().map(tracing::field::display),
+        callback_id = claimed.target.callback_id().map(tracing::field::display),
         attempt = claimed.attempts + 1,
         outcome = tracing::field::Empty,
     );

@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use postrider_core::address::AddressPolicy;
 use postrider_core::api_key::MIN_KEY_LENGTH;
+use postrider_core::profile::Profiles;
 use postrider_core::target_url::UrlPolicy;
 use postrider_core::vault::MasterKey;
 use postrider_store::{DATABASE_URL_FORM, DatabaseUrl, Retention};
 
 use crate::cli::ServeOptions;
+use crate::profiles;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
     "traces.endpoint",
     "listen",
     "metrics_listen",
@@ -32,6 +35,7 @@ const KNOWN: [&str; 16] = [
     "targets.ca_file",
     "retention.payloads",
     "retention.deliveries",
+    "profiles_dir",
     "log",
     "log_format",
 ];
@@ -90,6 +94,8 @@ pub struct Settings {
     pub targets_ca: Option<Vec<u8>>,
     /// How long ended deliveries are kept.
     pub retention: Retention,
+    /// The wire formats.
+    pub profiles: Arc<Profiles>,
     /// A collector of traces, by OTLP over HTTP.
     pub(crate) traces_endpoint: Option<String>,
     /// What is logged.
@@ -234,6 +240,11 @@ impl Raw {
         read(value).map(Some).ok_or_else(|| ConfigError::new(source, format!("must be {what}")))
     }
 
+    fn read_profiles(&self) -> Result<Profiles, ConfigError> {
+        let Some((source, folder)) = self.0.get("profiles_dir") else { return Ok(Profiles::published()) };
+        profiles::read(Path::new(folder)).map_err(|mistake| ConfigError::new(source, mistake))
+    }
+
     fn check(&self) -> Result<Settings, ConfigError> {
         let day = Duration::from_secs(24 * 60 * 60);
         let dev = self.read("dev", "true or false", read_flag)?.unwrap_or(false);
@@ -272,6 +283,7 @@ impl Raw {
                 payloads: self.read("retention.payloads", duration, read_duration)?.unwrap_or(day * 30),
                 deliveries: self.read("retention.deliveries", duration, read_duration)?.unwrap_or(day * 30),
             },
+            profiles: Arc::new(self.read_profiles()?),
             traces_endpoint: self.read("traces.endpoint", "a URL such as http://127.0.0.1:4318", read_http)?,
             log: self
                 .read("log", "a filter such as info or postrider=debug", read_filter)?
@@ -408,6 +420,7 @@ mod tests {
             ("POSTRIDER_LOG_FORMAT", "xml"),
             ("POSTRIDER_DATABASE_URL", "mysql://x"),
             ("POSTRIDER_ROLE", "dispatcher"),
+            ("POSTRIDER_PROFILES_DIR", "/does/not/exist"),
             ("POSTRIDER_TRACES_ENDPOINT", "collector:4318"),
         ] {
             assert_eq!(named(&[(name, value)]).as_deref(), Some(name));

@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod metrics;
 mod node;
+mod profiles;
 mod telemetry;
 
 use std::process::ExitCode;

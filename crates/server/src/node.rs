@@ -10,6 +10,7 @@ use postrider_api::{Api, ApiOptions, Readiness};
 use postrider_core::World;
 use postrider_core::api_key::{PlainKey, Scopes};
 use postrider_core::lanes::LaneLimits;
+use postrider_core::profile::STANDARD;
 use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
 use postrider_core::vault::{MasterKey, Vault};
 use postrider_dispatcher::{ClientOptions, Dispatcher, DispatcherOptions, GuardedClient};
@@ -132,6 +133,7 @@ impl Node {
         let api = Api::new(ApiOptions {
             catalogue: stores.catalogue.clone(),
             journal: stores.journal.clone(),
+            profiles: settings.profiles.clone(),
             tester: std::sync::Arc::new(client),
             world,
             url_policy: settings.url_policy.clone(),
@@ -193,6 +195,7 @@ async fn open_stores(
         world: world.clone(),
         vault,
         hand_over: hand_over.clone(),
+        profiles: settings.profiles.clone(),
     };
     let stores = Stores::open(options).await?;
     match stores.catalogue.check_vault().await {
@@ -202,7 +205,7 @@ async fn open_stores(
     }
     if settings.master_key_previous.is_some() {
         let resealed = stores.catalogue.reseal().await?;
-        tracing::info!(webhooks = resealed, "sealed anew what MASTER_KEY_PREVIOUS had sealed");
+        tracing::info!(rows = resealed, "sealed anew what MASTER_KEY_PREVIOUS had sealed");
     }
     Ok(stores)
 }
@@ -256,7 +259,7 @@ async fn prepare_default_tenant(
 
 /// The tenant that every installation has.
 pub(crate) async fn default_tenant(catalogue: &dyn Catalogue) -> Result<Tenant, StoreError> {
-    if let Some(tenant) = catalogue.create_tenant(DEFAULT_TENANT).await? {
+    if let Some(tenant) = catalogue.create_tenant(DEFAULT_TENANT, STANDARD).await? {
         return Ok(tenant);
     }
     catalogue.tenant_named(DEFAULT_TENANT).await?.ok_or(StoreError::Damaged("the default tenant is missing"))

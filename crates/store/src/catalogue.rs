@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use postrider_core::api_key::{ApiKey, KeyHash, Scopes};
+use postrider_core::callback::Callback;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::cursor::Page;
 use postrider_core::event_type::{EventType, EventTypeName};
+use postrider_core::filter::Filter;
 use postrider_core::headers::StaticHeaders;
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::secret::Secrets;
-use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, SubscriptionStats};
+use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, TargetStats};
 use postrider_core::target_url::TargetUrl;
 use postrider_core::tenant::Tenant;
-use postrider_core::{ApiKeyId, SubscriptionId, TenantId, Timestamp};
+use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId, Timestamp};
 
 use crate::error::Result;
 
@@ -54,8 +56,8 @@ pub struct SettingsChange {
     pub is_active: Option<bool>,
     /// For people.
     pub description: Option<String>,
-    /// A JSON object.
-    pub filters: Option<String>,
+    /// What the payload must match.
+    pub filters: Option<Filter>,
     /// The wire format.
     pub profile: Option<String>,
     /// When a failed delivery is tried again.
@@ -77,10 +79,54 @@ impl SettingsChange {
             filters: self.filters.unwrap_or_else(|| old.filters.clone()),
             profile: self.profile.unwrap_or_else(|| old.profile.clone()),
             retry_schedule: self.retry_schedule.unwrap_or_else(|| old.retry_schedule.clone()),
-            timeout: self.timeout.unwrap_or(old.timeout),
+            timeout: self.timeout.or(old.timeout),
             headers: self.headers.unwrap_or_else(|| old.headers.clone()),
         }
     }
+}
+
+/// A callback to be made.
+#[derive(Clone, Debug)]
+pub struct NewCallback {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// What it is about.
+    pub resource_id: String,
+    /// Where to.
+    pub url: TargetUrl,
+    /// The wire format.
+    pub profile: String,
+    /// A JSON object.
+    pub metadata: Option<Arc<str>>,
+    /// The only types it receives; all if `None`.
+    pub event_types: Option<Vec<EventTypeName>>,
+}
+
+/// Which callbacks a list asks for.
+#[derive(Clone, Debug, Default)]
+pub struct CallbackFilter {
+    /// About this resource.
+    pub resource_id: Option<String>,
+}
+
+/// A change of a tenant; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct TenantChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// The wire format of what does not name one.
+    pub default_profile: Option<String>,
+}
+
+/// What became of such a change.
+#[derive(Clone, Debug)]
+pub enum TenantChanged {
+    /// The tenant as it is now.
+    Done(Tenant),
+    /// Another tenant has the name.
+    NameTaken,
+    /// There is no such tenant.
+    Missing,
 }
 
 /// A new secret to take over.
@@ -106,7 +152,9 @@ pub struct TypeChange {
 #[async_trait]
 pub trait Catalogue: Send + Sync + 'static {
     /// Makes a tenant; `None` if the name is taken.
-    async fn create_tenant(&self, name: &str) -> Result<Option<Tenant>>;
+    async fn create_tenant(&self, name: &str, default_profile: &str) -> Result<Option<Tenant>>;
+    /// Changes a tenant.
+    async fn update_tenant(&self, id: TenantId, change: TenantChange) -> Result<TenantChanged>;
     /// All tenants, newest first.
     async fn tenants(&self, page: Page) -> Result<Vec<Tenant>>;
     /// One tenant.
@@ -143,17 +191,13 @@ pub trait Catalogue: Send + Sync + 'static {
     /// Makes a subscription.
     async fn create_subscription(&self, new: NewSubscription) -> Result<Subscription>;
     /// A tenant's subscriptions, newest first; all of them without a page.
-    async fn subscriptions(
-        &self,
-        tenant_id: TenantId,
-        page: Option<Page>,
-    ) -> Result<Vec<(Subscription, SubscriptionStats)>>;
+    async fn subscriptions(&self, tenant_id: TenantId, page: Option<Page>) -> Result<Vec<(Subscription, TargetStats)>>;
     /// One subscription.
     async fn subscription(
         &self,
         tenant_id: TenantId,
         id: SubscriptionId,
-    ) -> Result<Option<(Subscription, SubscriptionStats)>>;
+    ) -> Result<Option<(Subscription, TargetStats)>>;
     /// Changes settings. Deactivating discards what is pending. False if there is none.
     async fn update_subscription(
         &self,
@@ -166,10 +210,27 @@ pub trait Catalogue: Send + Sync + 'static {
     /// Puts a new secret in charge. False if there is none.
     async fn rotate_secret(&self, tenant_id: TenantId, id: SubscriptionId, rotation: Rotation) -> Result<bool>;
 
+    /// Makes a callback; `None` if its resource has as many as it may.
+    async fn create_callback(&self, new: NewCallback) -> Result<Option<Callback>>;
+    /// A tenant's callbacks, newest first.
+    async fn callbacks(
+        &self,
+        tenant_id: TenantId,
+        filter: &CallbackFilter,
+        page: Page,
+    ) -> Result<Vec<(Callback, TargetStats)>>;
+    /// One callback.
+    async fn callback(&self, tenant_id: TenantId, id: CallbackId) -> Result<Option<(Callback, TargetStats)>>;
+    /// Deletes a callback; what is pending is discarded. False if there is none.
+    async fn delete_callback(&self, tenant_id: TenantId, id: CallbackId) -> Result<bool>;
+    /// Puts a new secret in charge of the tenant's callbacks and one-off events in one wire format.
+    /// Whether there was one before.
+    async fn rotate_callback_secret(&self, tenant_id: TenantId, profile: &str, rotation: Rotation) -> Result<bool>;
+
     /// A tenant's subscriptions and types as they are now, from memory where possible; `None` if
     /// there is no such tenant.
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
-    /// Seals anew with the current key what the previous one sealed. How many subscriptions had such.
+    /// Seals anew with the current key what the previous one sealed. How many rows had such.
     async fn reseal(&self) -> Result<u64>;
     /// Opens one stored secret, if there is any.
     ///

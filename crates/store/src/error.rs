@@ -37,6 +37,14 @@ impl StoreError {
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Contended(_))
     }
+
+    /// The same for somebody else who waited for it too.
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::Unavailable(why) | Self::Contended(why) => Self::Unavailable(why.clone()),
+            other => Self::Refused(other.to_string()),
+        }
+    }
 }
 
 /// Primary result codes of SQLite (<https://sqlite.org/rescode.html>) that pass: BUSY, LOCKED,

@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use postrider_core::callback::Callback;
 use postrider_core::event::Event;
 use postrider_core::lanes::{LaneId, LaneLimits, Lanes, Slot};
-use postrider_core::{DeliveryId, SubscriptionId, Timestamp};
+use postrider_core::profile::Profile;
+use postrider_core::target::TargetId;
+use postrider_core::{DeliveryId, Timestamp};
 use tokio::sync::{Notify, mpsc};
 
 /// A delivery that this node may send, and nobody else until the lease ends.
@@ -16,7 +19,11 @@ pub struct Claimed {
     /// What it carries.
     pub event: Arc<Event>,
     /// Whose endpoint.
-    pub subscription_id: SubscriptionId,
+    pub target: TargetId,
+    /// The callback, if it goes to one that was not deleted.
+    pub callback: Option<Arc<Callback>>,
+    /// The version of the wire format that it was made with; `None` if nobody knows it.
+    pub profile: Option<Arc<Profile>>,
     /// The lane it was queued in.
     pub lane: LaneId,
     /// The fence.

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use postrider_core::attempt::{Attempt, Exchange};
 use postrider_core::cursor::Page;
 use postrider_core::delivery::{Delivery, DeliveryState, StatusFilter};
-use postrider_core::event::EventDraft;
-use postrider_core::{DeliveryId, EventId, LogId, SubscriptionId, TenantId, Timestamp};
+use postrider_core::event::{EventDraft, OneOff};
+use postrider_core::explain::Check;
+use postrider_core::{CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId, Timestamp};
 
 use crate::error::{Result, StoreError};
 
@@ -47,6 +48,8 @@ pub struct EventFilter {
     pub resource_id: Option<String>,
     /// With a delivery to this subscription.
     pub subscription_id: Option<SubscriptionId>,
+    /// With a delivery to this callback.
+    pub callback_id: Option<CallbackId>,
     /// With a delivery in such a state.
     pub status: Option<StatusFilter>,
     /// Accepted at or after.
@@ -64,6 +67,8 @@ pub struct DeliveryFilter {
     pub event_type: Option<String>,
     /// To this subscription.
     pub subscription_id: Option<SubscriptionId>,
+    /// To this callback.
+    pub callback_id: Option<CallbackId>,
     /// In such a state.
     pub status: Option<StatusFilter>,
     /// Made at or after.
@@ -119,6 +124,8 @@ pub struct EventView {
     pub occurred_at: Option<Timestamp>,
     /// After this, no try is made.
     pub expires_at: Option<Timestamp>,
+    /// Where it went besides, and in which wire format.
+    pub one_off: Option<OneOff>,
     /// Its deliveries by state.
     pub counts: StatusCounts,
 }
@@ -130,6 +137,15 @@ pub struct DeliveryView {
     pub delivery: Delivery,
     /// Its attempts, the first first; empty in lists.
     pub attempts: Vec<Attempt>,
+}
+
+/// Why an event did or did not go to a subscription.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// What was checked, in this order.
+    pub checks: Vec<Check>,
+    /// The delivery with its attempts, if there is one.
+    pub delivery: Option<DeliveryView>,
 }
 
 /// Why a delivery cannot be tried again.
@@ -147,6 +163,9 @@ pub enum ReopenError {
     /// Its subscription is gone.
     #[error("the webhook was deleted")]
     Deleted,
+    /// Its callback is gone.
+    #[error("the callback was deleted")]
+    CallbackDeleted,
     /// Payload retention took what would have to be sent.
     #[error("the event's payload is no longer kept")]
     PayloadGone,
@@ -175,6 +194,9 @@ pub trait Journal: Send + Sync + 'static {
     async fn deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>>;
     /// The first deliveries of each of these events, without attempts, at most 20 each.
     async fn deliveries_of_each(&self, tenant_id: TenantId, event_ids: &[EventId]) -> Result<Vec<DeliveryView>>;
+    /// What speaks for and against an event's delivery to a subscription; `None` if there is no such
+    /// event or was no such subscription.
+    async fn explain(&self, tenant_id: TenantId, event_id: EventId, id: SubscriptionId) -> Result<Option<Explained>>;
     /// One attempt, whole.
     async fn attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>>;
 

@@ -13,15 +13,20 @@ mod maintain;
 mod measure;
 mod node_number;
 mod open;
+mod profile_book;
 mod queue;
 mod session;
 mod sql;
 
-pub use catalogue::{Catalogue, NewApiKey, NewSubscription, Rotation, SettingsChange, TypeChange};
+pub use catalogue::{
+    CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
+    TenantChanged, TypeChange,
+};
 pub use error::{Result, StoreError};
 pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};
 pub use journal::{
-    DeliveryFilter, DeliveryView, EventFilter, EventView, Journal, PublishError, Receipt, ReopenError, StatusCounts,
+    DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt, ReopenError,
+    StatusCounts,
 };
 pub use maintain::{MaintainError, backup, move_to_postgres};
 pub use measure::describe_store_metrics;

@@ -9,6 +9,7 @@ use postrider_core::lifecycle::Decision;
 use crate::error::StoreError;
 
 const ACCEPTED: &str = "postrider_events_accepted_total";
+const FILTERED: &str = "postrider_events_filtered_total";
 const ENDED: &str = "postrider_deliveries_ended_total";
 const ROWS: &str = "postrider_commit_rows";
 const SECONDS: &str = "postrider_commit_seconds";
@@ -34,15 +35,17 @@ impl Rows {
 /// Describes the metrics, and begins those at zero whose labels are known.
 pub fn describe_store_metrics() {
     describe_counter!(ACCEPTED, "Events accepted: they and their deliveries are durable.");
+    describe_counter!(FILTERED, "Events that a subscription's filter turned away, once for each subscription.");
     describe_counter!(ENDED, "Deliveries that reached an end, by state and reason.");
     describe_histogram!(ROWS, "Events or outcomes written by one commit.");
     describe_histogram!(SECONDS, "Seconds that one commit took.");
     describe_counter!(LATE, "Outcomes that came after somebody else had settled the delivery.");
     describe_counter!(ERRORS, "Statements that the database did not carry out, by kind.");
     counter!(ACCEPTED).increment(0);
+    counter!(FILTERED).increment(0);
     counter!(LATE).increment(0);
-    let failed = FailReason::ALL.map(|reason| ("failed", reason.name()));
-    let discarded = DiscardReason::ALL.map(|reason| ("discarded", reason.name()));
+    let failed = FailReason::NAMES.map(|reason| ("failed", reason));
+    let discarded = DiscardReason::NAMES.map(|reason| ("discarded", reason));
     for (state, reason) in [("delivered", "")].into_iter().chain(failed).chain(discarded) {
         counter!(ENDED, "state" => state, "reason" => reason).increment(0);
     }
@@ -55,8 +58,12 @@ pub(crate) fn accepted(events: usize) {
     counter!(ACCEPTED).increment(events as u64);
 }
 
+pub(crate) fn turned_away(times: usize) {
+    counter!(FILTERED).increment(times as u64);
+}
+
 /// A delivery that changed; a retry is no end.
-pub(crate) fn settled(decision: Decision) {
+pub(crate) fn settled(decision: &Decision) {
     match decision {
         Decision::Delivered => ended("delivered", "", 1),
         Decision::Failed(reason) => ended("failed", reason.name(), 1),
@@ -65,7 +72,7 @@ pub(crate) fn settled(decision: Decision) {
     }
 }
 
-pub(crate) fn discarded(reason: DiscardReason, deliveries: u64) {
+pub(crate) fn discarded(reason: &DiscardReason, deliveries: u64) {
     ended("discarded", reason.name(), deliveries);
 }
 

@@ -8,6 +8,8 @@ use postrider_core::attempt::Exchange;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::lanes::LaneId;
 use postrider_core::lifecycle::Decision;
+use postrider_core::profile::Profile;
+use postrider_core::target::TargetId;
 use postrider_core::{DeliveryId, SubscriptionId, TenantId, Timestamp};
 
 use crate::error::Result;
@@ -21,7 +23,7 @@ pub struct Settlement {
     /// Which delivery.
     pub delivery_id: DeliveryId,
     /// Whose endpoint.
-    pub subscription_id: SubscriptionId,
+    pub target: TargetId,
     /// The claim it was made under.
     pub claim: i64,
     /// What was decided.
@@ -77,9 +79,11 @@ pub trait Queue: Send + Sync + 'static {
     async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId, url: &str) -> Result<bool>;
     /// A tenant's subscriptions as they are this moment, whoever changed them; from memory where possible.
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
+    /// The wire format of that name: this process's own, or else the newest that any process had.
+    async fn profile(&self, name: &str) -> Result<Option<Arc<Profile>>>;
     /// Makes the next bounded number of deliveries of events with very many targets. Returns the
-    /// lanes that got some; empty when there is nothing left to do.
-    async fn fan_out(&self) -> Result<Vec<LaneId>>;
+    /// lanes that got some; `None` when there is nothing left to do.
+    async fn fan_out(&self) -> Result<Option<Vec<LaneId>>>;
     /// Looks at a bounded number of events and removes what retention no longer keeps. False when all
     /// were looked at once; the next call begins anew.
     async fn prune(&self, retention: Retention) -> Result<bool>;

@@ -10,13 +10,30 @@ async fn the_catalogue_with_groups_and_descriptions() {
     let types = list["event_types"].as_array().expect("a list");
     let expected = json!({
         "name": "screening.completed", "group": "AML Screening Events",
-        "description": "AML screening check finished successfully", "custom": false,
+        "description": "AML screening check finished successfully", "profile": "standard",
+        "custom": false,
     });
     assert!(types.contains(&expected));
     let groups: Vec<&Value> = types.iter().map(|item| &item["group"]).collect();
     for group in ["Onboarding Session Events", "Case & Alert Events", "Special Event Types", "KYC / frontIdCard"] {
         assert!(groups.contains(&&json!(group)), "{group}");
     }
+}
+
+#[tokio::test]
+async fn the_catalogue_is_searched() {
+    let server = Server::start().await;
+    let names = async |query: &str| -> Vec<String> {
+        let list = server.get(&format!("/api/v1/event-types/{query}")).await;
+        let types = list["event_types"].as_array().expect("a list").clone();
+        types.iter().map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(names("?search=AML+finished").await, ["screening.completed"]);
+    assert_eq!(names("?search=dopaResult").await.len(), 3);
+    assert_eq!(names("?search=verification.completed").await.len(), 2, "it is listed in both groups");
+    assert_eq!(names("?profile=anycheck&search=review").await, ["verification.needs_review"]);
+    assert_eq!(names("?search=nothing+of+the+kind").await, [""; 0]);
+    assert_eq!(names("?profile=casekeeper").await.len(), 36);
 }
 
 #[tokio::test]

@@ -221,3 +221,33 @@ async fn a_time_beyond_the_calendar_is_refused() {
     let answer = server.request("POST", "/api/v1/events/", Some(body)).await;
     assert_eq!((answer.status, &answer.body["errors"][0]["field"]), (422, &json!("occurred_at")));
 }
+
+#[tokio::test]
+async fn an_event_is_explained() {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    let (picky, _) = subscribe(&server, &receiver.url("/picky"), json!({"filters": {"score": {"$gt": 1}}})).await;
+    let (plain, _) = subscribe(&server, &receiver.url("/plain"), json!({})).await;
+    let event_id = publish(&server, json!({"score": 1})).await;
+    settled(&server, &event_id, "delivered").await;
+    let explain = async |webhook_id: &str| {
+        server.request("GET", &format!("/api/v1/events/{event_id}/explain/?webhook_id={webhook_id}"), None).await
+    };
+    let turned_away = explain(&picky).await;
+    assert_eq!(turned_away.status, 200);
+    assert_eq!((&turned_away.body["verdict"], &turned_away.body["delivery"]), (&json!("not_sent"), &Value::Null));
+    let sentence = "No delivery was made: the filter turns it away at `score.$gt`.";
+    assert_eq!(turned_away.body["explanation"], sentence);
+    let checks = turned_away.body["checks"].as_array().expect("checks").iter();
+    let checks: Vec<_> = checks.map(|check| (check["check"].as_str().expect("text"), &check["passed"])).collect();
+    let names = ["created", "not_deleted", "event_type", "active", "profile_condition", "filters"];
+    assert_eq!(checks.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+    assert!(checks.iter().all(|(name, passed)| **passed == json!(*name != "filters")), "{checks:?}");
+    let delivered = explain(&plain).await.body;
+    assert_eq!(delivered["verdict"], "delivered");
+    assert_eq!(delivered["delivery"]["attempts"][0]["http_status_code"], 200);
+    assert!(delivered["checks"].as_array().expect("checks").iter().all(|check| check["passed"] == true));
+    assert_eq!(explain("01a1fe8e-0840-7102-969b-35cac5c78673").await.status, 404);
+    let without = server.request("GET", &format!("/api/v1/events/{event_id}/explain/"), None).await;
+    assert_eq!((without.status, &without.body["errors"][0]["field"]), (422, &json!("webhook_id")));
+}

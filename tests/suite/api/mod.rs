@@ -2,11 +2,13 @@
 //! ids and times masked.
 
 mod api_keys;
+mod callbacks;
 mod deliveries;
 mod event_types;
 mod events;
 mod health;
 mod logs;
+mod profiles;
 mod requests;
 mod tenants;
 mod test;

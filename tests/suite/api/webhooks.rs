@@ -169,3 +169,30 @@ async fn every_wrong_header_is_named_and_a_mask_is_no_value() {
     }
     assert!(!message.contains("X-Ok"), "{message}");
 }
+
+#[tokio::test]
+async fn a_filter_turns_away_and_counts() {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    let filters = json!({"client": {"approval_status": "approved"}, "score": {"$gte": 0.5}});
+    let (id, _) = subscribe(&server, &receiver.url("/"), json!({"filters": filters})).await;
+    let path = format!("/api/v1/webhooks/{id}/");
+    assert_eq!(server.get(&path).await["filters"], filters);
+    let payload = |score: f64| json!({"client": {"approval_status": "approved"}, "score": score});
+    publish(&server, payload(0.4)).await;
+    let event_id = publish(&server, payload(0.5)).await;
+    settled(&server, &event_id, "delivered").await;
+    assert_eq!(server.get(&path).await["filtered_events"], 1);
+    assert_eq!(receiver.requests().len(), 1);
+
+    let place = async |filters: Value| {
+        let answer = server.request("PATCH", &path, Some(json!({"filters": filters}))).await;
+        assert_eq!((answer.status, &answer.body["errors"][0]["field"]), (422, &json!("filters")));
+        answer.body["errors"][0]["message"].as_str().expect("text").to_owned()
+    };
+    assert!(place(json!({"a": {"b": {"$near": 1}}})).await.starts_with("a.b.$near: is no operator"));
+    assert!(place(json!({"$or": []})).await.starts_with("$or: must not be empty"));
+    assert_eq!(server.request("PATCH", &path, Some(json!({"filters": {}}))).await.status, 200);
+    publish(&server, payload(0.1)).await;
+    receiver.wait_for(2).await;
+}

@@ -55,7 +55,8 @@ async fn every_field_and_parameter_is_described_and_every_body_has_an_example() 
     let mut missing = Vec::new();
     walk("", &document["components"]["schemas"], &mut |path, fields| {
         for (name, property) in fields.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            if property.get("description").is_none() && path.matches("/example").count() == 0 {
+            let described = property.get("description").or(property["oneOf"][0].get("description"));
+            if described.is_none() && path.matches("/example").count() == 0 {
                 missing.push(format!("{path}.{name}"));
             }
         }

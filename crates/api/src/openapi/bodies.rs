@@ -32,17 +32,20 @@ pub(super) struct WebhookSettings {
     /// For people.
     #[schema(max_length = 1024, default = "")]
     description: Option<String>,
-    /// Which events, by their payloads. Only `{}` for now.
-    #[schema(default = json!({}), value_type = Object)]
+    /// Which events, by their payloads: an object that mirrors the payload. A plain value means equal, an object of
+    /// operators all of them: `$eq $neq $gt $gte $lt $lte $in $nin $exist $startsWith $endsWith`, and `$or $and $not`.
+    /// At most 16 KiB and 16 levels.
+    #[schema(default = json!({}), value_type = Object,
+        example = json!({"client": {"approval_status": "approved"}, "score": {"$gte": 0.5}}))]
     filters: Option<Value>,
-    /// The wire format.
-    #[schema(default = "standard", pattern = "^standard$")]
+    /// The wire format: a name of `GET /api/v1/profiles/`. Absent: the tenant's default, which is `standard` at first.
+    #[schema(example = "anycheck")]
     profile: Option<String>,
     /// Seconds to wait after each failed try.
     #[schema(max_items = 20, default = json!([5, 25, 125]), example = json!([5, 25, 125]))]
     retry_schedule: Option<Vec<Seconds>>,
-    /// How long one attempt may take in all, in seconds.
-    #[schema(minimum = 1, maximum = 30, default = 15)]
+    /// How long one attempt may take in all, in seconds. Absent: as the wire format says.
+    #[schema(minimum = 1, maximum = 30)]
     timeout_seconds: Option<i64>,
     /// Sent with each request; names are tokens, values visible ASCII of at most 2,048 characters. Hop-by-hop headers,
     /// those of the wire format and some others are refused. Answers mask the values.
@@ -111,9 +114,75 @@ pub(super) struct NewEvent {
     /// What it is about. Absent: `payload.id`, if that is a string.
     #[schema(min_length = 1, max_length = 255)]
     resource_id: Option<String>,
-    /// Kept and shown with the event.
+    /// Kept and shown with the event; sent with it, where the format has a place for it.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
+    /// Where this one event goes besides the subscriptions.
+    #[schema(format = Uri, max_length = 2048)]
+    webhook_url: Option<String>,
+    /// The wire format of what goes there. Absent: the tenant's default.
+    #[schema(example = "anycheck")]
+    profile: Option<String>,
+}
+
+/// A callback to be made.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "resource_id": "ver-1", "webhook_url": "https://your-app.com/webhooks/anycheck", "profile": "anycheck",
+    "metadata": {"order_id": "order-456"}
+}))]
+pub(super) struct NewCallback {
+    /// What it is about: events published with this `resource_id` go to it.
+    #[schema(min_length = 1, max_length = 255)]
+    resource_id: String,
+    /// Where to: `https`, a public host, port 443, 80 or from 1024 on; no user, no fragment.
+    #[schema(format = Uri, max_length = 2048)]
+    webhook_url: String,
+    /// Sent with each event, where the format has a place for it; at most 16 KiB.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+    /// The wire format. Absent: the tenant's default.
+    #[schema(example = "anycheck")]
+    profile: Option<String>,
+    /// The only types it receives. Absent: all.
+    #[schema(min_items = 1, max_items = 100)]
+    event_types: Option<Vec<String>>,
+}
+
+/// A rotation of what signs callbacks.
+#[derive(ToSchema)]
+#[schema(example = json!({"profile": "anycheck"}))]
+pub(super) struct RotateCallbackSecret {
+    /// The wire format.
+    #[schema(example = "anycheck")]
+    profile: String,
+    /// How long the former secret signs beside the new one, in seconds, where the format has room for both.
+    #[schema(minimum = 0, maximum = 604800, default = 86400)]
+    overlap_seconds: Option<i64>,
+}
+
+/// An event to be rendered; what is absent comes from the format's example.
+#[derive(ToSchema)]
+#[schema(example = json!({}))]
+pub(super) struct NewPreview {
+    /// A type of the catalogue.
+    #[schema(max_length = 128, pattern = "^[A-Za-z0-9_.]+$")]
+    event_type: Option<String>,
+    /// What happened.
+    #[schema(value_type = Option<Object>)]
+    payload: Option<Value>,
+    /// Sent with it, where the format has a place for it.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+    /// What it is about.
+    #[schema(min_length = 1, max_length = 255)]
+    resource_id: Option<String>,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    occurred_at: Option<String>,
+    /// Signs it: `whsec_` and base64. Absent: one that is published and protects nothing.
+    #[schema(pattern = "^whsec_[A-Za-z0-9+/]{4,}={0,2}$")]
+    secret_key: Option<String>,
 }
 
 /// Events to be published together; each stands for itself.
@@ -172,6 +241,21 @@ pub(super) struct NewTenant {
     /// Its name, which nobody else has.
     #[schema(min_length = 1, max_length = 128)]
     name: String,
+    /// The wire format of what does not name one.
+    #[schema(default = "standard")]
+    default_profile: Option<String>,
+}
+
+/// A change of a tenant; what is absent stays.
+#[derive(ToSchema)]
+#[schema(example = json!({"default_profile": "casekeeper"}))]
+pub(super) struct TenantChange {
+    /// Its name, which nobody else has.
+    #[schema(min_length = 1, max_length = 128)]
+    name: Option<String>,
+    /// The wire format of what does not name one.
+    #[schema(example = "anycheck")]
+    default_profile: Option<String>,
 }
 
 /// A key to be made.

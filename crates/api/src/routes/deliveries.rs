@@ -21,6 +21,7 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
         event_id: params.id("event_id"),
         event_type: params.text("event_type"),
         subscription_id: params.id("webhook_id"),
+        callback_id: params.id("callback_id"),
         status: params.status(),
         since: params.time("since"),
         until: params.time("until"),

@@ -3,8 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use postrider_core::event_type::{self, EventType, EventTypeName};
 use postrider_store::TypeChange;
 use serde_json::json;
@@ -28,33 +26,21 @@ const OWN_LIMIT: usize = 1000;
 /// The group of a tenant's own types, unless said otherwise.
 const OWN_GROUP: &str = "Custom";
 
-/// The catalogue, group by group: the built-in types and the tenant's own. All of it, unless a limit
+/// The catalogue, group by group: the formats' types and the tenant's own. All of it, unless a limit
 /// is given.
 pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params: Params) -> Result<Response, Problem> {
-    let limit = params.limit();
-    let after = params.read("cursor", "the next_cursor of an earlier answer", read_place);
+    let search = params.text("search").unwrap_or_default();
+    let profile = params.text("profile");
+    let place = params.place();
     params.finish()?;
     let own = api.catalogue.custom_event_types(caller.tenant_id).await?;
-    let all = event_type::built_in().iter().chain(&own);
-    let is_seen = |known: &&EventType| after.as_ref().is_some_and(|after| place(known) != *after);
-    let mut event_types: Vec<&EventType> = match after {
-        None => all.collect(),
-        Some(_) => all.skip_while(is_seen).skip(1).collect(),
+    let is_wanted = |known: &&EventType| {
+        profile.as_ref().is_none_or(|wanted| known.profile.as_ref() == Some(wanted)) && known.is_found_by(&search)
     };
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let has_more = event_types.len() > limit;
-    event_types.truncate(limit);
-    let next_cursor = event_types.last().filter(|_| has_more).map(|last| URL_SAFE_NO_PAD.encode(place(last)));
-    Ok(json::list("event_types", &event_types, Some(next_cursor)))
-}
-
-/// Where a type stands in the list: a name may stand in two groups.
-fn place(event_type: &EventType) -> String {
-    format!("{}/{}", event_type.group, event_type.name)
-}
-
-fn read_place(cursor: &str) -> Option<String> {
-    String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
+    let wanted: Vec<&EventType> = api.profiles.event_types().iter().chain(&own).filter(is_wanted).collect();
+    // A name may stand in two groups.
+    let (page, next_cursor) = place.page(wanted, |known| format!("{}/{}", known.group, known.name));
+    Ok(json::list("event_types", &page, Some(next_cursor)))
 }
 
 /// Adds a type of the tenant's own.
@@ -68,13 +54,14 @@ pub(crate) async fn create(
     let group = fields.optional("group", name_up_to(GROUP_LIMIT));
     let description = fields.optional("description", text_up_to(DESCRIPTION_LIMIT));
     let name = name.take(&fields.finish()?);
-    if event_type::is_built_in(&name) {
+    if api.profiles.has_type(&name) {
         return Err(Problem::conflict("There is a built-in event type of that name."));
     }
     let event_type = EventType {
         name,
         group: group.unwrap_or_else(|| OWN_GROUP.to_owned()),
         description: description.unwrap_or_default(),
+        profile: None,
         custom: true,
     };
     if api.catalogue.custom_event_types(caller.tenant_id).await?.len() >= OWN_LIMIT {
@@ -103,7 +90,7 @@ pub(crate) async fn update(
     let group = fields.optional("group", name_up_to(GROUP_LIMIT));
     let description = fields.optional("description", text_up_to(DESCRIPTION_LIMIT));
     fields.finish()?;
-    let name = own_name(&name)?;
+    let name = own_name(&api, &name)?;
     let change = TypeChange { group, description };
     let changed = api.catalogue.update_event_type(caller.tenant_id, &name, change).await?;
     Ok(json::ok(&changed.ok_or_else(Problem::not_found)?))
@@ -115,7 +102,7 @@ pub(crate) async fn delete(
     Manage(caller): Manage,
     Path(name): Path,
 ) -> Result<Response, Problem> {
-    let name = own_name(&name)?;
+    let name = own_name(&api, &name)?;
     let subscriptions = api.catalogue.subscriptions(caller.tenant_id, None).await?;
     if subscriptions.iter().any(|(subscription, _)| subscription.event_type == name) {
         return Err(Problem::conflict("Webhooks subscribe to this event type; delete them first."));
@@ -127,9 +114,9 @@ pub(crate) async fn delete(
 }
 
 /// The name in a path; built-in types cannot be changed.
-fn own_name(text: &str) -> Result<EventTypeName, Problem> {
+fn own_name(api: &Api, text: &str) -> Result<EventTypeName, Problem> {
     let name = EventTypeName::parse(text).ok_or_else(Problem::not_found)?;
-    if event_type::is_built_in(&name) {
+    if api.profiles.has_type(&name) {
         return Err(Problem::conflict("Built-in event types cannot be changed."));
     }
     Ok(name)

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use postrider_core::catalogue::TenantCatalogue;
-use postrider_core::event::{EventDraft, KEY_LIMIT, METADATA_LIMIT, resource_id_of};
+use postrider_core::event::{EventDraft, KEY_LIMIT, METADATA_LIMIT, OneOff, resource_id_of};
 use postrider_core::event_type::EventTypeName;
 use postrider_core::json::compact;
 use postrider_core::{EventId, SubscriptionId, Timestamp};
@@ -18,6 +18,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::path_id;
+use super::webhooks::{read_profile, read_url};
 use crate::auth::{Caller, Manage, Publish, Read};
 use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to, object, text, time};
@@ -54,7 +55,7 @@ pub(crate) async fn publish(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let catalogue = catalogue_of(&api, caller).await?;
-    let mut draft = read_draft(&body, &catalogue)?;
+    let mut draft = read_draft(&body, &api, &catalogue)?;
     if let Some(key) = headers.get("idempotency-key") {
         draft.idempotency_key = Some(key_of_header(key, draft.idempotency_key.as_deref())?);
     }
@@ -87,7 +88,7 @@ pub(crate) async fn publish_batch(
     let events = fields.required("events", read_batch);
     let events = events.take(&fields.finish()?);
     let read: Vec<Result<EventDraft, Problem>> =
-        events.iter().map(|event| read_draft(event.get().as_bytes(), &catalogue)).collect();
+        events.iter().map(|event| read_draft(event.get().as_bytes(), &api, &catalogue)).collect();
     let drafts: Vec<EventDraft> = read.iter().filter_map(|draft| draft.as_ref().ok().cloned()).collect();
     let begun = Instant::now();
     let mut published = api.journal.publish(caller.tenant_id, drafts).await.into_iter();
@@ -120,7 +121,7 @@ async fn catalogue_of(api: &Api, caller: Caller) -> Result<Arc<TenantCatalogue>,
     api.catalogue.snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)
 }
 
-fn read_draft(body: &[u8], catalogue: &TenantCatalogue) -> Result<EventDraft, Problem> {
+fn read_draft(body: &[u8], api: &Api, catalogue: &TenantCatalogue) -> Result<EventDraft, Problem> {
     let mut fields = Fields::parse(body)?;
     let event_type = fields.required("event_type", |raw| publishable(raw, catalogue));
     let payload = fields.required("payload", compact_object);
@@ -132,6 +133,7 @@ fn read_draft(body: &[u8], catalogue: &TenantCatalogue) -> Result<EventDraft, Pr
     if metadata.as_ref().is_some_and(|metadata| metadata.len() > METADATA_LIMIT) {
         fields.error("metadata", format!("must have at most {METADATA_LIMIT} bytes"));
     }
+    let one_off = read_one_off(&mut fields, api, catalogue);
     let checked = fields.finish()?;
     let payload = payload.take(&checked);
     let resource_id = resource_id.or_else(|| resource_id_of(&payload).filter(|id| !id.contains('\0')));
@@ -143,11 +145,21 @@ fn read_draft(body: &[u8], catalogue: &TenantCatalogue) -> Result<EventDraft, Pr
         resource_id,
         metadata: metadata.map(Into::into),
         idempotency_key,
+        one_off,
         trace_context: traces::current(),
     })
 }
 
-fn compact_object(raw: &RawValue) -> Result<String, String> {
+/// Where this one event goes besides the subscriptions.
+fn read_one_off(fields: &mut Fields<'_>, api: &Api, catalogue: &TenantCatalogue) -> Option<OneOff> {
+    let is_given = fields.has("webhook_url");
+    let url = fields.optional("webhook_url", |raw| read_url(raw, &api.url_policy));
+    let profile = fields.optional_beside("profile", "webhook_url", is_given, |raw| read_profile(raw, &api.profiles));
+    let profile = profile.unwrap_or_else(|| catalogue.default_profile().to_owned());
+    url.map(|url| OneOff { url, profile })
+}
+
+pub(super) fn compact_object(raw: &RawValue) -> Result<String, String> {
     compact(object(raw)?.get()).map_err(|refusal| refusal.to_string())
 }
 
@@ -180,6 +192,8 @@ struct EventJson {
     occurred_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     metadata: Box<RawValue>,
+    webhook_url: Option<String>,
+    profile: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Box<RawValue>>,
     delivery_counts: CountsJson,
@@ -211,6 +225,8 @@ impl EventJson {
             occurred_at: event.occurred_at,
             expires_at: event.expires_at,
             metadata: json::raw(event.metadata)?,
+            webhook_url: event.one_off.as_ref().map(|one_off| one_off.url.to_string()),
+            profile: event.one_off.map(|one_off| one_off.profile),
             payload,
             delivery_counts: CountsJson {
                 pending: counts.pending,
@@ -230,6 +246,7 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
         event_type: params.text("event_type"),
         resource_id: params.text("resource_id"),
         subscription_id: params.id("webhook_id"),
+        callback_id: params.id("callback_id"),
         status: params.status(),
         since: params.time("since"),
         until: params.time("until"),

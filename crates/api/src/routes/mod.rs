@@ -1,13 +1,16 @@
 //! The handlers: a file for each group of URLs.
 
 pub(crate) mod api_keys;
+pub(crate) mod callbacks;
 pub(crate) mod deliveries;
 pub(crate) mod event_types;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
+pub(crate) mod profiles;
 pub(crate) mod tenants;
 pub(crate) mod test;
 pub(crate) mod webhooks;

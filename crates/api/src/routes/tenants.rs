@@ -3,12 +3,15 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use postrider_core::profile::STANDARD;
 use postrider_core::tenant::{DEFAULT_TENANT, NAME_LIMIT, Tenant};
 use postrider_core::{TenantId, Timestamp};
+use postrider_store::{TenantChange, TenantChanged};
 use serde::Serialize;
 use serde_json::json;
 
 use super::path_id;
+use super::webhooks::read_profile;
 use crate::auth::Admin;
 use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to};
@@ -21,12 +24,14 @@ use crate::state::Api;
 struct TenantJson {
     id: TenantId,
     name: String,
+    default_profile: String,
     created_at: Timestamp,
 }
 
 impl From<Tenant> for TenantJson {
     fn from(tenant: Tenant) -> Self {
-        Self { id: tenant.id, name: tenant.name, created_at: tenant.created_at }
+        let Tenant { id, name, default_profile, created_at } = tenant;
+        Self { id, name, default_profile, created_at }
     }
 }
 
@@ -34,8 +39,9 @@ impl From<Tenant> for TenantJson {
 pub(crate) async fn create(State(api): State<Api>, _: Admin, JsonBody(body): JsonBody) -> Result<Response, Problem> {
     let mut fields = Fields::parse(&body)?;
     let name = fields.required("name", name_up_to(NAME_LIMIT));
+    let profile = fields.optional("default_profile", |raw| read_profile(raw, &api.profiles));
     let name = name.take(&fields.finish()?);
-    let made = api.catalogue.create_tenant(&name).await?;
+    let made = api.catalogue.create_tenant(&name, profile.as_deref().unwrap_or(STANDARD)).await?;
     let tenant = made.ok_or_else(|| Problem::conflict("There is a tenant of that name."))?;
     Ok(json::answer(StatusCode::CREATED, &TenantJson::from(tenant)))
 }
@@ -54,6 +60,29 @@ pub(crate) async fn list(State(api): State<Api>, _: Admin, mut params: Params) -
 pub(crate) async fn get(State(api): State<Api>, _: Admin, Path(id): Path) -> Result<Response, Problem> {
     let tenant = api.catalogue.tenant(path_id(&id)?).await?.ok_or_else(Problem::not_found)?;
     Ok(json::ok(&TenantJson::from(tenant)))
+}
+
+/// Changes what is given.
+pub(crate) async fn update(
+    State(api): State<Api>,
+    _: Admin,
+    Path(id): Path,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    let id = path_id(&id)?;
+    let tenant = api.catalogue.tenant(id).await?.ok_or_else(Problem::not_found)?;
+    let mut fields = Fields::parse(&body)?;
+    let name = fields.optional("name", name_up_to(NAME_LIMIT));
+    let default_profile = fields.optional("default_profile", |raw| read_profile(raw, &api.profiles));
+    fields.finish()?;
+    if tenant.name == DEFAULT_TENANT && name.as_ref().is_some_and(|name| name != DEFAULT_TENANT) {
+        return Err(Problem::conflict("The default tenant keeps its name."));
+    }
+    match api.catalogue.update_tenant(id, TenantChange { name, default_profile }).await? {
+        TenantChanged::Done(tenant) => Ok(json::ok(&TenantJson::from(tenant))),
+        TenantChanged::NameTaken => Err(Problem::conflict("There is a tenant of that name.")),
+        TenantChanged::Missing => Err(Problem::not_found()),
+    }
 }
 
 /// Deletes a tenant with its keys and subscriptions.

@@ -1,14 +1,15 @@
 //! `/api/v1/webhooks/test/`: one attempt, at once.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use postrider_core::attempt::AttemptOutcome;
-use postrider_core::event::{Event, EventDraft};
-use postrider_core::event_type::{self, EventTypeName};
+use postrider_core::event::Event;
 use postrider_core::headers::StaticHeaders;
-use postrider_core::profile::{self, Profile};
-use postrider_core::subscription::{AttemptTimeout, Subscription};
+use postrider_core::profile::STANDARD;
+use postrider_core::subscription::Subscription;
 use postrider_core::target_url::TargetUrl;
 use postrider_core::test_send::TestDelivery;
 use postrider_core::{LogId, SubscriptionId};
@@ -22,9 +23,6 @@ use crate::fields::Fields;
 use crate::json;
 use crate::problem::Problem;
 use crate::state::Api;
-
-/// What a receiver finds in a test event.
-const PAYLOAD: &str = r#"{"message":"This is a test event from Postrider."}"#;
 
 #[derive(Serialize)]
 struct TestJson {
@@ -49,8 +47,9 @@ pub(crate) async fn send(
     let subscription = find(&api, caller, webhook_id, url.as_ref()).await?;
     let permit = api.test_limits.enter(caller.tenant_id, api.world.now())?;
     let test = test_delivery(&api, caller, subscription.as_ref(), url)?;
-    let exchange = api.tester.send_test(test).await;
+    let sent = api.tester.send_test(test).await;
     drop(permit);
+    let exchange = sent.map_err(|unfit| Problem::conflict(format!("The example event is not sent: {unfit}.")))?;
     let log_id = api.journal.record_test(caller.tenant_id, &exchange).await?;
     let success = exchange.outcome() == AttemptOutcome::Success;
     let message = if success {
@@ -80,6 +79,7 @@ async fn find(
     Ok(active.find(|found| Some(&found.settings.url) == url))
 }
 
+/// Without a subscription, unsigned in the standard format.
 fn test_delivery(
     api: &Api,
     caller: Caller,
@@ -88,29 +88,21 @@ fn test_delivery(
 ) -> Result<TestDelivery, Problem> {
     let settings = subscription.map(|subscription| &subscription.settings);
     let url = url.or_else(|| settings.map(|settings| settings.url.clone())).ok_or_else(Problem::internal)?;
-    let profile = settings.map_or(profile::STANDARD, |settings| settings.profile.as_str());
+    let name = settings.map_or(STANDARD, |settings| settings.profile.as_str());
+    let unknown = || Problem::conflict(format!("The webhook's profile `{name}` is not known to this server."));
+    let profile = Arc::clone(api.profiles.named(name).ok_or_else(unknown)?);
+    let example = profile.examples.first().ok_or_else(Problem::internal)?;
     let now = api.world.now();
-    let event_type = EventTypeName::parse(event_type::TEST).ok_or_else(Problem::internal)?;
+    let event =
+        Event { id: api.world.new_id_at(now), tenant_id: caller.tenant_id, created_at: now, ..example.as_event() };
     Ok(TestDelivery {
-        event: Event {
-            id: api.world.new_id_at(now),
-            tenant_id: caller.tenant_id,
-            created_at: now,
-            draft: EventDraft {
-                event_type,
-                payload: PAYLOAD.into(),
-                occurred_at: None,
-                expires_at: None,
-                resource_id: None,
-                metadata: None,
-                idempotency_key: None,
-                trace_context: None,
-            },
-        },
+        event,
+        metadata: example.metadata.clone(),
+        delivery_id: api.world.new_id_at(now),
         url,
-        profile: Profile::named(profile).ok_or_else(Problem::internal)?,
         secrets: subscription.map(|subscription| subscription.secrets.clone()),
         headers: settings.map_or_else(StaticHeaders::default, |settings| settings.headers.clone()),
-        timeout: settings.map_or_else(AttemptTimeout::default, |settings| settings.timeout),
+        timeout: settings.and_then(|settings| settings.timeout).unwrap_or(profile.timeout),
+        profile,
     })
 }

@@ -1,16 +1,19 @@
 //! `/api/v1/webhooks/`: subscriptions, as the published document has them.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use postrider_core::cursor::Page;
 use postrider_core::event_type::EventTypeName;
+use postrider_core::filter::Filter;
 use postrider_core::headers::{HeaderList, HeaderRefusal, StaticHeaders};
-use postrider_core::profile::{self, Profile};
+use postrider_core::profile::Profiles;
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::secret::{Secrets, SigningSecret};
 use postrider_core::subscription::{
-    AttemptTimeout, DEFAULT_OVERLAP, DESCRIPTION_LIMIT, MAX_OVERLAP, Settings, Subscription, SubscriptionStats,
+    AttemptTimeout, DEFAULT_OVERLAP, DESCRIPTION_LIMIT, MAX_OVERLAP, Settings, Subscription, TargetStats,
 };
 use postrider_core::target_url::{TargetUrl, UrlPolicy};
 use postrider_core::{SubscriptionId, Timestamp};
@@ -19,11 +22,11 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::events::known_type;
+use super::events::{compact_object, known_type};
 use super::path_id;
 use crate::auth::{Manage, Read};
 use crate::body::JsonBody;
-use crate::fields::{Fields, boolean, integer, object, text, text_map, text_up_to};
+use crate::fields::{Fields, boolean, integer, text, text_map, text_up_to};
 use crate::json;
 use crate::params::{Params, Path};
 use crate::problem::Problem;
@@ -43,47 +46,57 @@ struct WebhookJson<'a> {
     updated_at: Option<Timestamp>,
     stats: StatsJson,
     last_triggered_at: Option<Timestamp>,
+    filtered_events: i64,
     profile: &'a str,
     retry_schedule: &'a [u32],
     timeout_seconds: i64,
     headers: HeaderList,
 }
 
+/// Deliveries that reached an end.
 #[derive(Serialize)]
-struct StatsJson {
+pub(super) struct StatsJson {
     total_deliveries: i64,
     successful_deliveries: i64,
     failed_deliveries: i64,
 }
 
+impl From<TargetStats> for StatsJson {
+    fn from(stats: TargetStats) -> Self {
+        Self {
+            total_deliveries: stats.successful + stats.failed,
+            successful_deliveries: stats.successful,
+            failed_deliveries: stats.failed,
+        }
+    }
+}
+
 impl<'a> WebhookJson<'a> {
     /// As an item of a list, where the document shows no `updated_at`.
-    fn item(subscription: &'a Subscription, stats: SubscriptionStats) -> Result<Self, Problem> {
+    fn item(api: &Api, subscription: &'a Subscription, stats: TargetStats) -> Result<Self, Problem> {
         let settings = &subscription.settings;
+        let profiles_timeout = || api.profiles.named(&settings.profile).map(|profile| profile.timeout);
         Ok(Self {
             id: subscription.id,
             event_type: &subscription.event_type,
             webhook_url: settings.url.as_str(),
             is_active: settings.is_active,
             description: &settings.description,
-            filters: json::raw(Some(settings.filters.clone()))?,
+            filters: json::raw(Some(settings.filters.source().to_owned()))?,
             created_at: subscription.created_at,
             updated_at: None,
-            stats: StatsJson {
-                total_deliveries: stats.successful + stats.failed,
-                successful_deliveries: stats.successful,
-                failed_deliveries: stats.failed,
-            },
+            stats: StatsJson::from(stats),
             last_triggered_at: stats.last_triggered_at,
+            filtered_events: stats.filtered,
             profile: &settings.profile,
             retry_schedule: settings.retry_schedule.seconds(),
-            timeout_seconds: settings.timeout.seconds(),
+            timeout_seconds: settings.timeout.or_else(profiles_timeout).unwrap_or_default().seconds(),
             headers: settings.headers.masked(),
         })
     }
 
-    fn whole(subscription: &'a Subscription, stats: SubscriptionStats) -> Result<Self, Problem> {
-        Ok(Self { updated_at: Some(subscription.updated_at), ..Self::item(subscription, stats)? })
+    fn whole(api: &Api, subscription: &'a Subscription, stats: TargetStats) -> Result<Self, Problem> {
+        Ok(Self { updated_at: Some(subscription.updated_at), ..Self::item(api, subscription, stats)? })
     }
 }
 
@@ -97,13 +110,13 @@ pub(crate) async fn create(
     let mut fields = Fields::parse(&body)?;
     let event_type = fields.required("event_type", |raw| known_type(raw, &catalogue));
     let url = fields.required("webhook_url", |raw| read_url(raw, &api.url_policy));
-    let change = read_settings(&mut fields);
+    let change = read_settings(&api, &mut fields);
     let checked = fields.finish()?;
     let secret = SigningSecret::generate(&api.world);
     let new = NewSubscription {
         tenant_id: caller.tenant_id,
         event_type: event_type.take(&checked),
-        settings: change.apply(&defaults(url.take(&checked))),
+        settings: change.apply(&defaults(url.take(&checked), catalogue.default_profile())),
         secrets: Secrets::new(secret.clone()),
     };
     let made = api.catalogue.create_subscription(new).await?;
@@ -117,27 +130,27 @@ pub(crate) async fn create(
     Ok(json::answer(StatusCode::CREATED, &answer))
 }
 
-fn defaults(url: TargetUrl) -> Settings {
+fn defaults(url: TargetUrl, profile: &str) -> Settings {
     Settings {
         url,
         is_active: true,
         description: String::new(),
-        filters: "{}".to_owned(),
-        profile: profile::STANDARD.to_owned(),
+        filters: Filter::everything(),
+        profile: profile.to_owned(),
         retry_schedule: RetrySchedule::default(),
-        timeout: AttemptTimeout::default(),
+        timeout: None,
         headers: StaticHeaders::default(),
     }
 }
 
 /// The fields that can be chosen at creation and changed later, but for the URL.
-fn read_settings(fields: &mut Fields<'_>) -> SettingsChange {
+fn read_settings(api: &Api, fields: &mut Fields<'_>) -> SettingsChange {
     SettingsChange {
         url: None,
         is_active: fields.optional("is_active", boolean),
         description: fields.optional("description", text_up_to(DESCRIPTION_LIMIT)),
         filters: fields.optional("filters", read_filters),
-        profile: fields.optional("profile", read_profile),
+        profile: fields.optional("profile", |raw| read_profile(raw, &api.profiles)),
         retry_schedule: fields.optional("retry_schedule", read_schedule),
         timeout: fields.optional("timeout_seconds", read_timeout),
         headers: fields.optional("headers", read_headers),
@@ -148,17 +161,20 @@ pub(super) fn read_url(raw: &RawValue, policy: &UrlPolicy) -> Result<TargetUrl, 
     policy.judge(&text(raw)?).map_err(|refusal| refusal.to_string())
 }
 
-/// A filter that would not be applied must not be taken: who set it relies on it.
-fn read_filters(raw: &RawValue) -> Result<String, String> {
-    let filter: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(object(raw)?.get()).map_err(|error| format!("cannot be read: {error}"))?;
-    if filter.is_empty() { Ok("{}".to_owned()) } else { Err("are not supported yet; give {} or nothing".to_owned()) }
+fn read_filters(raw: &RawValue) -> Result<Filter, String> {
+    Filter::compile(&compact_object(raw)?).map_err(|error| error.to_string())
 }
 
-fn read_profile(raw: &RawValue) -> Result<String, String> {
+pub(super) fn read_profile(raw: &RawValue, profiles: &Profiles) -> Result<String, String> {
     let name = text(raw)?;
-    let known = Profile::named(&name).map(|profile| profile.name.to_owned());
-    known.ok_or_else(|| format!("must be one of {}", Profile::names().collect::<Vec<_>>().join(", ")))
+    let known = profiles.named(&name).map(|profile| profile.name.clone());
+    known.ok_or_else(|| format!("must be one of {}", profiles.names().collect::<Vec<_>>().join(", ")))
+}
+
+/// How long a former secret signs beside a new one.
+pub(super) fn read_overlap(raw: &RawValue) -> Result<Duration, String> {
+    let longest = i64::try_from(MAX_OVERLAP.as_secs()).unwrap_or(i64::MAX);
+    integer(0, longest)(raw).map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
 }
 
 fn read_schedule(raw: &RawValue) -> Result<RetrySchedule, String> {
@@ -185,7 +201,7 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
     let next_cursor = page.map(|page| json::cut(&mut found, page, |(subscription, _)| subscription.id.uuid()));
     let webhooks = found
         .iter()
-        .map(|(subscription, stats)| WebhookJson::item(subscription, *stats))
+        .map(|(subscription, stats)| WebhookJson::item(&api, subscription, *stats))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(json::list("webhooks", &webhooks, next_cursor))
 }
@@ -194,7 +210,7 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
 pub(crate) async fn get(State(api): State<Api>, Read(caller): Read, Path(id): Path) -> Result<Response, Problem> {
     let found = api.catalogue.subscription(caller.tenant_id, path_id(&id)?).await?;
     let (subscription, stats) = found.ok_or_else(Problem::not_found)?;
-    Ok(json::ok(&WebhookJson::whole(&subscription, stats)?))
+    Ok(json::ok(&WebhookJson::whole(&api, &subscription, stats)?))
 }
 
 /// Changes what is given. What is pending goes on with the new settings.
@@ -208,7 +224,7 @@ pub(crate) async fn update(
     let mut fields = Fields::parse(&body)?;
     fields.refuse("event_type", "cannot be changed; make another webhook");
     let url = fields.optional("webhook_url", |raw| read_url(raw, &api.url_policy));
-    let change = SettingsChange { url, ..read_settings(&mut fields) };
+    let change = SettingsChange { url, ..read_settings(&api, &mut fields) };
     fields.finish()?;
     if !api.catalogue.update_subscription(caller.tenant_id, id, change).await? {
         return Err(Problem::not_found());
@@ -236,13 +252,11 @@ pub(crate) async fn rotate_secret(
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let id: SubscriptionId = path_id(&id)?;
-    let longest = i64::try_from(MAX_OVERLAP.as_secs()).unwrap_or(i64::MAX);
     let mut fields = Fields::parse(&body)?;
-    let overlap = fields.optional("overlap_seconds", integer(0, longest));
+    let overlap = fields.optional("overlap_seconds", read_overlap);
     fields.finish()?;
-    let overlap = overlap.map_or(DEFAULT_OVERLAP, |s| std::time::Duration::from_secs(s.unsigned_abs()));
     let next = SigningSecret::generate(&api.world);
-    let previous_until = api.world.now() + overlap;
+    let previous_until = api.world.now() + overlap.unwrap_or(DEFAULT_OVERLAP);
     let rotation = Rotation { next: next.clone(), previous_until };
     if !api.catalogue.rotate_secret(caller.tenant_id, id, rotation).await? {
         return Err(Problem::not_found());

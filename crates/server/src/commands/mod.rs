@@ -24,6 +24,7 @@ async fn open_for(purpose: Purpose, args: &StoreArgs, world: &World) -> Result<S
         world: world.clone(),
         vault: Vault::new(master_key, settings.master_key_previous, world.clone()),
         hand_over: HandOver::closed(),
+        profiles: settings.profiles,
     };
     Stores::open(options).await.map_err(|error| error.to_string())
 }

@@ -8,6 +8,7 @@ mod url;
 use std::sync::Arc;
 
 use postrider_core::World;
+use postrider_core::profile::Profiles;
 use postrider_core::vault::Vault;
 
 use crate::catalogue::Catalogue;
@@ -33,6 +34,8 @@ pub struct StoreOptions {
     pub vault: Vault,
     /// Where claimed deliveries go.
     pub hand_over: HandOver,
+    /// The wire formats.
+    pub profiles: Arc<Profiles>,
 }
 
 /// What a store is opened for.

@@ -50,7 +50,7 @@ async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<S
     let connect = connect.application_name("postrider");
     prepare(&connect).await?;
     let pools = open_pools(&connect);
-    let StoreOptions { world, vault, hand_over, purpose, .. } = options;
+    let StoreOptions { world, vault, hand_over, profiles, purpose, .. } = options;
     let node = NodeNumber::unwatched();
     let session = match purpose {
         Purpose::Visit | Purpose::Create => None,
@@ -59,7 +59,9 @@ async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<S
             Some(Session::open(SessionOptions { connect, node, world, hand_over }).await?)
         }
     };
-    let store = Arc::new(Sql::<Postgres>::start(pools, node, world, vault, hand_over, session));
+    let store = Sql::<Postgres>::start(pools, node, world, vault, profiles, hand_over, session);
+    store.register_profiles().await?;
+    let store = Arc::new(store);
     Ok(Stores { catalogue: store.clone(), journal: store.clone(), queue: store, _lock: None })
 }
 

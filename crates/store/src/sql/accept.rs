@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
+use postrider_core::callback::Callback;
 use postrider_core::event::Event;
-use postrider_core::lanes::Slot;
-use postrider_core::subscription::Subscription;
-use postrider_core::{DeliveryId, EventId, Timestamp};
+use postrider_core::lanes::{LaneId, Slot};
+use postrider_core::profile::Profile;
+use postrider_core::subscription::AttemptTimeout;
+use postrider_core::target::TargetId;
+use postrider_core::{DeliveryId, EventId, SubscriptionId, Timestamp};
 use sqlx::error::BoxDynError;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -15,6 +17,7 @@ use super::dialect::{Kind, RowSet, Schema, Step};
 use super::{Dialect, LEASE_MARGIN};
 use crate::error::Result;
 use crate::hand_over::{Claimed, HandOver};
+use crate::measure;
 
 /// Most deliveries made together with their event. Beyond, they are made in chunks afterwards.
 pub(super) const MAX_TARGETS: usize = 1000;
@@ -22,8 +25,21 @@ pub(super) const MAX_TARGETS: usize = 1000;
 /// One delivery to be made, with the slot it may go out with at once.
 pub(super) struct Target {
     pub(super) delivery_id: DeliveryId,
-    pub(super) subscription: Arc<Subscription>,
+    pub(super) id: TargetId,
+    pub(super) callback: Option<Arc<Callback>>,
+    pub(super) lane: LaneId,
+    pub(super) timeout: AttemptTimeout,
+    pub(super) profile: Option<Arc<Profile>>,
     pub(super) slot: Option<Slot>,
+}
+
+/// Stands for a wire format that nobody knows.
+pub(super) const UNKNOWN_PROFILE: i64 = 0;
+
+impl Target {
+    pub(super) fn profile_version(&self) -> i64 {
+        self.profile.as_ref().map_or(UNKNOWN_PROFILE, |profile| profile.version())
+    }
 }
 
 /// An event on its way into the store.
@@ -35,10 +51,19 @@ pub(super) struct Accept {
     /// Empty if there are more than [`MAX_TARGETS`].
     pub(super) targets: Vec<Target>,
     pub(super) delivery_count: usize,
+    /// Subscriptions whose filter turned it away.
+    pub(super) turned_away: Vec<SubscriptionId>,
     /// Hears whether it was inserted; not, if the version moved or the key exists.
     pub(super) reply: oneshot::Sender<Result<bool>>,
     /// Its share of the memory for what waits.
     pub(super) _room: OwnedSemaphorePermit,
+}
+
+impl Accept {
+    /// How many rows it makes beside its own.
+    pub(super) fn rows(&self) -> usize {
+        self.targets.len() + self.turned_away.len()
+    }
 }
 
 const EVENT: Schema = &[
@@ -53,6 +78,8 @@ const EVENT: Schema = &[
     ("metadata", Kind::Text),
     ("idempotency_key", Kind::Text),
     ("trace_context", Kind::Text),
+    ("one_off_url", Kind::Text),
+    ("one_off_profile", Kind::Text),
     ("request_hash", Kind::Bytes),
     ("delivery_count", Kind::Int),
     ("fan_out_after", Kind::Uuid),
@@ -63,25 +90,33 @@ const DELIVERY: Schema = &[
     ("tenant_id", Kind::Uuid),
     ("id", Kind::Uuid),
     ("event_id", Kind::Uuid),
-    ("subscription_id", Kind::Uuid),
+    ("target_kind", Kind::Int),
+    ("target_id", Kind::Uuid),
+    ("profile", Kind::Int),
     ("lane", Kind::Int),
     ("due_at", Kind::Int),
     ("lease_until", Kind::Int),
     ("claim", Kind::Int),
 ];
 
+const TURNED_AWAY: Schema = &[("tenant_id", Kind::Uuid), ("event_id", Kind::Uuid), ("subscription_id", Kind::Uuid)];
+
 /// The statements, with `node` at parameter `first` and the rows behind it. The first one returns
 /// the ids of the events that were inserted.
 pub(super) fn steps<DB: Dialect>(first: usize) -> Vec<Step> {
     let events = DB::Rows::source(EVENT, first + 1);
     let deliveries = DB::Rows::source(DELIVERY, first + 1 + DB::Rows::parameters(EVENT));
+    let turned_away =
+        DB::Rows::source(TURNED_AWAY, first + 1 + DB::Rows::parameters(EVENT) + DB::Rows::parameters(DELIVERY));
     let accepted = DB::written("events", "accepted");
     let key_order = DB::KEY_ORDER;
     let insert_events = format!(
         "insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
-             metadata, idempotency_key, trace_context, request_hash, delivery_count, fan_out_after)
+             metadata, idempotency_key, trace_context, one_off_url, one_off_profile, request_hash, delivery_count,
+             fan_out_after)
          select r.tenant_id, r.id, r.event_type, r.payload, r.created_at, r.occurred_at, r.expires_at, r.resource_id,
-             r.metadata, r.idempotency_key, r.trace_context, r.request_hash, r.delivery_count, r.fan_out_after
+             r.metadata, r.idempotency_key, r.trace_context, r.one_off_url, r.one_off_profile, r.request_hash,
+             r.delivery_count, r.fan_out_after
          from {events} r
          join tenants t on t.id = r.tenant_id and t.catalogue_version = r.version and t.deleted_at is null
          where true {key_order}
@@ -89,10 +124,10 @@ pub(super) fn steps<DB: Dialect>(first: usize) -> Vec<Step> {
          returning id, tenant_id"
     );
     let insert_deliveries = format!(
-        "insert into deliveries (tenant_id, id, event_id, subscription_id, lane, state, due_at, lease_until, claim,
-             node, strikes, tries, attempts, created_at, opened_at)
-         select r.tenant_id, r.id, r.event_id, r.subscription_id, r.lane, 0, r.due_at, r.lease_until, r.claim,
-             ${first}, r.claim, 0, 0, r.due_at, r.due_at
+        "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
+             lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
+         select r.tenant_id, r.id, r.event_id, r.target_kind, r.target_id, r.profile, r.lane, 0, r.due_at,
+             r.lease_until, r.claim, ${first}, r.claim, 0, 0, r.due_at, r.due_at
          from {deliveries} r
          where exists (select 1 from {accepted} e where e.tenant_id = r.tenant_id and e.id = r.event_id)"
     );
@@ -104,10 +139,19 @@ pub(super) fn steps<DB: Dialect>(first: usize) -> Vec<Step> {
          group by r.tenant_id
          on conflict (tenant_id, node) do update set made = tenant_stats.made + excluded.made"
     );
+    let count_turned_away = format!(
+        "insert into filter_stats (subscription_id, node, turned_away)
+         select r.subscription_id, ${first}, count(*)
+         from {turned_away} r
+         where exists (select 1 from {accepted} e where e.tenant_id = r.tenant_id and e.id = r.event_id)
+         group by r.subscription_id
+         on conflict (subscription_id, node) do update set turned_away = filter_stats.turned_away + excluded.turned_away"
+    );
     vec![
         Step { name: "accepted", sql: insert_events, returns: true },
         Step { name: "made", sql: insert_deliveries, returns: false },
         Step { name: "counted", sql: count, returns: false },
+        Step { name: "turned_away", sql: count_turned_away, returns: false },
     ]
 }
 
@@ -120,15 +164,23 @@ pub(super) fn bind<DB: Dialect>(
 ) -> Result<(), BoxDynError> {
     let mut events = DB::Rows::new(EVENT);
     let mut deliveries = DB::Rows::new(DELIVERY);
+    let mut turned_away = DB::Rows::new(TURNED_AWAY);
     for accept in accepts {
         put_event(&mut events, accept);
+        for subscription_id in &accept.turned_away {
+            turned_away.uuid(Some(accept.event.tenant_id.uuid()));
+            turned_away.uuid(Some(accept.event.id.uuid()));
+            turned_away.uuid(Some(subscription_id.uuid()));
+            turned_away.end_row();
+        }
         for target in &accept.targets {
             put_delivery(&mut deliveries, &accept.event, target, now);
         }
     }
     DB::bind(arguments, node)?;
     events.bind(arguments)?;
-    deliveries.bind(arguments)
+    deliveries.bind(arguments)?;
+    turned_away.bind(arguments)
 }
 
 fn put_event<R: RowSet>(rows: &mut R, accept: &Accept) {
@@ -145,6 +197,8 @@ fn put_event<R: RowSet>(rows: &mut R, accept: &Accept) {
     rows.text(draft.metadata.as_deref());
     rows.text(draft.idempotency_key.as_deref());
     rows.text(draft.trace_context.map(|context| context.to_string()).as_deref());
+    rows.text(draft.one_off.as_ref().map(|one_off| one_off.url.as_str()));
+    rows.text(draft.one_off.as_ref().map(|one_off| one_off.profile.as_str()));
     rows.bytes(Some(&accept.request_hash));
     rows.int(i64::try_from(accept.delivery_count).ok());
     rows.uuid(fans_out_later.then(uuid::Uuid::nil));
@@ -153,29 +207,31 @@ fn put_event<R: RowSet>(rows: &mut R, accept: &Accept) {
 }
 
 fn put_delivery<R: RowSet>(rows: &mut R, event: &Event, target: &Target, now: Timestamp) {
-    let lease_until = target.slot.is_some().then(|| lease_until(now, &target.subscription));
+    let lease_until = target.slot.is_some().then(|| lease_until(now, target));
     rows.uuid(Some(event.tenant_id.uuid()));
     rows.uuid(Some(target.delivery_id.uuid()));
     rows.uuid(Some(event.id.uuid()));
-    rows.uuid(Some(target.subscription.id.uuid()));
-    rows.int(Some(target.subscription.lane.0));
+    rows.int(Some(target.id.kind()));
+    rows.uuid(Some(target.id.uuid()));
+    rows.int(Some(target.profile_version()));
+    rows.int(Some(target.lane.0));
     rows.time(Some(event.created_at));
     rows.int(Some(lease_until.map_or(0, Timestamp::as_micros)));
     rows.int(Some(i64::from(lease_until.is_some())));
     rows.end_row();
 }
 
-fn lease_until(now: Timestamp, subscription: &Subscription) -> Timestamp {
-    let timeout: Duration = subscription.settings.timeout.duration();
-    now + timeout + LEASE_MARGIN
+fn lease_until(now: Timestamp, target: &Target) -> Timestamp {
+    now + target.timeout.duration() + LEASE_MARGIN
 }
 
 /// After the commit: hands over what was claimed, wakes the lanes of the rest, and answers.
 pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp, hand_over: &HandOver) {
     let is_in = inserted.contains(&accept.event.id);
     if is_in {
+        measure::turned_away(accept.turned_away.len());
         for target in accept.targets {
-            let lane = target.subscription.lane;
+            let (lane, lease_until) = (target.lane, lease_until(now, &target));
             let Some(slot) = target.slot else {
                 hand_over.lanes().set_waiting(lane, true);
                 hand_over.wake(lane);
@@ -184,7 +240,9 @@ pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp
             let claimed = Claimed {
                 id: target.delivery_id,
                 event: Arc::clone(&accept.event),
-                subscription_id: target.subscription.id,
+                target: target.id,
+                callback: target.callback,
+                profile: target.profile,
                 lane,
                 claim: 1,
                 strikes: 1,
@@ -192,7 +250,7 @@ pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp
                 tries: 0,
                 attempts: 0,
                 opened_at: accept.event.created_at,
-                lease_until: lease_until(now, &target.subscription),
+                lease_until,
             };
             hand_over.hand_over(claimed, slot);
         }

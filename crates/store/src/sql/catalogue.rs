@@ -4,29 +4,46 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use postrider_core::api_key::{ApiKey, KeyHash};
+use postrider_core::callback::Callback;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::cursor::Page;
 use postrider_core::delivery::DiscardReason;
 use postrider_core::event_type::{EventType, EventTypeName};
 use postrider_core::lanes::LaneId;
-use postrider_core::subscription::{Subscription, SubscriptionStats};
+use postrider_core::subscription::{Subscription, TargetStats};
+use postrider_core::target::TargetId;
 use postrider_core::tenant::Tenant;
-use postrider_core::{ApiKeyId, SubscriptionId, TenantId};
-use uuid::Uuid;
+use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId};
 
-use super::{Dialect, Query, Sql, api_keys, event_types, subscriptions, tenants};
-use crate::catalogue::{Catalogue, NewApiKey, NewSubscription, Rotation, SettingsChange, TypeChange};
+use super::{Dialect, Query, Sql, api_keys, callbacks, event_types, subscriptions, tenants};
+use crate::catalogue::{
+    CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
+    TenantChanged, TypeChange,
+};
 use crate::error::{Result, StoreError};
 
 #[async_trait]
 impl<DB: Dialect> Catalogue for Sql<DB> {
-    async fn create_tenant(&self, name: &str) -> Result<Option<Tenant>> {
+    async fn create_tenant(&self, name: &str, default_profile: &str) -> Result<Option<Tenant>> {
         let now = self.world.now();
-        let tenant = Tenant { id: self.world.new_id_at(now), name: name.to_owned(), created_at: now };
+        let (id, default_profile) = (self.world.new_id_at(now), default_profile.to_owned());
+        let tenant = Tenant { id, name: name.to_owned(), default_profile, created_at: now };
         let mut tx = self.begin().await?;
         let made = tenants::insert::<DB>(&mut tx, &tenant).await?;
         tx.commit().await?;
         Ok(made.then_some(tenant))
+    }
+
+    async fn update_tenant(&self, id: TenantId, wanted: TenantChange) -> Result<TenantChanged> {
+        let Some(mut change) = self.begin_change(id).await? else { return Ok(TenantChanged::Missing) };
+        if let Some(name) = &wanted.name
+            && tenants::is_name_of_other::<DB>(&mut change.tx, id, name).await?
+        {
+            return Ok(TenantChanged::NameTaken);
+        }
+        let changed = tenants::update::<DB>(&mut change.tx, id, wanted).await?;
+        self.commit_change(change).await?;
+        Ok(changed.map_or(TenantChanged::Missing, TenantChanged::Done))
     }
 
     async fn tenants(&self, page: Page) -> Result<Vec<Tenant>> {
@@ -47,11 +64,17 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         tenants::delete::<DB>(&mut change.tx, id, now).await?;
         api_keys::delete_all::<DB>(&mut change.tx, id).await?;
         let owned = subscriptions::living::<DB>(&mut change.tx, &self.vault, id).await?;
+        let callbacks = callbacks::with_pending::<DB>(&mut change.tx, id).await?;
         subscriptions::delete_all::<DB>(&mut change.tx, id, now).await?;
+        callbacks::delete_all::<DB>(&mut change.tx, id, now).await?;
         self.commit_change(change).await?;
         for subscription in owned {
-            let reason = DiscardReason::WebhookDeleted;
-            self.discard_pending(id, subscription.id, subscription.lane, reason, now).await?;
+            let (target, reason) = (TargetId::Subscription(subscription.id), DiscardReason::WebhookDeleted);
+            self.discard_pending(id, target, subscription.lane, reason, now).await?;
+        }
+        for callback in callbacks {
+            let (target, reason) = (TargetId::Callback(callback.id), DiscardReason::CallbackDeleted);
+            self.discard_pending(id, target, callback.lane(), reason, now).await?;
         }
         Ok(true)
     }
@@ -137,11 +160,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         Ok(subscription)
     }
 
-    async fn subscriptions(
-        &self,
-        tenant_id: TenantId,
-        page: Option<Page>,
-    ) -> Result<Vec<(Subscription, SubscriptionStats)>> {
+    async fn subscriptions(&self, tenant_id: TenantId, page: Option<Page>) -> Result<Vec<(Subscription, TargetStats)>> {
         subscriptions::list::<DB>(&mut *self.reader().await?, &self.vault, tenant_id, page).await
     }
 
@@ -149,7 +168,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         &self,
         tenant_id: TenantId,
         id: SubscriptionId,
-    ) -> Result<Option<(Subscription, SubscriptionStats)>> {
+    ) -> Result<Option<(Subscription, TargetStats)>> {
         subscriptions::get_with_stats::<DB>(&mut *self.reader().await?, &self.vault, tenant_id, id).await
     }
 
@@ -170,7 +189,8 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         let now = self.world.now();
         subscriptions::delete::<DB>(&mut change.tx, tenant_id, id, now).await?;
         self.commit_change(change).await?;
-        self.discard_pending(tenant_id, id, old.lane, DiscardReason::WebhookDeleted, now).await?;
+        let target = TargetId::Subscription(id);
+        self.discard_pending(tenant_id, target, old.lane, DiscardReason::WebhookDeleted, now).await?;
         Ok(true)
     }
 
@@ -187,12 +207,37 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         Ok(true)
     }
 
+    async fn create_callback(&self, new: NewCallback) -> Result<Option<Callback>> {
+        self.insert_callback(new).await
+    }
+
+    async fn callbacks(
+        &self,
+        tenant_id: TenantId,
+        filter: &CallbackFilter,
+        page: Page,
+    ) -> Result<Vec<(Callback, TargetStats)>> {
+        self.list_callbacks(tenant_id, filter, page).await
+    }
+
+    async fn callback(&self, tenant_id: TenantId, id: CallbackId) -> Result<Option<(Callback, TargetStats)>> {
+        self.find_callback(tenant_id, id).await
+    }
+
+    async fn delete_callback(&self, tenant_id: TenantId, id: CallbackId) -> Result<bool> {
+        self.remove_callback(tenant_id, id).await
+    }
+
+    async fn rotate_callback_secret(&self, tenant_id: TenantId, profile: &str, rotation: Rotation) -> Result<bool> {
+        self.change_callback_secret(tenant_id, profile, rotation).await
+    }
+
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         self.cached_snapshot(tenant_id).await
     }
 
     async fn reseal(&self) -> Result<u64> {
-        let (mut resealed, mut after) = (0, SubscriptionId::from(Uuid::nil()));
+        let (mut resealed, mut after) = (self.reseal_callback_secrets().await?, SubscriptionId::NIL);
         loop {
             let page = subscriptions::sealed_after::<DB>(&mut *self.reader().await?, after).await?;
             let Some(last) = page.last() else { return Ok(resealed) };
@@ -206,7 +251,9 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn check_vault(&self) -> Result<()> {
-        subscriptions::newest::<DB>(&mut *self.reader().await?, &self.vault).await.map(drop)
+        let mut reader = self.reader().await?;
+        subscriptions::newest::<DB>(&mut reader, &self.vault).await?;
+        callbacks::check_secrets::<DB>(&mut reader, &self.vault).await
     }
 
     async fn ping(&self) -> Result<()> {
@@ -241,7 +288,8 @@ impl<DB: Dialect> Sql<DB> {
         subscriptions::update::<DB>(&mut change.tx, &self.vault, &new).await?;
         self.commit_change(change).await?;
         if deactivated {
-            self.discard_pending(tenant_id, id, old.lane, DiscardReason::WebhookInactive, now).await?;
+            let target = TargetId::Subscription(id);
+            self.discard_pending(tenant_id, target, old.lane, DiscardReason::WebhookInactive, now).await?;
         }
         if old.lane != lane {
             self.change_lane(tenant_id, id, old.lane, lane).await?;

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use postrider_core::event::{Event, EventDraft};
+use postrider_core::event::{Event, EventDraft, OneOff};
 use postrider_core::event_type::EventTypeName;
 use postrider_core::lanes::LaneId;
+use postrider_core::target::TargetId;
+use postrider_core::target_url::TargetUrl;
 use postrider_core::trace_context::TraceContext;
-use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
+use postrider_core::{DeliveryId, EventId, TenantId, Timestamp};
 
-use super::{Dialect, LEASE_MARGIN, Query, Row, Sql};
+use super::{Dialect, LEASE_MARGIN, Query, Row, Sql, callbacks};
 use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;
 use crate::queue::{Backlog, LaneDue};
@@ -28,11 +30,7 @@ impl<DB: Dialect> Sql<DB> {
         let mut claimed = Vec::with_capacity(rows.len());
         let mut events = HashMap::new();
         for row in &rows {
-            let read = match self.event_of(&mut tx, row, &mut events).await {
-                Ok(event) => read_claimed(row, event, lane),
-                Err(error) => Err(error),
-            };
-            match read {
+            match self.read_claimed(&mut tx, row, lane, &mut events).await {
                 Ok(readable) => claimed.push(readable),
                 // Leased as it is, it is out of the others' way.
                 Err(StoreError::Damaged(what)) => {
@@ -43,6 +41,36 @@ impl<DB: Dialect> Sql<DB> {
         }
         tx.commit().await?;
         Ok(claimed)
+    }
+
+    async fn read_claimed(
+        &self,
+        db: &mut DB::Connection,
+        row: &Row<DB>,
+        lane: LaneId,
+        events: &mut HashMap<EventId, Arc<Event>>,
+    ) -> Result<Claimed> {
+        let event = self.event_of(db, row, events).await?;
+        let target = TargetId::from_stored(row.get(3)?, row.get(4)?).ok_or(StoreError::Damaged("a target"))?;
+        let callback = match target {
+            TargetId::Callback(id) => callbacks::get::<DB>(db, event.tenant_id, id).await?.map(Arc::new),
+            TargetId::Subscription(_) | TargetId::OneOff(_) => None,
+        };
+        Ok(Claimed {
+            id: row.id(1)?,
+            event,
+            target,
+            callback,
+            profile: self.profile_version(row.get(5)?).await?,
+            lane,
+            claim: row.get(6)?,
+            strikes: row.get(7)?,
+            marked: row.get::<i64>(8)? != 0,
+            tries: u32::try_from(row.get::<i64>(9)?).map_err(|_| StoreError::Damaged("a delivery's tries"))?,
+            attempts: row.get(10)?,
+            opened_at: row.time(11)?,
+            lease_until: row.time(12)?,
+        })
     }
 
     /// The event of a claimed row; read once for all its deliveries of this claim.
@@ -135,10 +163,10 @@ async fn claim_rows<DB: Dialect>(
          )
          update deliveries set claim = claim + 1, strikes = strikes + 1, node = $5,
              lease_until = $2 + $4 + 1000000 * coalesce(
-                 (select s.timeout_seconds from subscriptions s where s.id = deliveries.subscription_id), 30)
+                 (select s.timeout_seconds from subscriptions s where s.id = deliveries.target_id), 30)
          from due where tenant_id = due_tenant and id = due_id
-         returning tenant_id, id, event_id, subscription_id, claim, strikes, marked, tries, attempts, opened_at,
-             lease_until",
+         returning tenant_id, id, event_id, target_kind, target_id, profile, claim, strikes, marked, tries,
+             attempts, opened_at, lease_until",
         DB::LOCKED_OR_SKIPPED
     );
     Query::<DB>::assembled(sql)
@@ -151,26 +179,14 @@ async fn claim_rows<DB: Dialect>(
         .await
 }
 
-fn read_claimed<DB: Dialect>(row: &Row<DB>, event: Arc<Event>, lane: LaneId) -> Result<Claimed> {
-    Ok(Claimed {
-        id: row.id(1)?,
-        event,
-        subscription_id: row.id::<SubscriptionId>(3)?,
-        lane,
-        claim: row.get(4)?,
-        strikes: row.get(5)?,
-        marked: row.get::<i64>(6)? != 0,
-        tries: u32::try_from(row.get::<i64>(7)?).map_err(|_| StoreError::Damaged("a delivery's tries"))?,
-        attempts: row.get(8)?,
-        opened_at: row.time(9)?,
-        lease_until: row.time(10)?,
-    })
-}
-
-async fn load_event<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, id: EventId) -> Result<Event> {
+pub(super) async fn load_event<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: EventId,
+) -> Result<Event> {
     let row = Query::<DB>::new(
         "select event_type, payload, created_at, occurred_at, expires_at, resource_id, metadata, idempotency_key,
-             trace_context
+             trace_context, one_off_url, one_off_profile
          from events where tenant_id = $1 and id = $2",
     )
     .id(tenant_id.uuid())
@@ -193,7 +209,16 @@ async fn load_event<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, i
             resource_id: row.get(5)?,
             metadata: row.get::<Option<String>>(6)?.map(Into::into),
             idempotency_key: row.get(7)?,
+            one_off: read_one_off(&row, 9)?,
             trace_context: row.get::<Option<String>>(8)?.as_deref().and_then(TraceContext::parse),
         },
     })
+}
+
+/// What stands in the columns `one_off_url` and `one_off_profile`, the first of them at `first`.
+pub(super) fn read_one_off<DB: Dialect>(row: &Row<DB>, first: usize) -> Result<Option<OneOff>> {
+    let (url, profile) = (row.get::<Option<String>>(first)?, row.get::<Option<String>>(first + 1)?);
+    let Some((url, profile)) = url.zip(profile) else { return Ok(None) };
+    let url = TargetUrl::from_stored(&url).ok_or(StoreError::Damaged("a one-off URL"))?;
+    Ok(Some(OneOff { url, profile }))
 }

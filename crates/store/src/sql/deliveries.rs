@@ -3,7 +3,8 @@
 use postrider_core::attempt::Attempt;
 use postrider_core::cursor::Page;
 use postrider_core::delivery::{Delivery, DeliveryState};
-use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
+use postrider_core::target::TargetId;
+use postrider_core::{CallbackId, DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 
 use super::conditions::{Conditions, state_condition};
 use super::dialect::RowSet;
@@ -19,26 +20,28 @@ const BYTES_WITH_EVENT: usize = 8 * 1024 * 1024;
 /// Deliveries shown with each event of a list.
 const SHOWN_IN_LIST: i64 = 20;
 
-const COLUMNS: &str = "d.id, d.event_id, e.event_type, d.subscription_id, s.url, s.profile, d.state, d.reason,
+const COLUMNS: &str = "d.id, d.event_id, e.event_type, d.target_kind, d.target_id,
+    coalesce(s.url, c.url, e.one_off_url), coalesce(s.profile, c.profile, e.one_off_profile), d.state, d.reason,
     d.created_at, d.due_at";
 
 /// What the columns come from.
 const JOINS: &str = "join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
-    join subscriptions s on s.id = d.subscription_id";
+    left join subscriptions s on d.target_kind = 0 and s.id = d.target_id
+    left join callbacks c on d.target_kind = 1 and c.id = d.target_id";
 
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<Delivery> {
-    let state = DeliveryState::from_code(row.get(6)?).ok_or(StoreError::Damaged("a delivery's state"))?;
-    let due_at = row.time(9)?;
+    let state = DeliveryState::from_code(row.get(7)?).ok_or(StoreError::Damaged("a delivery's state"))?;
+    let due_at = row.time(10)?;
     Ok(Delivery {
         id: row.id(0)?,
         event_id: row.id(1)?,
         event_type: row.get(2)?,
-        subscription_id: Some(row.id::<SubscriptionId>(3)?),
-        url: row.get(4)?,
-        profile: row.get(5)?,
+        target: TargetId::from_stored(row.get(3)?, row.get(4)?).ok_or(StoreError::Damaged("a target"))?,
+        url: row.get(5)?,
+        profile: row.get(6)?,
         state,
-        reason: row.get(7)?,
-        created_at: row.time(8)?,
+        reason: row.get(8)?,
+        created_at: row.time(9)?,
         next_attempt_at: (state == DeliveryState::Pending).then_some(due_at),
     })
 }
@@ -54,7 +57,8 @@ impl<DB: Dialect> Sql<DB> {
         conditions.value("d.id < {}", page.before);
         conditions.value("d.event_id = {}", filter.event_id.map(EventId::uuid));
         conditions.value("e.event_type = {}", filter.event_type.clone());
-        conditions.value("d.subscription_id = {}", filter.subscription_id.map(SubscriptionId::uuid));
+        conditions.value("d.target_id = {}", filter.subscription_id.map(SubscriptionId::uuid));
+        conditions.value("d.target_id = {}", filter.callback_id.map(CallbackId::uuid));
         conditions.value("d.created_at >= {}", filter.since.map(Timestamp::as_micros));
         conditions.value("d.created_at < {}", filter.until.map(Timestamp::as_micros));
         if let Some(status) = filter.status {

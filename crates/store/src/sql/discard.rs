@@ -1,7 +1,8 @@
-//! Discarding what is pending of a subscription, in bounded steps.
+//! Discarding what is pending to a target, in bounded steps.
 
 use postrider_core::delivery::{DeliveryState, DiscardReason};
 use postrider_core::lanes::LaneId;
+use postrider_core::target::TargetId;
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
 
 use super::{Dialect, Query, Sql};
@@ -12,14 +13,14 @@ use crate::measure;
 const STEP: i64 = 1000;
 
 impl<DB: Dialect> Sql<DB> {
-    /// Ends all pending deliveries of a subscription that were opened up to `through`. Whoever is
+    /// Ends all pending deliveries to a target that were opened up to `through`. Whoever is
     /// being sent right now may still end delivered: that is a fact.
     ///
     /// Should the process end half-way, the rest is discarded when it is claimed.
     pub(super) async fn discard_pending(
         &self,
         tenant_id: TenantId,
-        subscription_id: SubscriptionId,
+        target: TargetId,
         lane: LaneId,
         reason: DiscardReason,
         through: Timestamp,
@@ -31,23 +32,23 @@ impl<DB: Dialect> Sql<DB> {
                      marked = 0, settled_at = $7
                  where (tenant_id, id) in (
                      select d.tenant_id, d.id from deliveries d
-                     where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.subscription_id = $3
+                     where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3
                          and d.opened_at <= $4
                      limit $8)
                      and state + 0 = 0",
             )
             .bind(lane.0)
             .id(tenant_id.uuid())
-            .id(subscription_id.uuid())
+            .id(target.uuid())
             .time(through)
             .bind(DeliveryState::Discarded.code())
-            .bind(reason.name().to_owned())
+            .bind(reason.to_string())
             .time(self.world.now())
             .bind(STEP)
             .run(&mut tx)
             .await?;
             tx.commit().await?;
-            measure::discarded(reason, changed);
+            measure::discarded(&reason, changed);
             if changed < STEP.unsigned_abs() {
                 return Ok(());
             }
@@ -69,7 +70,7 @@ impl<DB: Dialect> Sql<DB> {
                 "update deliveries set lane = $4
                  where (tenant_id, id) in (
                      select d.tenant_id, d.id from deliveries d
-                     where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.subscription_id = $3
+                     where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3
                      limit $5)
                      and state + 0 = 0",
             )

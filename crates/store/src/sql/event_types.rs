@@ -12,6 +12,7 @@ fn read<DB: Dialect>(row: &Row<DB>) -> Result<EventType> {
         name: row.parsed(0, "an event type's name", EventTypeName::parse)?,
         group: row.get(1)?,
         description: row.get(2)?,
+        profile: None,
         custom: true,
     })
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use postrider_core::cursor::Page;
 use postrider_core::delivery::DeliveryState;
-use postrider_core::{EventId, TenantId};
+use postrider_core::{CallbackId, EventId, SubscriptionId, TenantId};
 
+use super::claim::read_one_off;
 use super::conditions::{Conditions, state_condition};
 use super::dialect::{Kind, RowSet, Schema};
 use super::{Dialect, Query, Row, Sql};
@@ -13,7 +14,7 @@ use crate::error::{Result, StoreError};
 use crate::journal::{EventFilter, EventView, StatusCounts};
 
 const COLUMNS: &str = "e.id, e.event_type, e.metadata, e.resource_id, e.idempotency_key, e.created_at, e.occurred_at,
-    e.expires_at";
+    e.expires_at, e.one_off_url, e.one_off_profile";
 
 fn read<DB: Dialect>(row: &Row<DB>, payload: Option<String>) -> Result<EventView> {
     Ok(EventView {
@@ -26,6 +27,7 @@ fn read<DB: Dialect>(row: &Row<DB>, payload: Option<String>) -> Result<EventView
         created_at: row.time(5)?,
         occurred_at: row.maybe_time(6)?,
         expires_at: row.maybe_time(7)?,
+        one_off: read_one_off(row, 8)?,
         counts: StatusCounts::default(),
     })
 }
@@ -43,14 +45,13 @@ impl<DB: Dialect> Sql<DB> {
         conditions.value("e.resource_id = {}", filter.resource_id.clone());
         conditions.value("e.created_at >= {}", filter.since.map(postrider_core::Timestamp::as_micros));
         conditions.value("e.created_at < {}", filter.until.map(postrider_core::Timestamp::as_micros));
-        if filter.subscription_id.is_some() || filter.status.is_some() {
-            let states = filter.status.map(|status| format!(" and {}", state_condition(status)));
-            let exists =
-                format!("exists (select 1 from deliveries d where d.event_id = e.id{}", states.unwrap_or_default());
-            match filter.subscription_id {
-                Some(id) => conditions.value(&format!("{exists} and d.subscription_id = {{}})"), Some(id.uuid())),
-                None => conditions.raw(&format!("{exists})")),
-            }
+        let states = filter.status.map(|status| format!(" and {}", state_condition(status))).unwrap_or_default();
+        let with_delivery = format!("exists (select 1 from deliveries d where d.event_id = e.id{states}");
+        let to_target = format!("{with_delivery} and d.target_id = {{}})");
+        conditions.value(&to_target, filter.subscription_id.map(SubscriptionId::uuid));
+        conditions.value(&to_target, filter.callback_id.map(CallbackId::uuid));
+        if filter.status.is_some() {
+            conditions.raw(&format!("{with_delivery})"));
         }
         let select = format!("select {COLUMNS} from events e");
         let query = conditions.query(&select, "order by e.id desc limit {limit}", i64::from(page.limit));
@@ -69,7 +70,7 @@ impl<DB: Dialect> Sql<DB> {
         let mut reader = self.reader().await?;
         let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).row(&mut reader).await?;
         let Some(row) = row else { return Ok(None) };
-        let payload = row.get::<Option<Vec<u8>>>(8)?.map(String::from_utf8).transpose();
+        let payload = row.get::<Option<Vec<u8>>>(10)?.map(String::from_utf8).transpose();
         let mut event = read(&row, payload.map_err(|_| StoreError::Damaged("a payload"))?)?;
         let mut counts = count_states::<DB>(&mut reader, std::iter::once(id)).await?;
         event.counts = counts.remove(&id).unwrap_or_default();

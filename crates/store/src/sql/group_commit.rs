@@ -36,7 +36,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 const MAX_ROUNDS: usize = 5;
 /// How long a writer trusts its connection without asking.
 const KEPT_FOR: Duration = Duration::from_secs(1);
-/// What a delivery weighs beside its event's payload, in bytes.
+/// What a row weighs beside its event's payload, in bytes.
 const DELIVERY_BYTES: usize = 256;
 
 /// A settlement on its way into the store.
@@ -122,9 +122,9 @@ impl GroupCommit {
         Self { inbox, writers: Mutex::new(writers) }
     }
 
-    /// What an event with so many deliveries takes of the room for what waits.
-    pub(super) fn weight(payload: usize, deliveries: usize) -> usize {
-        (payload + (deliveries + 1) * DELIVERY_BYTES).min(WAITING_BYTES)
+    /// What an event with so many rows beside its own takes of the room for what waits.
+    pub(super) fn weight(payload: usize, rows: usize) -> usize {
+        (payload + (rows + 1) * DELIVERY_BYTES).min(WAITING_BYTES)
     }
 
     /// Waits for room for an event.
@@ -136,7 +136,7 @@ impl GroupCommit {
 
     /// Puts an event in line; its `reply` hears after the commit.
     pub(super) fn accept(&self, accept: Accept) {
-        let weight = Self::weight(accept.event.draft.payload.len(), accept.targets.len());
+        let weight = Self::weight(accept.event.draft.payload.len(), accept.rows());
         let mut waiting = self.inbox.lock();
         if waiting.closed {
             drop(accept.reply.send(Err(closed())));
@@ -209,12 +209,8 @@ impl Batch {
     }
 
     fn fail(self, error: &StoreError) {
-        let copy = || match error {
-            StoreError::Unavailable(why) | StoreError::Contended(why) => StoreError::Unavailable(why.clone()),
-            other => StoreError::Refused(other.to_string()),
-        };
-        self.settles.into_iter().for_each(|settle| drop(settle.reply.send(Err(copy()))));
-        self.accepts.into_iter().for_each(|accept| drop(accept.reply.send(Err(copy()))));
+        self.settles.into_iter().for_each(|settle| drop(settle.reply.send(Err(error.copy()))));
+        self.accepts.into_iter().for_each(|accept| drop(accept.reply.send(Err(error.copy()))));
     }
 }
 
@@ -397,7 +393,7 @@ impl<DB: Dialect> Writer<DB> {
         }
         for (settle, settled) in batch.settles.into_iter().zip(&committed.settled) {
             match settled.from {
-                Some(_) => measure::settled(settle.settlement.decision),
+                Some(_) => measure::settled(&settle.settlement.decision),
                 None if settled.is_news => measure::settled_late(),
                 None => {}
             }

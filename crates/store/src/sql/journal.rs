@@ -9,7 +9,7 @@ use postrider_core::{DeliveryId, EventId, LogId, SubscriptionId, TenantId};
 use super::{Dialect, Sql};
 use crate::error::Result;
 use crate::journal::{
-    DeliveryFilter, DeliveryView, EventFilter, EventView, Journal, PublishError, Receipt, ReopenError,
+    DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt, ReopenError,
 };
 
 #[async_trait]
@@ -40,6 +40,10 @@ impl<DB: Dialect> Journal for Sql<DB> {
 
     async fn deliveries_of_each(&self, tenant_id: TenantId, event_ids: &[EventId]) -> Result<Vec<DeliveryView>> {
         self.list_deliveries_of_each(tenant_id, event_ids).await
+    }
+
+    async fn explain(&self, tenant_id: TenantId, event_id: EventId, id: SubscriptionId) -> Result<Option<Explained>> {
+        self.explain_event(tenant_id, event_id, id).await
     }
 
     async fn attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>> {

@@ -6,6 +6,7 @@
 mod accept;
 mod api_keys;
 mod attempts;
+mod callbacks;
 mod catalogue;
 mod claim;
 mod conditions;
@@ -14,13 +15,16 @@ mod dialect;
 mod discard;
 mod event_types;
 mod events;
+mod explain;
 mod fan_out;
 mod group_commit;
 mod journal;
 mod leases;
 mod moving;
 mod postgres;
+mod profiles;
 mod prune;
+mod prune_callbacks;
 mod publish;
 mod query;
 mod queue;
@@ -34,7 +38,8 @@ mod versions;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_core::catalogue::TenantCatalogue;
+use postrider_core::catalogue::{Belongings, TenantCatalogue};
+use postrider_core::profile::Profiles;
 use postrider_core::vault::Vault;
 use postrider_core::{TenantId, World};
 use sqlx::{Pool, Transaction};
@@ -43,6 +48,7 @@ use crate::cache::CatalogueCache;
 use crate::error::{Result, StoreError};
 use crate::hand_over::HandOver;
 use crate::node_number::NodeNumber;
+use crate::profile_book::ProfileBook;
 use crate::session::Session;
 pub(crate) use dialect::Dialect;
 pub(crate) use group_commit::CommitLanes;
@@ -79,11 +85,13 @@ pub(crate) struct Sql<DB: Dialect> {
     world: World,
     vault: Vault,
     cache: CatalogueCache,
+    profiles: ProfileBook,
     hand_over: HandOver,
     commits: GroupCommit,
     /// Where other processes change catalogues.
     versions: Option<Versions>,
     seen_by_retention: prune::Seen,
+    seen_callbacks: prune_callbacks::SeenCallbacks,
     /// With the other processes, if this one serves together with others.
     session: Option<Session>,
 }
@@ -95,6 +103,7 @@ impl<DB: Dialect> Sql<DB> {
         node: NodeNumber,
         world: World,
         vault: Vault,
+        profiles: Arc<Profiles>,
         hand_over: HandOver,
         session: Option<Session>,
     ) -> Self {
@@ -109,10 +118,12 @@ impl<DB: Dialect> Sql<DB> {
             world,
             vault,
             cache: CatalogueCache::default(),
+            profiles: ProfileBook::new(profiles),
             hand_over,
             commits,
             versions,
             seen_by_retention: prune::Seen::default(),
+            seen_callbacks: prune_callbacks::SeenCallbacks::default(),
             session,
         }
     }
@@ -159,13 +170,19 @@ impl<DB: Dialect> Sql<DB> {
     async fn load_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         let mut reader = self.lookup().await?;
         // The version is read first: should the rest be newer, an accept finds the version stale.
-        let Some(version) = tenants::version::<DB>(&mut reader, tenant_id).await? else {
+        let Some(head) = tenants::head::<DB>(&mut reader, tenant_id).await? else {
             return Ok(None);
         };
-        let subscriptions = subscriptions::living::<DB>(&mut reader, &self.vault, tenant_id).await?;
         let types = event_types::list::<DB>(&mut reader, tenant_id).await?;
-        let types = types.into_iter().map(|own| own.name).collect();
-        let catalogue = Arc::new(TenantCatalogue::new(tenant_id, version, subscriptions, types));
+        let belongings = Belongings {
+            subscriptions: subscriptions::living::<DB>(&mut reader, &self.vault, tenant_id).await?,
+            custom_types: types.into_iter().map(|own| own.name).collect(),
+            callback_secrets: callbacks::secrets::<DB>(&mut reader, &self.vault, tenant_id).await?,
+            has_callbacks: head.has_callbacks,
+            default_profile: head.default_profile,
+        };
+        let profiles = Arc::clone(self.profiles.own());
+        let catalogue = Arc::new(TenantCatalogue::new(tenant_id, head.version, profiles, belongings));
         self.cache.put(Arc::clone(&catalogue));
         Ok(Some(catalogue))
     }

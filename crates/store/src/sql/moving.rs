@@ -19,7 +19,7 @@ struct Table {
 }
 
 /// Every table, each value by its kind.
-const TABLES: [Table; 9] = [
+const TABLES: [Table; 13] = [
     Table {
         name: "tenants",
         key: 1,
@@ -27,6 +27,8 @@ const TABLES: [Table; 9] = [
             ("id", Kind::Uuid),
             ("name", Kind::Text),
             ("catalogue_version", Kind::Int),
+            ("default_profile", Kind::Text),
+            ("has_callbacks", Kind::Int),
             ("created_at", Kind::Int),
             ("deleted_at", Kind::Int),
         ],
@@ -79,15 +81,51 @@ const TABLES: [Table; 9] = [
         ],
     },
     Table {
-        name: "subscription_stats",
+        name: "callbacks",
+        key: 1,
+        columns: &[
+            ("id", Kind::Uuid),
+            ("tenant_id", Kind::Uuid),
+            ("resource_id", Kind::Text),
+            ("url", Kind::Text),
+            ("profile", Kind::Text),
+            ("metadata", Kind::Text),
+            ("event_types", Kind::Text),
+            ("created_at", Kind::Int),
+            ("deleted_at", Kind::Int),
+        ],
+    },
+    Table {
+        name: "callback_secrets",
         key: 2,
         columns: &[
-            ("subscription_id", Kind::Uuid),
+            ("tenant_id", Kind::Uuid),
+            ("profile", Kind::Text),
+            ("id", Kind::Uuid),
+            ("secrets", Kind::Bytes),
+            ("updated_at", Kind::Int),
+        ],
+    },
+    Table {
+        name: "profiles",
+        key: 1,
+        columns: &[("version", Kind::Int), ("name", Kind::Text), ("source", Kind::Text), ("created_at", Kind::Int)],
+    },
+    Table {
+        name: "target_stats",
+        key: 2,
+        columns: &[
+            ("target_id", Kind::Uuid),
             ("node", Kind::Int),
             ("successful", Kind::Int),
             ("failed", Kind::Int),
             ("last_attempt_at", Kind::Int),
         ],
+    },
+    Table {
+        name: "filter_stats",
+        key: 2,
+        columns: &[("subscription_id", Kind::Uuid), ("node", Kind::Int), ("turned_away", Kind::Int)],
     },
     Table {
         name: "tenant_stats",
@@ -109,6 +147,8 @@ const TABLES: [Table; 9] = [
             ("metadata", Kind::Text),
             ("idempotency_key", Kind::Text),
             ("trace_context", Kind::Text),
+            ("one_off_url", Kind::Text),
+            ("one_off_profile", Kind::Text),
             ("request_hash", Kind::Bytes),
             ("delivery_count", Kind::Int),
             ("fan_out_after", Kind::Uuid),
@@ -121,7 +161,9 @@ const TABLES: [Table; 9] = [
             ("tenant_id", Kind::Uuid),
             ("id", Kind::Uuid),
             ("event_id", Kind::Uuid),
-            ("subscription_id", Kind::Uuid),
+            ("target_kind", Kind::Int),
+            ("target_id", Kind::Uuid),
+            ("profile", Kind::Int),
             ("lane", Kind::Int),
             ("state", Kind::Int),
             ("reason", Kind::Text),

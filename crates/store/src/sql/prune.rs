@@ -48,6 +48,7 @@ impl<DB: Dialect> Sql<DB> {
                 None => seen.remove(&tenant_id),
             };
         }
+        has_more |= self.prune_callbacks(now - retention.deliveries).await?;
         Ok(has_more | self.prune_tests(now - retention.deliveries).await?)
     }
 

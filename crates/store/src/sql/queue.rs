@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::lanes::LaneId;
+use postrider_core::profile::Profile;
 use postrider_core::{DeliveryId, SubscriptionId, TenantId};
 
 use super::{Dialect, Sql};
@@ -44,7 +45,11 @@ impl<DB: Dialect> Queue for Sql<DB> {
         self.newest_snapshot(tenant_id).await
     }
 
-    async fn fan_out(&self) -> Result<Vec<LaneId>> {
+    async fn profile(&self, name: &str) -> Result<Option<Arc<Profile>>> {
+        self.profile_of_name(name).await
+    }
+
+    async fn fan_out(&self) -> Result<Option<Vec<LaneId>>> {
         self.fan_out_chunk().await
     }
 

@@ -4,10 +4,14 @@ use postrider_core::delivery::DeliveryState;
 use postrider_core::lanes::LaneId;
 use postrider_core::lifecycle::stats_change;
 use postrider_core::subscription::Subscription;
+use postrider_core::target::TargetId;
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId};
 use uuid::Uuid;
 
-use super::{Dialect, Query, Row, Sql, fan_out, subscriptions};
+use super::accept::UNKNOWN_PROFILE;
+use super::claim::load_event;
+use super::fan_out::{self, Pending};
+use super::{Dialect, Query, Row, Sql, callbacks, subscriptions};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryView, ReopenError};
 
@@ -17,7 +21,7 @@ const CHUNK: i64 = 200;
 /// A delivery that somebody wants opened.
 struct Ended {
     id: DeliveryId,
-    subscription_id: SubscriptionId,
+    target: TargetId,
     state: DeliveryState,
 }
 
@@ -32,10 +36,10 @@ impl<DB: Dialect> Sql<DB> {
         // The event first, then its deliveries: whoever changes both locks them in this order.
         self.lock_payload(&mut tx, tenant_id, event_id).await?;
         let ended = ended_by_id::<DB>(&mut tx, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
-        let subscription = self.receiving(&mut tx, tenant_id, ended.subscription_id).await?;
-        self.reopen(&mut tx, tenant_id, &ended, subscription.lane).await?;
+        let lane = self.lane_of(&mut tx, tenant_id, ended.target).await?;
+        self.reopen(&mut tx, tenant_id, &ended, lane).await?;
         tx.commit().await.map_err(StoreError::from)?;
-        self.hand_over.wake(subscription.lane);
+        self.hand_over.wake(lane);
         self.find_delivery(tenant_id, id).await?.ok_or(ReopenError::NotFound)
     }
 
@@ -75,12 +79,12 @@ impl<DB: Dialect> Sql<DB> {
     ) -> Result<Vec<LaneId>, ReopenError> {
         let mut lanes = Vec::new();
         for ended in existing.into_iter().filter(|ended| ended.state != DeliveryState::Pending) {
-            match self.receiving(db, tenant_id, ended.subscription_id).await {
-                Ok(subscription) => {
-                    self.reopen(db, tenant_id, &ended, subscription.lane).await?;
-                    lanes.push(subscription.lane);
+            match self.lane_of(db, tenant_id, ended.target).await {
+                Ok(lane) => {
+                    self.reopen(db, tenant_id, &ended, lane).await?;
+                    lanes.push(lane);
                 }
-                Err(ReopenError::Inactive | ReopenError::Deleted) => {}
+                Err(ReopenError::Inactive | ReopenError::Deleted | ReopenError::CallbackDeleted) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -106,9 +110,39 @@ impl<DB: Dialect> Sql<DB> {
             self.reopen(db, tenant_id, &ended, lane).await?;
             return Ok(lane);
         }
-        let made = self.insert_pending(db, tenant_id, event_id, subscription_id, lane, self.world.now()).await?;
+        let profile = self.profile_of_name(&subscription.settings.profile).await?;
+        let pending = Pending {
+            tenant_id,
+            event_id,
+            target: TargetId::Subscription(subscription_id),
+            profile: profile.map_or(UNKNOWN_PROFILE, |profile| profile.version()),
+            lane,
+            opened_at: self.world.now(),
+        };
+        let made = self.insert_pending(db, &pending).await?;
         fan_out::add_made::<DB>(db, tenant_id, self.node.get(), made).await?;
         Ok(lane)
+    }
+
+    /// The lane of a target that receives anything.
+    async fn lane_of(
+        &self,
+        db: &mut DB::Connection,
+        tenant_id: TenantId,
+        target: TargetId,
+    ) -> Result<LaneId, ReopenError> {
+        match target {
+            TargetId::Subscription(id) => Ok(self.receiving(db, tenant_id, id).await?.lane),
+            TargetId::Callback(id) => {
+                let callback = callbacks::get::<DB>(db, tenant_id, id).await?;
+                Ok(callback.ok_or(ReopenError::CallbackDeleted)?.lane())
+            }
+            TargetId::OneOff(event_id) => {
+                let event = load_event::<DB>(db, tenant_id, event_id).await?;
+                let one_off = event.draft.one_off.ok_or(StoreError::Damaged("a one-off URL is missing"))?;
+                Ok(LaneId::of(tenant_id, &one_off.url))
+            }
+        }
     }
 
     /// The subscription, if it receives anything.
@@ -160,13 +194,16 @@ impl<DB: Dialect> Sql<DB> {
         .run(db)
         .await?;
         let (successful, failed) = stats_change(ended.state, DeliveryState::Pending);
+        if matches!(ended.target, TargetId::OneOff(_)) {
+            return Ok(());
+        }
         Query::<DB>::new(
-            "insert into subscription_stats (subscription_id, node, successful, failed) values ($1, $2, $3, $4)
-             on conflict (subscription_id, node) do update set
-                 successful = subscription_stats.successful + excluded.successful,
-                 failed = subscription_stats.failed + excluded.failed",
+            "insert into target_stats (target_id, node, successful, failed) values ($1, $2, $3, $4)
+             on conflict (target_id, node) do update set
+                 successful = target_stats.successful + excluded.successful,
+                 failed = target_stats.failed + excluded.failed",
         )
-        .id(ended.subscription_id.uuid())
+        .id(ended.target.uuid())
         .bind(self.node.get())
         .bind(successful)
         .bind(failed)
@@ -190,7 +227,8 @@ async fn event_of<DB: Dialect>(
 }
 
 fn read_ended<DB: Dialect>(row: &Row<DB>) -> Result<Ended> {
-    Ok(Ended { id: row.id(0)?, subscription_id: row.id(1)?, state: state_of(row.get(2)?)? })
+    let target = TargetId::from_stored(row.get(1)?, row.get(2)?).ok_or(StoreError::Damaged("a target"))?;
+    Ok(Ended { id: row.id(0)?, target, state: state_of(row.get(3)?)? })
 }
 
 /// A delivery, locked.
@@ -199,8 +237,10 @@ async fn ended_by_id<DB: Dialect>(
     tenant_id: TenantId,
     id: DeliveryId,
 ) -> Result<Option<Ended>> {
-    let sql =
-        format!("select id, subscription_id, state from deliveries where tenant_id = $1 and id = $2 {}", DB::LOCKED);
+    let sql = format!(
+        "select id, target_kind, target_id, state from deliveries where tenant_id = $1 and id = $2 {}",
+        DB::LOCKED
+    );
     let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
     query.row(db).await?.as_ref().map(read_ended).transpose()
 }
@@ -213,8 +253,8 @@ async fn ended_to<DB: Dialect>(
     subscription_id: SubscriptionId,
 ) -> Result<Option<Ended>> {
     let sql = format!(
-        "select id, subscription_id, state from deliveries
-         where event_id = $1 and subscription_id = $2 and tenant_id = $3 {}",
+        "select id, target_kind, target_id, state from deliveries
+         where event_id = $1 and target_id = $2 and tenant_id = $3 {}",
         DB::LOCKED
     );
     let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(subscription_id.uuid()).id(tenant_id.uuid());
@@ -229,7 +269,7 @@ async fn ended_after<DB: Dialect>(
     after: DeliveryId,
 ) -> Result<Vec<Ended>> {
     let sql = format!(
-        "select id, subscription_id, state from deliveries
+        "select id, target_kind, target_id, state from deliveries
          where event_id = $1 and tenant_id = $2 and id > $3 order by id limit $4 {}",
         DB::LOCKED
     );

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use postrider_core::attempt::Exchange;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::lifecycle::{Decision, Fence, stats_change};
-use postrider_core::{DeliveryId, SubscriptionId, Timestamp};
+use postrider_core::target::TargetId;
+use postrider_core::{DeliveryId, Timestamp};
 use sqlx::error::BoxDynError;
 
 use super::dialect::{Kind, RowSet, Schema, Step};
@@ -44,12 +45,8 @@ pub(super) const ATTEMPT: Schema = &[
     ("late", Kind::Int),
 ];
 
-const STATS: Schema = &[
-    ("subscription_id", Kind::Uuid),
-    ("successful", Kind::Int),
-    ("failed", Kind::Int),
-    ("last_attempt_at", Kind::Int),
-];
+const STATS: Schema =
+    &[("target_id", Kind::Uuid), ("successful", Kind::Int), ("failed", Kind::Int), ("last_attempt_at", Kind::Int)];
 
 /// Changes the rows that are still as their claims left them, with `now` at parameter `first` and
 /// the outcomes behind it. Returns the ids of the changed ones. The claim is raised, so that the same
@@ -96,7 +93,7 @@ fn put_outcome<R: RowSet>(rows: &mut R, settlement: &Settlement) {
     rows.uuid(Some(settlement.delivery_id.uuid()));
     rows.int(Some(*claim));
     rows.int(Some(decision.state().code()));
-    rows.text(decision.reason());
+    rows.text(decision.reason().as_deref());
     rows.time(due_at);
     rows.int(Some(i64::from(settlement.attempt.is_some())));
     rows.end_row();
@@ -141,7 +138,7 @@ async fn settle_late<DB: Dialect>(db: &mut DB::Connection, late: &Settlement, no
     let fence = Fence { claimed: late.claim, claim: row.get(1)?, state };
     tracing::info!(delivery_id = %late.delivery_id, ?fence, decision = ?late.decision, "settled late");
     let attempted = i64::from(late.attempt.is_some());
-    let admitted = fence.admits(late.decision);
+    let admitted = fence.admits(&late.decision);
     let sql = if admitted {
         "update deliveries set state = $4, reason = null, lease_until = 0, claim = claim + 1, strikes = 0, marked = 0,
              tries = tries + $3, attempts = attempts + $3, settled_at = $5
@@ -164,14 +161,14 @@ pub(super) fn record_steps<DB: Dialect>() -> Vec<Step> {
         DB::Rows::source(ATTEMPT, 2)
     );
     let stats = format!(
-        "insert into subscription_stats (subscription_id, node, successful, failed, last_attempt_at)
-         select r.subscription_id, $1, r.successful, r.failed, r.last_attempt_at from {} r where true
-         on conflict (subscription_id, node) do update set
-             successful = subscription_stats.successful + excluded.successful,
-             failed = subscription_stats.failed + excluded.failed,
+        "insert into target_stats (target_id, node, successful, failed, last_attempt_at)
+         select r.target_id, $1, r.successful, r.failed, r.last_attempt_at from {} r where true
+         on conflict (target_id, node) do update set
+             successful = target_stats.successful + excluded.successful,
+             failed = target_stats.failed + excluded.failed,
              last_attempt_at = coalesce(
-                 case when excluded.last_attempt_at > subscription_stats.last_attempt_at
-                     then excluded.last_attempt_at else subscription_stats.last_attempt_at end,
+                 case when excluded.last_attempt_at > target_stats.last_attempt_at
+                     then excluded.last_attempt_at else target_stats.last_attempt_at end,
                  excluded.last_attempt_at)",
         DB::Rows::source(STATS, 2 + DB::Rows::parameters(ATTEMPT))
     );
@@ -185,9 +182,9 @@ pub(super) fn bind_records<DB: Dialect>(
     node: i64,
 ) -> Result<(), BoxDynError> {
     let mut attempts = DB::Rows::new(ATTEMPT);
-    let mut changes: BTreeMap<SubscriptionId, StatsChange> = BTreeMap::new();
+    let mut changes: BTreeMap<TargetId, StatsChange> = BTreeMap::new();
     for (settlement, settled) in settlements.iter().zip(settled) {
-        let change = changes.entry(settlement.subscription_id).or_default();
+        let change = changes.entry(settlement.target).or_default();
         if let Some(from) = settled.from {
             change.count(from, settlement.decision.state());
         }
@@ -201,8 +198,10 @@ pub(super) fn bind_records<DB: Dialect>(
         }
     }
     let mut stats = DB::Rows::new(STATS);
-    for (subscription_id, change) in changes.iter().filter(|(_, change)| !change.is_empty()) {
-        stats.uuid(Some(subscription_id.uuid()));
+    // A one-off URL has but one delivery: there is nothing to sum up.
+    let is_counted = |target: &TargetId| !matches!(target, TargetId::OneOff(_));
+    for (target, change) in changes.iter().filter(|(target, change)| is_counted(target) && !change.is_empty()) {
+        stats.uuid(Some(target.uuid()));
         stats.int(Some(change.successful));
         stats.int(Some(change.failed));
         stats.time(change.last_attempt_at);

@@ -2,11 +2,12 @@
 
 use postrider_core::cursor::Page;
 use postrider_core::event_type::EventTypeName;
+use postrider_core::filter::Filter;
 use postrider_core::headers::StaticHeaders;
 use postrider_core::lanes::LaneId;
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::secret::Secrets;
-use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, SubscriptionStats};
+use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, TargetStats};
 use postrider_core::target_url::TargetUrl;
 use postrider_core::vault::{Place, Vault};
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
@@ -20,9 +21,10 @@ const COLUMNS: &str = "s.id, s.tenant_id, s.event_type, s.url, s.is_active, s.de
     s.updated_at, s.active_since";
 
 const STATS: &str = "
-    (select cast(coalesce(sum(t.successful), 0) as bigint) from subscription_stats t where t.subscription_id = s.id),
-    (select cast(coalesce(sum(t.failed), 0) as bigint) from subscription_stats t where t.subscription_id = s.id),
-    (select max(t.last_attempt_at) from subscription_stats t where t.subscription_id = s.id)";
+    (select cast(coalesce(sum(t.successful), 0) as bigint) from target_stats t where t.target_id = s.id),
+    (select cast(coalesce(sum(t.failed), 0) as bigint) from target_stats t where t.target_id = s.id),
+    (select max(t.last_attempt_at) from target_stats t where t.target_id = s.id),
+    (select cast(coalesce(sum(t.turned_away), 0) as bigint) from filter_stats t where t.subscription_id = s.id)";
 
 const SECRETS: &str = "subscriptions.secrets";
 const HEADERS: &str = "subscriptions.headers";
@@ -64,11 +66,11 @@ fn read<DB: Dialect>(row: &Row<DB>, vault: &Vault) -> Result<Subscription> {
             url,
             is_active: row.get::<i64>(4)? != 0,
             description: row.get(5)?,
-            filters: row.get(6)?,
+            filters: row.parsed(6, "a filter", |text| Filter::compile(text).ok())?,
             profile: row.get(7)?,
             retry_schedule: row
                 .parsed(8, "a retry schedule", |text| RetrySchedule::new(serde_json::from_str(text).ok()?))?,
-            timeout: AttemptTimeout::from_seconds(row.get(9)?).ok_or(StoreError::Damaged("a timeout"))?,
+            timeout: row.get::<Option<i64>>(9)?.map(read_timeout).transpose()?,
             headers,
         },
         secrets: Secrets::from_plain(&secrets).ok_or(StoreError::Damaged("a subscription's secrets"))?,
@@ -79,8 +81,17 @@ fn read<DB: Dialect>(row: &Row<DB>, vault: &Vault) -> Result<Subscription> {
     })
 }
 
-fn read_stats<DB: Dialect>(row: &Row<DB>) -> Result<SubscriptionStats> {
-    Ok(SubscriptionStats { successful: row.get(16)?, failed: row.get(17)?, last_triggered_at: row.maybe_time(18)? })
+fn read_timeout(seconds: i64) -> Result<AttemptTimeout> {
+    AttemptTimeout::from_seconds(seconds).ok_or(StoreError::Damaged("a timeout"))
+}
+
+fn read_stats<DB: Dialect>(row: &Row<DB>) -> Result<TargetStats> {
+    Ok(TargetStats {
+        successful: row.get(16)?,
+        failed: row.get(17)?,
+        filtered: row.get(19)?,
+        last_triggered_at: row.maybe_time(18)?,
+    })
 }
 
 pub(super) async fn insert<DB: Dialect>(
@@ -100,10 +111,10 @@ pub(super) async fn insert<DB: Dialect>(
     .bind(settings.url.to_string())
     .bind(i64::from(settings.is_active))
     .bind(settings.description.clone())
-    .bind(settings.filters.clone())
+    .bind(settings.filters.source().to_owned())
     .bind(settings.profile.clone())
     .bind(schedule_text(&settings.retry_schedule))
-    .bind(settings.timeout.seconds())
+    .bind(settings.timeout.map(AttemptTimeout::seconds))
     .bind(seal_headers(vault, *tenant_id, *id, &settings.headers))
     .bind(seal_secrets(vault, *tenant_id, *id, &subscription.secrets))
     .time(subscription.created_at)
@@ -132,7 +143,7 @@ pub(super) async fn get_with_stats<DB: Dialect>(
     vault: &Vault,
     tenant_id: TenantId,
     id: SubscriptionId,
-) -> Result<Option<(Subscription, SubscriptionStats)>> {
+) -> Result<Option<(Subscription, TargetStats)>> {
     let sql = format!(
         "select {COLUMNS}, {STATS} from subscriptions s
          where s.tenant_id = $1 and s.id = $2 and s.deleted_at is null"
@@ -147,7 +158,7 @@ pub(super) async fn list<DB: Dialect>(
     vault: &Vault,
     tenant_id: TenantId,
     page: Option<Page>,
-) -> Result<Vec<(Subscription, SubscriptionStats)>> {
+) -> Result<Vec<(Subscription, TargetStats)>> {
     let sql = format!(
         "select {COLUMNS}, {STATS} from subscriptions s
          where s.tenant_id = $1 and s.id < $2 and s.deleted_at is null order by s.id desc limit $3"
@@ -212,10 +223,10 @@ pub(super) async fn update<DB: Dialect>(
     .bind(settings.url.to_string())
     .bind(i64::from(settings.is_active))
     .bind(settings.description.clone())
-    .bind(settings.filters.clone())
+    .bind(settings.filters.source().to_owned())
     .bind(settings.profile.clone())
     .bind(schedule_text(&settings.retry_schedule))
-    .bind(settings.timeout.seconds())
+    .bind(settings.timeout.map(AttemptTimeout::seconds))
     .bind(seal_headers(vault, *tenant_id, *id, &settings.headers))
     .bind(seal_secrets(vault, *tenant_id, *id, &subscription.secrets))
     .bind(subscription.discard_through.map(Timestamp::as_micros))

@@ -6,22 +6,24 @@ use postrider_core::{TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::{Dialect, Query, Row};
+use crate::catalogue::TenantChange;
 use crate::error::Result;
 
-const COLUMNS: &str = "id, name, created_at";
+const COLUMNS: &str = "id, name, default_profile, created_at";
 
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<Tenant> {
-    Ok(Tenant { id: row.id(0)?, name: row.get(1)?, created_at: row.time(2)? })
+    Ok(Tenant { id: row.id(0)?, name: row.get(1)?, default_profile: row.get(2)?, created_at: row.time(3)? })
 }
 
 /// Makes a tenant; false if the name is taken.
 pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, tenant: &Tenant) -> Result<bool> {
     let made = Query::<DB>::new(
-        "insert into tenants (id, name, created_at) values ($1, $2, $3)
+        "insert into tenants (id, name, default_profile, created_at) values ($1, $2, $3, $4)
          on conflict (name) where deleted_at is null do nothing",
     )
     .id(tenant.id.uuid())
     .bind(tenant.name.clone())
+    .bind(tenant.default_profile.clone())
     .time(tenant.created_at)
     .run(db)
     .await?;
@@ -56,10 +58,40 @@ pub(super) async fn delete<DB: Dialect>(db: &mut DB::Connection, id: TenantId, n
     Ok(())
 }
 
-/// The version of a living tenant's catalogue.
-pub(super) async fn version<DB: Dialect>(db: &mut DB::Connection, id: TenantId) -> Result<Option<i64>> {
-    let query = Query::<DB>::new("select catalogue_version from tenants where id = $1 and deleted_at is null");
-    query.id(id.uuid()).row(db).await?.map(|row| row.get(0)).transpose()
+/// Whether another living tenant has this name.
+pub(super) async fn is_name_of_other<DB: Dialect>(db: &mut DB::Connection, id: TenantId, name: &str) -> Result<bool> {
+    let query = Query::<DB>::new("select id from tenants where name = $2 and id <> $1 and deleted_at is null");
+    Ok(query.id(id.uuid()).bind(name.to_owned()).row(db).await?.is_some())
+}
+
+/// Changes a living tenant; what is `None` stays.
+pub(super) async fn update<DB: Dialect>(
+    db: &mut DB::Connection,
+    id: TenantId,
+    change: TenantChange,
+) -> Result<Option<Tenant>> {
+    let sql = format!(
+        "update tenants set name = coalesce($2, name), default_profile = coalesce($3, default_profile)
+         where id = $1 and deleted_at is null returning {COLUMNS}"
+    );
+    let query = Query::<DB>::assembled(sql).id(id.uuid()).bind(change.name).bind(change.default_profile);
+    query.row(db).await?.as_ref().map(read).transpose()
+}
+
+/// What a tenant's catalogue begins with.
+pub(super) struct Head {
+    pub(super) version: i64,
+    pub(super) has_callbacks: bool,
+    pub(super) default_profile: String,
+}
+
+/// The head of a living tenant's catalogue.
+pub(super) async fn head<DB: Dialect>(db: &mut DB::Connection, id: TenantId) -> Result<Option<Head>> {
+    let query = Query::<DB>::new(
+        "select catalogue_version, has_callbacks, default_profile from tenants where id = $1 and deleted_at is null",
+    );
+    let Some(row) = query.id(id.uuid()).row(db).await? else { return Ok(None) };
+    Ok(Some(Head { version: row.get(0)?, has_callbacks: row.get::<i64>(1)? != 0, default_profile: row.get(2)? }))
 }
 
 /// Gives a living tenant's catalogue its next version.

@@ -15,7 +15,7 @@ pub(crate) async fn makes_the_event_and_its_deliveries_durable(mut f: Fixture) {
     let receipt = f.publish().await;
     assert_eq!((receipt.deliveries, receipt.duplicate), (2, false));
     let claimed = f.handed().expect("handed over");
-    assert_eq!((claimed.subscription_id, claimed.claim, claimed.tries), (subscription.id, 1, 0));
+    assert_eq!((claimed.target.subscription_id(), claimed.claim, claimed.tries), (Some(subscription.id), 1, 0));
     assert_eq!(&*claimed.event.draft.payload, r#"{"id":"é","n":1.10}"#);
 
     let (beside, _inbox) = f.beside(LaneLimits::default()).await;
@@ -63,7 +63,7 @@ pub(crate) async fn a_key_publishes_once(f: Fixture) {
     other.payload = "{}".into();
     let refused = f.stores.journal.publish(f.tenant, vec![other]).await.remove(0);
     assert!(matches!(refused, Err(PublishError::KeyReused)), "{refused:?}");
-    let elsewhere = f.stores.catalogue.create_tenant("second").await.expect("stored").expect("free").id;
+    let elsewhere = f.stores.catalogue.create_tenant("second", "standard").await.expect("stored").expect("free").id;
     let theirs = f.stores.journal.publish(elsewhere, vec![draft(Some("k"))]).await.remove(0).expect("accepted");
     assert!(!theirs.duplicate, "keys belong to their tenant");
 }

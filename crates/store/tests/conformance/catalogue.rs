@@ -13,11 +13,11 @@ use crate::fixture::Fixture;
 
 pub(crate) async fn a_tenant_name_is_free_again_after_its_deletion(f: Fixture) {
     let catalogue = &f.stores.catalogue;
-    assert!(catalogue.create_tenant("first").await.expect("asked").is_none(), "taken");
+    assert!(catalogue.create_tenant("first", "standard").await.expect("asked").is_none(), "taken");
     assert!(catalogue.delete_tenant(f.tenant).await.expect("deleted"));
     assert!(!catalogue.delete_tenant(f.tenant).await.expect("asked"), "once");
     assert!(catalogue.tenant(f.tenant).await.expect("read").is_none());
-    assert!(catalogue.create_tenant("first").await.expect("stored").is_some());
+    assert!(catalogue.create_tenant("first", "standard").await.expect("stored").is_some());
 }
 
 pub(crate) async fn deleting_a_tenant_ends_its_keys_and_subscriptions(f: Fixture) {
@@ -41,7 +41,7 @@ pub(crate) async fn a_key_is_found_by_its_hash_until_revoked(f: Fixture) {
     let made = catalogue.create_api_key(new_key(&f, &key)).await.expect("stored").expect("new");
     assert!(catalogue.create_api_key(new_key(&f, &key)).await.expect("asked").is_none(), "this very key");
     assert_eq!(catalogue.api_key_by_hash(&key.hash()).await.expect("read"), Some(made.clone()));
-    let other = catalogue.create_tenant("second").await.expect("stored").expect("free").id;
+    let other = catalogue.create_tenant("second", "standard").await.expect("stored").expect("free").id;
     assert!(!catalogue.revoke_api_key(other, made.id).await.expect("asked"), "another tenant's");
     assert!(catalogue.revoke_api_key(f.tenant, made.id).await.expect("revoked"));
     assert_eq!(catalogue.api_key_by_hash(&key.hash()).await.expect("read"), None);
@@ -52,7 +52,13 @@ pub(crate) async fn custom_types_are_known_at_once(f: Fixture) {
     let name = EventTypeName::parse("our.own").expect("a name");
     let known = || async { catalogue.snapshot(f.tenant).await.expect("read").expect("there").knows(&name) };
     assert!(!known().await);
-    let own = EventType { name: name.clone(), group: "G".to_owned(), description: "D".to_owned(), custom: true };
+    let own = EventType {
+        name: name.clone(),
+        group: "G".to_owned(),
+        description: "D".to_owned(),
+        profile: None,
+        custom: true,
+    };
     assert!(catalogue.create_event_type(f.tenant, own.clone()).await.expect("stored"));
     assert!(!catalogue.create_event_type(f.tenant, own.clone()).await.expect("asked"), "once");
     assert!(known().await);
@@ -99,7 +105,7 @@ pub(crate) async fn tenants_and_keys_are_listed_and_found(f: Fixture) {
     let catalogue = &f.stores.catalogue;
     catalogue.ping().await.expect("it answers");
     f.clock.advance(Duration::from_micros(1));
-    let second = catalogue.create_tenant("second").await.expect("stored").expect("a free name");
+    let second = catalogue.create_tenant("second", "standard").await.expect("stored").expect("a free name");
     let names: Vec<String> =
         catalogue.tenants(Page::default()).await.expect("read").into_iter().map(|t| t.name).collect();
     assert_eq!(names, ["second", "first"], "newest first");

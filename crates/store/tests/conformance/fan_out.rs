@@ -21,7 +21,7 @@ pub(crate) async fn many_targets_are_made_in_chunks(mut f: Fixture) {
     f.subscribe("https://a.example/late").await;
 
     let mut chunks = Vec::new();
-    while let Some(lanes) = Some(f.stores.queue.fan_out().await.expect("made")).filter(|lanes| !lanes.is_empty()) {
+    while let Some(lanes) = f.stores.queue.fan_out().await.expect("made") {
         chunks.push(lanes.len());
     }
     assert_eq!(chunks, [1000, 1]);
@@ -45,7 +45,7 @@ pub(crate) async fn a_replay_meanwhile_does_not_stop_it(f: Fixture) {
     let receipt = f.publish().await;
     let last = last.expect("made");
     assert_eq!(f.stores.journal.replay(f.tenant, receipt.id, Some(last.id)).await.expect("made"), 1);
-    while !f.stores.queue.fan_out().await.expect("made").is_empty() {}
+    while f.stores.queue.fan_out().await.expect("made").is_some() {}
     let event = f.stores.journal.event(f.tenant, receipt.id).await.expect("read").expect("there");
     assert_eq!(event.counts.pending, TARGETS);
     assert_eq!(f.look("select cast(sum(made) as text) from tenant_stats").await, [TARGETS.to_string()]);
@@ -64,7 +64,7 @@ pub(crate) async fn only_who_was_active_at_the_accept_gets_it(f: Fixture) {
     let receipt = f.publish().await;
     f.clock.advance(Duration::from_micros(1));
     set(true).await.expect("changed");
-    while !f.stores.queue.fan_out().await.expect("made").is_empty() {}
+    while f.stores.queue.fan_out().await.expect("made").is_some() {}
     let event = f.stores.journal.event(f.tenant, receipt.id).await.expect("read").expect("there");
     assert_eq!((receipt.deliveries, event.counts.pending), (1001, 1001));
 }

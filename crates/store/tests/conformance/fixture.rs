@@ -9,13 +9,14 @@ use std::time::Duration;
 use postrider_core::attempt::{AttemptOutcome, Exchange, Failure, Response, Timings};
 use postrider_core::event::EventDraft;
 use postrider_core::event_type::EventTypeName;
+use postrider_core::filter::Filter;
 use postrider_core::headers::{HeaderList, StaticHeaders};
 use postrider_core::lanes::LaneLimits;
 use postrider_core::lifecycle::Decision;
-use postrider_core::profile::STANDARD;
+use postrider_core::profile::{Profiles, STANDARD};
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::secret::{Secrets, SigningSecret};
-use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, SubscriptionStats};
+use postrider_core::subscription::{Settings, Subscription, TargetStats};
 use postrider_core::target_url::TargetUrl;
 use postrider_core::trace_context::TraceContext;
 use postrider_core::vault::{MasterKey, Vault};
@@ -94,7 +95,7 @@ impl Fixture {
         let clock = Arc::new(StillClock(AtomicI64::new(1_800_000_000_000_000)));
         let world = World::new(clock.clone(), Arc::new(SystemRandom));
         let (stores, inbox) = open(&database, &world, LaneLimits::default(), Purpose::Create).await;
-        let tenant = stores.catalogue.create_tenant("first").await.expect("stored").expect("a free name").id;
+        let tenant = stores.catalogue.create_tenant("first", STANDARD).await.expect("stored").expect("a free name").id;
         Self { stores, inbox, clock, world, tenant, database }
     }
 
@@ -111,8 +112,14 @@ impl Fixture {
     /// The same database under other master keys.
     pub(crate) async fn sealing(&self, current: MasterKey, previous: Option<MasterKey>) -> Stores {
         let vault = Vault::new(current, previous, self.world.clone());
-        let (stores, _) = open_with(vault, &self.database, &self.world, LaneLimits::default(), Purpose::Visit).await;
-        stores
+        let (limits, profiles) = (LaneLimits::default(), Profiles::published());
+        open_with(vault, &self.database, &self.world, limits, Purpose::Visit, profiles).await.0
+    }
+
+    /// The same database as a process with other wire formats sees it.
+    pub(crate) async fn with_profiles(&self, profiles: Profiles) -> (Stores, Inbox) {
+        let vault = Vault::new(MasterKey::development(), None, self.world.clone());
+        open_with(vault, &self.database, &self.world, LaneLimits::default(), Purpose::Visit, profiles).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -134,10 +141,10 @@ impl Fixture {
             url: TargetUrl::from_stored(url).expect("a URL"),
             is_active: true,
             description: String::new(),
-            filters: "{}".to_owned(),
+            filters: Filter::everything(),
             profile: STANDARD.to_owned(),
             retry_schedule: RetrySchedule::default(),
-            timeout: AttemptTimeout::default(),
+            timeout: None,
             headers: StaticHeaders::default(),
         };
         let secrets = Secrets::new(SigningSecret::generate(&self.world));
@@ -188,7 +195,7 @@ impl Fixture {
         let settlement = Settlement {
             tenant_id: claimed.event.tenant_id,
             delivery_id: claimed.id,
-            subscription_id: claimed.subscription_id,
+            target: claimed.target,
             claim: claimed.claim,
             decision,
             attempt: exchange.map(|exchange| (claimed.attempts + 1, exchange)),
@@ -204,7 +211,7 @@ impl Fixture {
         self.stores.journal.deliveries_of(self.tenant, event_id).await.expect("read")
     }
 
-    pub(crate) async fn stats(&self, id: SubscriptionId) -> SubscriptionStats {
+    pub(crate) async fn stats(&self, id: SubscriptionId) -> TargetStats {
         self.stores.catalogue.subscription(self.tenant, id).await.expect("read").expect("there").1
     }
 
@@ -232,7 +239,8 @@ impl Fixture {
 }
 
 async fn open(database: &Database, world: &World, limits: LaneLimits, purpose: Purpose) -> (Stores, Inbox) {
-    open_with(Vault::new(MasterKey::development(), None, world.clone()), database, world, limits, purpose).await
+    let vault = Vault::new(MasterKey::development(), None, world.clone());
+    open_with(vault, database, world, limits, purpose, Profiles::published()).await
 }
 
 async fn open_with(
@@ -241,6 +249,7 @@ async fn open_with(
     world: &World,
     limits: LaneLimits,
     purpose: Purpose,
+    profiles: Profiles,
 ) -> (Stores, Inbox) {
     let (hand_over, inbox) = HandOver::new(limits);
     let options = StoreOptions {
@@ -249,19 +258,18 @@ async fn open_with(
         world: world.clone(),
         vault,
         hand_over,
+        profiles: Arc::new(profiles),
     };
     (Stores::open(options).await.expect("opens"), inbox)
 }
 
 pub(crate) fn draft(idempotency_key: Option<&str>) -> EventDraft {
+    let event_type = EventTypeName::parse("case.opened").expect("a name");
     EventDraft {
-        event_type: EventTypeName::parse("case.opened").expect("a name"),
-        payload: r#"{"id":"é","n":1.10}"#.into(),
-        occurred_at: None,
-        expires_at: None,
         resource_id: Some("é".to_owned()),
         metadata: Some(r#"{"a":1}"#.into()),
         idempotency_key: idempotency_key.map(str::to_owned),
         trace_context: TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        ..EventDraft::new(event_type, r#"{"id":"é","n":1.10}"#.into())
     }
 }

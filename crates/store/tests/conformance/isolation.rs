@@ -12,7 +12,7 @@ pub(crate) async fn another_tenants_ids_are_as_good_as_none(mut f: Fixture) {
     f.settle(&claimed, Decision::Delivered, Some(f.answered(200))).await;
     let log_id = f.delivery(claimed.id).await.attempts[0].log_id;
     let (catalogue, journal) = (&f.stores.catalogue, &f.stores.journal);
-    let other = catalogue.create_tenant("second").await.expect("stored").expect("free").id;
+    let other = catalogue.create_tenant("second", "standard").await.expect("stored").expect("free").id;
 
     assert!(catalogue.subscription(other, subscription.id).await.expect("read").is_none());
     assert!(!catalogue.update_subscription(other, subscription.id, SettingsChange::default()).await.expect("asked"));

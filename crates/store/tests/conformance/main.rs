@@ -1,6 +1,8 @@
 //! What every backend of the store must do. Each test is written once, against the traits, and run
 //! on each backend; add one by giving it a line in `backends!`.
 
+use std::pin::Pin;
+
 mod accept;
 mod catalogue;
 mod claim;
@@ -13,6 +15,7 @@ mod schema;
 mod sealed;
 mod settle;
 mod statements;
+mod targets;
 
 /// Runs each of the named tests on each backend.
 macro_rules! backends {
@@ -28,7 +31,7 @@ macro_rules! backends {
         }
         /// All of them, one after the other, in one process.
         pub(crate) async fn run_all(database: impl AsyncFn() -> crate::fixture::Database) {
-            $($(Box::pin(crate::$module::$test(crate::fixture::Fixture::on(database().await).await)).await;)*)*
+            $($(boxed(crate::$module::$test, crate::fixture::Fixture::on(database().await).await).await;)*)*
         }
         mod postgres {
             $(mod $module {
@@ -40,6 +43,14 @@ macro_rules! backends {
             })*
         }
     };
+}
+
+/// A test in a place of its own: all of them together are too much for one stack.
+fn boxed<F: Future<Output = ()> + 'static>(
+    test: impl FnOnce(fixture::Fixture) -> F,
+    on: fixture::Fixture,
+) -> Pin<Box<dyn Future<Output = ()>>> {
+    Box::pin(test(on))
 }
 
 /// What only an embedded database does: its file is ours alone.
@@ -119,5 +130,20 @@ backends! {
         deactivating_discards_what_is_pending_for_good,
         deleting_discards_and_keeps_the_log,
         a_new_url_takes_pending_deliveries_along,
+    }
+    targets::{
+        a_callback_gets_the_events_of_its_resource,
+        a_claimed_callback_comes_with_what_it_says,
+        a_resource_has_a_bounded_number_of_callbacks,
+        a_callback_of_a_finished_resource_goes,
+        a_one_off_url_gets_its_event,
+        a_filter_turns_away_and_counts,
+        filters_hold_for_very_many_targets_too,
+        a_delivery_keeps_the_version_of_its_format,
+        one_secret_signs_a_tenants_callbacks_in_a_format,
+        a_new_master_key_seals_callback_secrets_anew,
+        a_tenant_can_be_changed,
+        deleting_a_tenant_ends_its_callbacks,
+        an_event_is_explained,
     }
 }

@@ -54,7 +54,7 @@ pub(crate) async fn an_outcome_whose_commit_was_not_heard_of_counts_once(mut f: 
     let first = f.publish_and_take().await;
     let retry = Decision::Retry(f.now());
     let failed = f.answered(500);
-    f.settle(&first, retry, Some(failed.clone())).await;
+    f.settle(&first, retry.clone(), Some(failed.clone())).await;
     f.settle(&first, retry, Some(failed)).await;
     let second = f.stores.queue.claim(subscription.lane, 1).await.expect("claimed").remove(0);
     assert_eq!((second.tries, second.attempts), (1, 1));

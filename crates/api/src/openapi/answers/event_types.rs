@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 #[schema(example = json!({
     "name": "screening.completed", "group": "AML Screening Events",
-    "description": "AML screening check finished successfully", "custom": false
+    "description": "AML screening check finished successfully", "profile": "standard", "custom": false
 }))]
 pub(in super::super) struct EventType {
     /// Its name.
@@ -15,6 +15,9 @@ pub(in super::super) struct EventType {
     group: String,
     /// What it means.
     description: String,
+    /// The wire format whose document names it; not of the tenant's own.
+    #[schema(nullable = false)]
+    profile: Option<String>,
     /// Whether it is the tenant's own.
     custom: bool,
 }
@@ -23,7 +26,7 @@ pub(in super::super) struct EventType {
 #[derive(ToSchema)]
 #[schema(example = json!({"event_types": [{
     "name": "screening.completed", "group": "AML Screening Events",
-    "description": "AML screening check finished successfully", "custom": false
+    "description": "AML screening check finished successfully", "profile": "standard", "custom": false
 }], "next_cursor": null}))]
 pub(in super::super) struct EventTypeList {
     /// Group by group.

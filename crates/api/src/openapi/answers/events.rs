@@ -20,7 +20,7 @@ pub(in super::super) struct Receipt {
     /// When it was accepted.
     #[schema(format = DateTime)]
     created_at: String,
-    /// How many subscriptions get it.
+    /// How many deliveries it makes: a subscription, a callback or a one-off URL each.
     #[schema(minimum = 0)]
     deliveries: i64,
     /// Whether this is the answer to an earlier publish with the same key.
@@ -57,7 +57,7 @@ enum ReceiptOrProblem {
 #[schema(example = json!({
     "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed", "resource_id": "scr-1",
     "idempotency_key": "scr-1-completed", "created_at": "2026-01-19T10:30:00.123456+00:00", "occurred_at": null,
-    "expires_at": null, "metadata": null,
+    "expires_at": null, "metadata": null, "webhook_url": null, "profile": null,
     "delivery_counts": {"pending": 0, "delivered": 1, "failed": 0, "discarded": 0}, "deliveries": []
 }))]
 pub(in super::super) struct Event {
@@ -83,6 +83,12 @@ pub(in super::super) struct Event {
     /// As published.
     #[schema(value_type = Option<Object>, required)]
     metadata: Option<Value>,
+    /// Where it went besides the subscriptions.
+    #[schema(required)]
+    webhook_url: Option<String>,
+    /// The wire format of what went there.
+    #[schema(required)]
+    profile: Option<String>,
     /// As published; null after payload retention. Not in lists.
     #[schema(value_type = Option<Object>)]
     payload: Option<Value>,
@@ -117,7 +123,7 @@ struct Counts {
 #[schema(example = json!({"events": [{
     "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed", "resource_id": "scr-1",
     "idempotency_key": "scr-1-completed", "created_at": "2026-01-19T10:30:00.123456+00:00", "occurred_at": null,
-    "expires_at": null, "metadata": null,
+    "expires_at": null, "metadata": null, "webhook_url": null, "profile": null,
     "delivery_counts": {"pending": 0, "delivered": 1, "failed": 0, "discarded": 0}, "deliveries": []
 }], "next_cursor": null}))]
 pub(in super::super) struct EventList {

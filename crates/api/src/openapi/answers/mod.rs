@@ -1,9 +1,12 @@
 //! What clients get: a file for each group of calls, and here what all of them use.
 #![expect(dead_code, reason = "described here, written elsewhere")]
 
+pub(super) mod callbacks;
 pub(super) mod deliveries;
 pub(super) mod event_types;
 pub(super) mod events;
+pub(super) mod explain;
+pub(super) mod profiles;
 pub(super) mod tenants;
 pub(super) mod webhooks;
 

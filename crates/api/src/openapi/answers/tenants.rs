@@ -8,13 +8,16 @@ use super::super::bodies::ScopeName;
 /// A tenant.
 #[derive(ToSchema)]
 #[schema(example = json!({
-    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "acme", "created_at": "2026-01-19T10:30:00.123456+00:00"
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "acme", "default_profile": "standard",
+    "created_at": "2026-01-19T10:30:00.123456+00:00"
 }))]
 pub(in super::super) struct Tenant {
     /// Its id, for the header `X-Tenant-Id`.
     id: Uuid,
     /// Its name.
     name: String,
+    /// The wire format of what does not name one.
+    default_profile: String,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -23,7 +26,8 @@ pub(in super::super) struct Tenant {
 /// Tenants.
 #[derive(ToSchema)]
 #[schema(example = json!({"tenants": [{
-    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "acme", "created_at": "2026-01-19T10:30:00.123456+00:00"
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "acme", "default_profile": "standard",
+    "created_at": "2026-01-19T10:30:00.123456+00:00"
 }], "next_cursor": null}))]
 pub(in super::super) struct TenantList {
     /// Newest first.

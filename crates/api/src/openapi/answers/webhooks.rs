@@ -33,7 +33,7 @@ pub(in super::super) struct WebhookCreated {
     "webhook_url": "https://api.yourcompany.com/webhooks/screening", "is_active": true, "description": "",
     "filters": {}, "created_at": "2026-01-19T10:30:00.123456+00:00",
     "stats": {"total_deliveries": 150, "successful_deliveries": 148, "failed_deliveries": 2},
-    "last_triggered_at": null, "profile": "standard", "retry_schedule": [5, 25, 125], "timeout_seconds": 15,
+    "last_triggered_at": null, "filtered_events": 0, "profile": "standard", "retry_schedule": [5, 25, 125], "timeout_seconds": 15,
     "headers": {"X-Team": "********"}
 }))]
 pub(in super::super) struct Webhook {
@@ -61,6 +61,9 @@ pub(in super::super) struct Webhook {
     /// The last attempt.
     #[schema(format = DateTime, required)]
     last_triggered_at: Option<String>,
+    /// Events that its filter turned away: they made no delivery.
+    #[schema(minimum = 0)]
+    filtered_events: i64,
     /// The wire format.
     profile: String,
     /// Seconds to wait after each failed try.
@@ -73,7 +76,7 @@ pub(in super::super) struct Webhook {
 
 /// Deliveries that reached an end.
 #[derive(ToSchema)]
-struct Stats {
+pub(super) struct Stats {
     /// The sum of the two.
     #[schema(minimum = 0)]
     total_deliveries: i64,
@@ -92,7 +95,7 @@ struct Stats {
     "webhook_url": "https://api.yourcompany.com/webhooks/screening", "is_active": true, "description": "",
     "filters": {}, "created_at": "2026-01-19T10:30:00.123456+00:00",
     "stats": {"total_deliveries": 150, "successful_deliveries": 148, "failed_deliveries": 2},
-    "last_triggered_at": null, "profile": "standard", "retry_schedule": [5, 25, 125], "timeout_seconds": 15,
+    "last_triggered_at": null, "filtered_events": 0, "profile": "standard", "retry_schedule": [5, 25, 125], "timeout_seconds": 15,
     "headers": {"X-Team": "********"}
 }]}))]
 pub(in super::super) struct WebhookList {

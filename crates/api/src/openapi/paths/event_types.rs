@@ -19,7 +19,12 @@ struct Name {
 /// List event types
 ///
 /// Needs the scope `read`. All of them, unless a limit is given.
-#[utoipa::path(get, path = "/api/v1/event-types/", tag = "Event types", params(Page),
+#[utoipa::path(get, path = "/api/v1/event-types/", tag = "Event types",
+    params(
+        ("search" = Option<String>, Query, description = "Only those whose name, group and description hold each word"),
+        ("profile" = Option<String>, Query, description = "Only those of this wire format's document"),
+        Page
+    ),
     responses((status = 200, description = "Group by group", body = EventTypeList), Problems))]
 pub(in super::super) fn list_event_types() {}
 

@@ -1,6 +1,7 @@
 //! Events.
 
 use super::super::answers::events::{Event, EventList, Receipt, Receipts, Replayed};
+use super::super::answers::explain::Explanation;
 use super::super::bodies::{NewEvent, NewEvents, Replay};
 use super::super::errors::Problems;
 use super::{Id, Page, Which};
@@ -39,6 +40,14 @@ pub(in super::super) fn list_events() {}
 #[utoipa::path(get, path = "/api/v1/events/{id}/", tag = "Events", params(Id),
     responses((status = 200, description = "What became of it", body = Event), Problems))]
 pub(in super::super) fn get_event() {}
+
+/// Explain an event
+///
+/// Needs the scope `read`. Why the event did or did not go to a webhook.
+#[utoipa::path(get, path = "/api/v1/events/{id}/explain/", tag = "Events",
+    params(Id, ("webhook_id" = uuid::Uuid, Query, description = "The webhook; also one that was deleted")),
+    responses((status = 200, description = "What speaks for and against it", body = Explanation), Problems))]
+pub(in super::super) fn explain_event() {}
 
 /// Replay an event
 ///

@@ -1,10 +1,12 @@
 //! The calls: a file for each group. Nothing here runs; the macros read it.
 #![expect(dead_code, reason = "the macros read it")]
 
+pub(super) mod callbacks;
 pub(super) mod deliveries;
 pub(super) mod event_types;
 pub(super) mod events;
 pub(super) mod operations;
+pub(super) mod profiles;
 pub(super) mod tenants;
 pub(super) mod webhooks;
 
@@ -30,6 +32,8 @@ struct Which {
     event_type: Option<String>,
     /// Only what went to this subscription.
     webhook_id: Option<Uuid>,
+    /// Only what went to this callback.
+    callback_id: Option<Uuid>,
     /// Only with a delivery in this status; `undelivered` is all but `delivered`.
     #[param(pattern = "^(pending|delivered|failed|discarded|undelivered)$")]
     status: Option<String>,

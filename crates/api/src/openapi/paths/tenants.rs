@@ -2,7 +2,7 @@
 
 use super::super::answers::Message;
 use super::super::answers::tenants::{ApiKey, ApiKeyList, Tenant, TenantList};
-use super::super::bodies::{NewApiKey, NewTenant};
+use super::super::bodies::{NewApiKey, NewTenant, TenantChange};
 use super::super::errors::Problems;
 use super::{Id, Page};
 
@@ -26,6 +26,13 @@ pub(in super::super) fn list_tenants() {}
 #[utoipa::path(get, path = "/api/v1/tenants/{id}/", tag = "Tenants", params(Id),
     responses((status = 200, description = "As it is", body = Tenant), Problems))]
 pub(in super::super) fn get_tenant() {}
+
+/// Change a tenant
+///
+/// Needs the scope `admin`. The tenant `default` keeps its name.
+#[utoipa::path(patch, path = "/api/v1/tenants/{id}/", tag = "Tenants", params(Id), request_body = TenantChange,
+    responses((status = 200, description = "It is changed", body = Tenant), Problems))]
+pub(in super::super) fn update_tenant() {}
 
 /// Delete a tenant
 ///

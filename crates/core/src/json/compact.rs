@@ -1,18 +1,6 @@
-//! JSON that is passed through: white space goes, every other byte stays.
+//! Compacting: white space goes, every other byte stays.
 
-/// Deepest nesting of a payload.
-pub const MAX_DEPTH: usize = 128;
-
-/// Why JSON from outside is refused though it parses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JsonRefusal {
-    /// Nested deeper than [`MAX_DEPTH`].
-    #[error("must not be nested deeper than {MAX_DEPTH} levels")]
-    TooDeep,
-    /// Half of a surrogate pair: no Unicode text.
-    #[error("must not contain a lone surrogate (\\ud800–\\udfff)")]
-    LoneSurrogate,
-}
+use super::{JsonRefusal, MAX_DEPTH};
 
 /// Removes white space between the tokens of valid JSON and keeps all else: numbers (`1.10`), key
 /// order, escapes, duplicate keys. Linear in the length.

@@ -1,0 +1,27 @@
+//! JSON as it was written: numbers and the order of names are somebody else's, and stay as they are.
+
+mod compact;
+pub mod ecmascript;
+mod number;
+mod value;
+
+pub use compact::compact;
+pub(crate) use number::Decimal;
+pub use value::{Kind, Number, Object, Value, equal};
+
+/// Deepest nesting of a payload.
+pub const MAX_DEPTH: usize = 128;
+
+/// Why JSON from outside is refused though it parses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonRefusal {
+    /// No JSON at all: what a parser said, with the line and column.
+    #[error("is not valid JSON: {0}")]
+    Malformed(String),
+    /// Nested deeper than [`MAX_DEPTH`].
+    #[error("must not be nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// Half of a surrogate pair: no Unicode text.
+    #[error("must not contain a lone surrogate (\\ud800–\\udfff)")]
+    LoneSurrogate,
+}

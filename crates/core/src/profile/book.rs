@@ -1,0 +1,100 @@
+//! The formats that are known.
+
+use std::sync::{Arc, LazyLock};
+
+use super::Profile;
+use crate::event_type::{EventType, EventTypeName};
+
+/// The files of the published formats.
+const BUILT_IN: [&str; 5] = [
+    include_str!("../../profiles/standard.toml"),
+    include_str!("../../profiles/aplyid.toml"),
+    include_str!("../../profiles/casekeeper.toml"),
+    include_str!("../../profiles/anycheck.toml"),
+    include_str!("../../profiles/credas.toml"),
+];
+
+static PUBLISHED: LazyLock<Vec<Arc<Profile>>> = LazyLock::new(|| {
+    let read = |source: &&str| Arc::new(Profile::parse(source).expect("the built-in formats are valid"));
+    BUILT_IN.iter().map(read).collect()
+});
+
+/// The published formats and those that an operator added, with their catalogues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profiles {
+    profiles: Vec<Arc<Profile>>,
+    event_types: Vec<EventType>,
+}
+
+/// There is a format of that name already.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is another profile named `{0}`")]
+pub struct TwiceNamed(String);
+
+impl Profiles {
+    /// The published formats alone.
+    #[must_use]
+    pub fn published() -> Self {
+        Self::of(PUBLISHED.clone())
+    }
+
+    fn of(profiles: Vec<Arc<Profile>>) -> Self {
+        let event_types = profiles.iter().flat_map(|profile| event_types_of(profile)).collect();
+        Self { profiles, event_types }
+    }
+
+    /// The same with one more.
+    ///
+    /// # Errors
+    /// [`TwiceNamed`] if the name is taken.
+    pub fn with(self, profile: Profile) -> Result<Self, TwiceNamed> {
+        if self.named(&profile.name).is_some() {
+            return Err(TwiceNamed(profile.name));
+        }
+        let mut profiles = self.profiles;
+        profiles.push(Arc::new(profile));
+        Ok(Self::of(profiles))
+    }
+
+    /// The format of that name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Arc<Profile>> {
+        self.profiles.iter().find(|profile| profile.name == name)
+    }
+
+    /// All of them: the published ones first.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.profiles.iter()
+    }
+
+    /// Every format's name.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.iter().map(|profile| profile.name.as_str())
+    }
+
+    /// Their catalogues, format by format, group by group.
+    ///
+    /// A name may stand in two (`verification.completed`): it is one event type, listed in both.
+    #[must_use]
+    pub fn event_types(&self) -> &[EventType] {
+        &self.event_types
+    }
+
+    /// Whether a type is in one of their catalogues.
+    #[must_use]
+    pub fn has_type(&self, name: &EventTypeName) -> bool {
+        self.event_types.iter().any(|known| known.name == *name)
+    }
+}
+
+fn event_types_of(profile: &Profile) -> impl Iterator<Item = EventType> {
+    profile.groups.iter().flat_map(|group| {
+        group.event_types.iter().map(|(name, description)| EventType {
+            name: name.clone(),
+            group: group.name.clone(),
+            description: description.clone(),
+            profile: Some(profile.name.clone()),
+            custom: false,
+        })
+    })
+}

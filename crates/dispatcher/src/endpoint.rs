@@ -1,0 +1,71 @@
+//! Where and how a claimed delivery is to be sent, looked up just before it is: what was deleted, changed
+//! or rotated meanwhile is not used.
+
+use std::sync::Arc;
+
+use postrider_core::catalogue::TenantCatalogue;
+use postrider_core::delivery::DiscardReason;
+use postrider_core::lifecycle;
+use postrider_core::profile::Profile;
+use postrider_core::target::{Endpoint, TargetId};
+use postrider_store::{Claimed, Result};
+
+use crate::deliver::Deliverer;
+
+/// Where to send, or why not to.
+type Found = std::result::Result<Endpoint, DiscardReason>;
+
+impl Deliverer {
+    /// `None` if its wire format is not known: somebody else may know it.
+    pub(crate) async fn endpoint(&self, claimed: &Claimed) -> Result<Option<Found>> {
+        let Some(catalogue) = self.queue.snapshot(claimed.event.tenant_id).await? else {
+            return Ok(Some(Err(DiscardReason::WebhookDeleted)));
+        };
+        match claimed.target {
+            TargetId::Subscription(id) => {
+                let Some(subscription) = catalogue.get(id) else {
+                    return Ok(Some(Err(DiscardReason::WebhookDeleted)));
+                };
+                if let Some(reason) = lifecycle::closed_to(subscription, claimed.opened_at) {
+                    return Ok(Some(Err(reason)));
+                }
+                let profile = self.profile(claimed, &subscription.settings.profile).await?;
+                Ok(profile.map(|profile| Ok(Endpoint::of_subscription(subscription, profile, &claimed.event))))
+            }
+            TargetId::Callback(_) => {
+                let Some(callback) = &claimed.callback else {
+                    return Ok(Some(Err(DiscardReason::CallbackDeleted)));
+                };
+                let profile = self.profile(claimed, &callback.profile).await?;
+                Ok(profile.map(|profile| {
+                    let secrets = secrets(&catalogue, &profile);
+                    Ok(Endpoint::of_callback(callback, profile, secrets))
+                }))
+            }
+            TargetId::OneOff(_) => {
+                let Some(one_off) = &claimed.event.draft.one_off else { return Ok(None) };
+                let profile = self.profile(claimed, &one_off.profile).await?;
+                Ok(profile.map(|profile| {
+                    let secrets = secrets(&catalogue, &profile);
+                    Ok(Endpoint::of_one_off(one_off, profile, secrets, &claimed.event))
+                }))
+            }
+        }
+    }
+
+    /// The version that the delivery was made with, unless its target has chosen another format since.
+    async fn profile(&self, claimed: &Claimed, chosen: &str) -> Result<Option<Arc<Profile>>> {
+        if let Some(pinned) = claimed.profile.as_ref().filter(|pinned| pinned.name == chosen) {
+            return Ok(Some(Arc::clone(pinned)));
+        }
+        let found = self.queue.profile(chosen).await?;
+        if found.is_none() {
+            tracing::error!(delivery_id = %claimed.id, profile = chosen, "nobody knows this wire format");
+        }
+        Ok(found)
+    }
+}
+
+fn secrets(catalogue: &TenantCatalogue, profile: &Profile) -> Option<postrider_core::secret::Secrets> {
+    catalogue.callback_secrets(&profile.name).cloned()
+}

@@ -1,0 +1,339 @@
+//! Rows of `callbacks`, and what signs them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use postrider_core::callback::{Callback, PER_RESOURCE_LIMIT};
+use postrider_core::cursor::Page;
+use postrider_core::delivery::DiscardReason;
+use postrider_core::event_type::EventTypeName;
+use postrider_core::secret::Secrets;
+use postrider_core::subscription::TargetStats;
+use postrider_core::target::TargetId;
+use postrider_core::target_url::TargetUrl;
+use postrider_core::vault::{Place, Vault};
+use postrider_core::{CallbackId, TenantId, Timestamp};
+use uuid::Uuid;
+
+use super::conditions::Conditions;
+use super::dialect::{Kind, RowSet, Schema};
+use super::{Change, Dialect, Query, Row, Sql};
+use crate::catalogue::{CallbackFilter, NewCallback, Rotation};
+use crate::error::{Result, StoreError};
+
+const COLUMNS: &str = "c.id, c.tenant_id, c.resource_id, c.url, c.profile, c.metadata, c.event_types, c.created_at";
+
+const STATS: &str = "
+    (select cast(coalesce(sum(t.successful), 0) as bigint) from target_stats t where t.target_id = c.id),
+    (select cast(coalesce(sum(t.failed), 0) as bigint) from target_stats t where t.target_id = c.id),
+    (select max(t.last_attempt_at) from target_stats t where t.target_id = c.id)";
+
+const SECRETS: &str = "callback_secrets.secrets";
+
+const RESOURCE: Schema = &[("resource_id", Kind::Text)];
+
+fn read<DB: Dialect>(row: &Row<DB>) -> Result<Callback> {
+    let event_types: Option<String> = row.get(6)?;
+    let names = |text: String| -> Option<Vec<EventTypeName>> {
+        let names: Vec<String> = serde_json::from_str(&text).ok()?;
+        names.iter().map(|name| EventTypeName::parse(name)).collect()
+    };
+    let damaged = StoreError::Damaged("a callback's event types");
+    Ok(Callback {
+        id: row.id(0)?,
+        tenant_id: row.id(1)?,
+        resource_id: row.get(2)?,
+        url: row.parsed(3, "a callback's URL", TargetUrl::from_stored)?,
+        profile: row.get(4)?,
+        metadata: row.get::<Option<String>>(5)?.map(Into::into),
+        event_types: event_types.map(|text| names(text).ok_or(damaged)).transpose()?,
+        created_at: row.time(7)?,
+    })
+}
+
+fn read_with_stats<DB: Dialect>(row: &Row<DB>) -> Result<(Callback, TargetStats)> {
+    let last_triggered_at = row.maybe_time(10)?;
+    Ok((read(row)?, TargetStats { successful: row.get(8)?, failed: row.get(9)?, filtered: 0, last_triggered_at }))
+}
+
+/// A living callback.
+pub(super) async fn get<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: CallbackId,
+) -> Result<Option<Callback>> {
+    let sql =
+        format!("select {COLUMNS} from callbacks c where c.tenant_id = $1 and c.id = $2 and c.deleted_at is null");
+    let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
+    query.row(db).await?.as_ref().map(read).transpose()
+}
+
+/// Those of a tenant that have a delivery pending.
+pub(super) async fn with_pending<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId) -> Result<Vec<Callback>> {
+    let sql = format!(
+        "select {COLUMNS} from callbacks c
+         where c.tenant_id = $1 and c.id in (
+             select d.target_id from deliveries d
+             where d.tenant_id = $1 and d.state = 0 and d.state <> 1 and d.target_kind = 1)"
+    );
+    Query::<DB>::assembled(sql).id(tenant_id.uuid()).rows(db).await?.iter().map(read).collect()
+}
+
+/// Deletes all of a tenant, with what signs them.
+pub(super) async fn delete_all<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    now: Timestamp,
+) -> Result<()> {
+    let query = Query::<DB>::new(
+        "update callbacks set deleted_at = $2, metadata = null where tenant_id = $1 and deleted_at is null",
+    );
+    query.id(tenant_id.uuid()).time(now).run(db).await?;
+    Query::<DB>::new("delete from callback_secrets where tenant_id = $1").id(tenant_id.uuid()).run(db).await?;
+    Ok(())
+}
+
+impl<DB: Dialect> Sql<DB> {
+    /// The callbacks of these resources, by resource.
+    pub(super) async fn callbacks_of(
+        &self,
+        tenant_id: TenantId,
+        resource_ids: impl Iterator<Item = &str>,
+    ) -> Result<HashMap<String, Vec<Arc<Callback>>>> {
+        let mut rows = DB::Rows::new(RESOURCE);
+        for resource_id in resource_ids {
+            rows.text(Some(resource_id));
+            rows.end_row();
+        }
+        let sql = format!(
+            "select {COLUMNS} from callbacks c
+             where c.tenant_id = $1 and c.deleted_at is null and c.resource_id in (select r.resource_id from {} r)
+             order by c.id",
+            DB::Rows::source(RESOURCE, 2)
+        );
+        let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).bind_rows(rows);
+        let mut found: HashMap<String, Vec<Arc<Callback>>> = HashMap::new();
+        for row in query.rows(&mut *self.lookup().await?).await? {
+            let callback: Callback = read(&row)?;
+            found.entry(callback.resource_id.clone()).or_default().push(Arc::new(callback));
+        }
+        Ok(found)
+    }
+
+    /// Makes a callback; `None` if its resource has as many as it may.
+    pub(super) async fn insert_callback(&self, new: NewCallback) -> Result<Option<Callback>> {
+        let now = self.world.now();
+        let NewCallback { tenant_id, resource_id, url, profile, metadata, event_types } = new;
+        let id = self.world.new_id_at(now);
+        let callback = Callback { id, tenant_id, resource_id, url, profile, metadata, event_types, created_at: now };
+        let Some(change) = self.begin_first_callback(tenant_id).await? else {
+            let mut tx = self.begin().await?;
+            let made = insert::<DB>(&mut tx, &callback).await?;
+            tx.commit().await?;
+            return Ok(made.then_some(callback));
+        };
+        let mut change = change;
+        insert::<DB>(&mut change.tx, &callback).await?;
+        self.commit_change(change).await?;
+        Ok(Some(callback))
+    }
+
+    /// A tenant's first callback changes its catalogue: from then on events are looked up by resource.
+    async fn begin_first_callback(&self, tenant_id: TenantId) -> Result<Option<Change<DB>>> {
+        let query = Query::<DB>::new("select has_callbacks from tenants where id = $1");
+        let row = query.id(tenant_id.uuid()).row(&mut *self.lookup().await?).await?;
+        if row.map(|row| row.get::<i64>(0)).transpose()? == Some(1) {
+            return Ok(None);
+        }
+        let mut change = self.change_of_living(tenant_id).await?;
+        let query = Query::<DB>::new("update tenants set has_callbacks = 1 where id = $1");
+        query.id(tenant_id.uuid()).run(&mut change.tx).await?;
+        Ok(Some(change))
+    }
+
+    pub(super) async fn list_callbacks(
+        &self,
+        tenant_id: TenantId,
+        filter: &CallbackFilter,
+        page: Page,
+    ) -> Result<Vec<(Callback, TargetStats)>> {
+        let mut conditions = Conditions::<DB>::new("c.tenant_id", tenant_id);
+        conditions.raw("c.deleted_at is null");
+        conditions.value("c.id < {}", page.before);
+        conditions.value("c.resource_id = {}", filter.resource_id.clone());
+        let select = format!("select {COLUMNS}, {STATS} from callbacks c");
+        let query = conditions.query(&select, "order by c.id desc limit {limit}", i64::from(page.limit));
+        query.rows(&mut *self.reader().await?).await?.iter().map(read_with_stats).collect()
+    }
+
+    pub(super) async fn find_callback(
+        &self,
+        tenant_id: TenantId,
+        id: CallbackId,
+    ) -> Result<Option<(Callback, TargetStats)>> {
+        let sql = format!(
+            "select {COLUMNS}, {STATS} from callbacks c
+             where c.tenant_id = $1 and c.id = $2 and c.deleted_at is null"
+        );
+        let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
+        query.row(&mut *self.reader().await?).await?.as_ref().map(read_with_stats).transpose()
+    }
+
+    /// Deletes a callback with its metadata, which may be personal. False if there is none.
+    pub(super) async fn remove_callback(&self, tenant_id: TenantId, id: CallbackId) -> Result<bool> {
+        let mut tx = self.begin().await?;
+        let Some(callback) = get::<DB>(&mut tx, tenant_id, id).await? else { return Ok(false) };
+        let now = self.world.now();
+        let query =
+            Query::<DB>::new("update callbacks set deleted_at = $3, metadata = null where tenant_id = $1 and id = $2");
+        query.id(tenant_id.uuid()).id(id.uuid()).time(now).run(&mut tx).await?;
+        tx.commit().await?;
+        let target = TargetId::Callback(id);
+        self.discard_pending(tenant_id, target, callback.lane(), DiscardReason::CallbackDeleted, now).await?;
+        Ok(true)
+    }
+
+    /// Puts a new secret in charge of a tenant's callbacks in one format. Whether there was one before.
+    pub(super) async fn change_callback_secret(
+        &self,
+        tenant_id: TenantId,
+        profile: &str,
+        rotation: Rotation,
+    ) -> Result<bool> {
+        let mut change = self.change_of_living(tenant_id).await?;
+        let now = self.world.now();
+        let sealed = sealed_of::<DB>(&mut change.tx, tenant_id, profile).await?;
+        let old = sealed.as_ref().map(|sealed| sealed.open(&self.vault)).transpose()?;
+        let secrets = match &old {
+            Some(old) => old.rotated(rotation.next, now, rotation.previous_until),
+            None => Secrets::new(rotation.next),
+        };
+        let id = sealed.map_or_else(|| self.world.new_id_at(now), |sealed| sealed.id);
+        put_secrets::<DB>(&mut change.tx, &self.vault, tenant_id, profile, id, &secrets, now).await?;
+        self.commit_change(change).await?;
+        Ok(old.is_some())
+    }
+
+    /// Seals anew what another key than the current one sealed.
+    pub(super) async fn reseal_callback_secrets(&self) -> Result<u64> {
+        let mut resealed = 0;
+        let rows = Query::<DB>::new("select id, tenant_id, profile, secrets from callback_secrets");
+        for row in rows.rows(&mut *self.reader().await?).await? {
+            let sealed = Sealed::read(&row)?;
+            if self.vault.is_current(&sealed.secrets) {
+                continue;
+            }
+            let Some(mut change) = self.begin_change(sealed.tenant_id).await? else { continue };
+            let found = sealed_of::<DB>(&mut change.tx, sealed.tenant_id, &sealed.profile).await?;
+            let Some(found) = found else { continue };
+            let secrets = found.open(&self.vault)?;
+            let now = self.world.now();
+            put_secrets::<DB>(&mut change.tx, &self.vault, found.tenant_id, &found.profile, found.id, &secrets, now)
+                .await?;
+            self.commit_change(change).await?;
+            resealed += 1;
+        }
+        Ok(resealed)
+    }
+}
+
+/// Makes one, unless its resource has as many as it may.
+async fn insert<DB: Dialect>(db: &mut DB::Connection, callback: &Callback) -> Result<bool> {
+    let names = |names: &Vec<EventTypeName>| serde_json::to_string(names).unwrap_or_default();
+    let made = Query::<DB>::new(
+        "insert into callbacks (id, tenant_id, resource_id, url, profile, metadata, event_types, created_at)
+         select $1, $2, $3, $4, $5, $6, $7, $8
+         where (select count(*) from callbacks c
+                where c.tenant_id = $2 and c.resource_id = $3 and c.deleted_at is null) < $9",
+    )
+    .id(callback.id.uuid())
+    .id(callback.tenant_id.uuid())
+    .bind(callback.resource_id.clone())
+    .bind(callback.url.to_string())
+    .bind(callback.profile.clone())
+    .bind(callback.metadata.as_deref().map(str::to_owned))
+    .bind(callback.event_types.as_ref().map(names))
+    .time(callback.created_at)
+    .bind(i64::try_from(PER_RESOURCE_LIMIT).unwrap_or(i64::MAX))
+    .run(db)
+    .await?;
+    Ok(made == 1)
+}
+
+/// Secrets as they are stored.
+struct Sealed {
+    id: Uuid,
+    tenant_id: TenantId,
+    profile: String,
+    secrets: Vec<u8>,
+}
+
+impl Sealed {
+    fn read<DB: Dialect>(row: &Row<DB>) -> Result<Self> {
+        Ok(Self { id: row.get(0)?, tenant_id: row.id(1)?, profile: row.get(2)?, secrets: row.get(3)? })
+    }
+
+    fn open(&self, vault: &Vault) -> Result<Secrets> {
+        let plain = vault.open(place(self.tenant_id, self.id), &self.secrets)?;
+        Secrets::from_plain(&plain).ok_or(StoreError::Damaged("a callback secret"))
+    }
+}
+
+fn place(tenant_id: TenantId, id: Uuid) -> Place {
+    Place { tenant_id, row: id, column: SECRETS }
+}
+
+async fn sealed_of<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, profile: &str) -> Result<Option<Sealed>> {
+    let query = Query::<DB>::new(
+        "select id, tenant_id, profile, secrets from callback_secrets where tenant_id = $1 and profile = $2",
+    );
+    query.id(tenant_id.uuid()).bind(profile.to_owned()).row(db).await?.as_ref().map(Sealed::read).transpose()
+}
+
+/// A tenant's callback secrets, by format.
+pub(super) async fn secrets<DB: Dialect>(
+    db: &mut DB::Connection,
+    vault: &Vault,
+    tenant_id: TenantId,
+) -> Result<HashMap<String, Secrets>> {
+    let query = Query::<DB>::new("select id, tenant_id, profile, secrets from callback_secrets where tenant_id = $1");
+    let rows = query.id(tenant_id.uuid()).rows(db).await?;
+    let read = |row: &Row<DB>| {
+        let sealed = Sealed::read(row)?;
+        let secrets = sealed.open(vault)?;
+        Ok((sealed.profile, secrets))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Opens the newest one, if there is any.
+pub(super) async fn check_secrets<DB: Dialect>(db: &mut DB::Connection, vault: &Vault) -> Result<()> {
+    let query = Query::<DB>::new(
+        "select id, tenant_id, profile, secrets from callback_secrets order by updated_at desc limit 1",
+    );
+    let newest = query.row(db).await?.as_ref().map(Sealed::read).transpose()?;
+    newest.map(|sealed| sealed.open(vault)).transpose().map(drop)
+}
+
+async fn put_secrets<DB: Dialect>(
+    db: &mut DB::Connection,
+    vault: &Vault,
+    tenant_id: TenantId,
+    profile: &str,
+    id: Uuid,
+    secrets: &Secrets,
+    now: Timestamp,
+) -> Result<()> {
+    Query::<DB>::new(
+        "insert into callback_secrets (tenant_id, profile, id, secrets, updated_at) values ($1, $2, $3, $4, $5)
+         on conflict (tenant_id, profile) do update set secrets = excluded.secrets, updated_at = excluded.updated_at",
+    )
+    .id(tenant_id.uuid())
+    .bind(profile.to_owned())
+    .id(id)
+    .bind(vault.seal(place(tenant_id, id), &secrets.to_plain()))
+    .time(now)
+    .run(db)
+    .await?;
+    Ok(())
+}

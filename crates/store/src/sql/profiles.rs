@@ -1,0 +1,63 @@
+//! Rows of `profiles`: every version of a wire format that was ever used.
+
+use std::sync::Arc;
+
+use postrider_core::profile::Profile;
+
+use super::{Dialect, Query, Row, Sql};
+use crate::error::{Result, StoreError};
+
+impl<DB: Dialect> Sql<DB> {
+    /// Writes down the formats of this process, so that deliveries made with them can be finished by others.
+    pub(crate) async fn register_profiles(&self) -> Result<()> {
+        let known = Query::<DB>::new("select version from profiles").rows(&mut *self.reader().await?).await?;
+        let known = known.iter().map(|row| row.get(0)).collect::<Result<Vec<i64>>>()?;
+        let new: Vec<&Arc<Profile>> =
+            self.profiles.own().iter().filter(|profile| !known.contains(&profile.version())).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        for profile in new {
+            Query::<DB>::new(
+                "insert into profiles (version, name, source, created_at) values ($1, $2, $3, $4)
+                 on conflict (version) do nothing",
+            )
+            .bind(profile.version())
+            .bind(profile.name.clone())
+            .bind(profile.source.clone())
+            .time(self.world.now())
+            .run(&mut tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The format of that version, whoever wrote it down.
+    pub(super) async fn profile_version(&self, version: i64) -> Result<Option<Arc<Profile>>> {
+        if let Some(known) = self.profiles.version(version) {
+            return Ok(Some(known));
+        }
+        let query = Query::<DB>::new("select source from profiles where version = $1");
+        let row = query.bind(version).row(&mut *self.lookup().await?).await?;
+        row.map(|row| self.keep_profile(&row)).transpose()
+    }
+
+    /// The format of that name: this process's own, or else the newest that any process wrote down.
+    pub(super) async fn profile_of_name(&self, name: &str) -> Result<Option<Arc<Profile>>> {
+        if let Some(own) = self.profiles.own().named(name) {
+            return Ok(Some(Arc::clone(own)));
+        }
+        let query = Query::<DB>::new("select source from profiles where name = $1 order by created_at desc limit 1");
+        let row = query.bind(name.to_owned()).row(&mut *self.lookup().await?).await?;
+        row.map(|row| self.keep_profile(&row)).transpose()
+    }
+
+    fn keep_profile(&self, row: &Row<DB>) -> Result<Arc<Profile>> {
+        let profile = Profile::parse(&row.get::<String>(0)?).map_err(|_| StoreError::Damaged("a profile"))?;
+        let profile = Arc::new(profile);
+        self.profiles.add(Arc::clone(&profile));
+        Ok(profile)
+    }
+}
