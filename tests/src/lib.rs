@@ -5,6 +5,7 @@ mod clock;
 mod cluster;
 mod database;
 mod proxy;
+mod published;
 mod receiver;
 mod server;
 
@@ -13,6 +14,7 @@ pub use clock::TravellingClock;
 pub use cluster::Cluster;
 pub use database::Database;
 pub use proxy::{Proxy, Way};
+pub use published::{PublishedReceiver, installed};
 pub use receiver::{Received, Receiver, Reply};
 pub use server::{Answer, Binary, Server, ServerOptions, run_command};
 

@@ -11,6 +11,7 @@ mod maintain;
 mod metrics;
 mod nodes;
 mod openapi;
+mod published;
 mod real_time;
 mod stop;
 mod traces;
