@@ -16,6 +16,7 @@ pub mod explain;
 pub mod filter;
 pub mod headers;
 pub mod id;
+pub mod inspection;
 pub mod json;
 pub mod lanes;
 pub mod lifecycle;

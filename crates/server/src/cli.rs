@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use axum::http::StatusCode;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use postrider_core::Timestamp;
 use postrider_core::api_key::Scope;
+use postrider_core::secret::SigningSecret;
 use postrider_core::tenant::NAME_LIMIT;
 use postrider_store::{DATABASE_URL_FORM, DatabaseUrl};
 
@@ -42,6 +46,21 @@ pub(crate) enum Command {
     /// Print the description of the API (OpenAPI 3.1).
     #[command(after_help = "Example:\n  postrider openapi > openapi.json")]
     Openapi,
+    /// Receive on this machine: show each delivery, and whether its signature verifies.
+    #[command(
+        after_help = "Example:\n  postrider listen --port 3000 --secret whsec_…\n  postrider listen --port 3000 --profile anycheck --status 500"
+    )]
+    Listen(ListenArgs),
+    /// Say whether a kept request is genuine and, if not, why.
+    #[command(
+        after_help = "The request is its headers, an empty line and its body, as a proxy or a log shows it.\n\nExample:\n  postrider verify --secret whsec_… --file request.txt\n  pbpaste | postrider verify --secret whsec_… --at 2026-01-19T10:30:00Z\n\nIt ends with 0 if the request is genuine, and with 1 if not, or if that cannot be told."
+    )]
+    Verify(VerifyArgs),
+    /// Publish an example event of any type of the catalogue, also beside a running server.
+    #[command(
+        after_help = "Example:\n  postrider trigger screening.completed\n  postrider trigger verification.completed --payload '{\"verification_id\": \"v-1\"}'"
+    )]
+    Trigger(TriggerArgs),
     /// Make, list and revoke API keys, also beside a running server.
     #[command(
         after_help = "Example:\n  postrider keys create --name ci --scopes publish,read\n  postrider keys list --json\n  postrider keys revoke 0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"
@@ -147,6 +166,111 @@ pub(crate) struct TenantArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How to verify.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    /// The wire format [default: as the request's headers look].
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
+    /// What signs: `whsec_…`. May be repeated; those after the first are older ones.
+    #[arg(long = "secret", value_name = "SECRET", value_parser = read_secret)]
+    secrets: Vec<Option<SigningSecret>>,
+}
+
+impl SecretArgs {
+    /// The secrets; ends the program if one is none. What was given is not shown: it may be nearly right.
+    pub(crate) fn secrets(&self) -> Vec<SigningSecret> {
+        let read: Option<Vec<SigningSecret>> = self.secrets.iter().cloned().collect();
+        let wrong = || Cli::command().error(ErrorKind::ValueValidation, "--secret must be `whsec_` and base64").exit();
+        read.unwrap_or_else(wrong)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListenArgs {
+    /// Where to listen on this machine; 0 for a free port.
+    #[arg(long, default_value_t = 3000)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) of: SecretArgs,
+    /// What to answer: a status such as 200 or 500, or `hang`.
+    #[arg(long, default_value = "200", value_parser = read_answer)]
+    pub(crate) status: Answer,
+    /// Print a line of JSON for each request.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `listen` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Status(StatusCode),
+    Hang,
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{}", status.as_u16()),
+            Self::Hang => f.write_str("hang"),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The request [default: standard input].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) of: SecretArgs,
+    /// When it came, such as 2026-01-19T10:30:00Z [default: now].
+    #[arg(long, value_name = "TIME", value_parser = read_time)]
+    pub(crate) at: Option<Timestamp>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TriggerArgs {
+    #[command(flatten)]
+    pub(crate) of: TenantArgs,
+    /// The event type.
+    #[arg(value_name = "TYPE")]
+    pub(crate) event_type: String,
+    /// Publish the example of the type's document; so it does without a payload, too.
+    #[arg(long, conflicts_with = "payload")]
+    pub(crate) example: bool,
+    /// The payload: a JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) payload: Option<String>,
+    /// The metadata: a JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) metadata: Option<String>,
+    /// What it is about [default: the payload's `id`].
+    #[arg(long, value_name = "ID")]
+    pub(crate) resource_id: Option<String>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature is the parser's")]
+fn read_secret(text: &str) -> Result<Option<SigningSecret>, String> {
+    Ok(SigningSecret::parse(text))
+}
+
+fn read_answer(text: &str) -> Result<Answer, String> {
+    if text == "hang" {
+        return Ok(Answer::Hang);
+    }
+    let status = text.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok());
+    let status = status.filter(|status| status.as_u16() >= 200);
+    status.map(Answer::Status).ok_or_else(|| "must be a status from 200 to 999, or hang".to_owned())
+}
+
+fn read_time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "must be a time such as 2026-01-19T10:30:00Z".to_owned())
 }
 
 fn read_url(text: &str) -> Result<DatabaseUrl, String> {

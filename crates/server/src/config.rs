@@ -155,6 +155,11 @@ impl Settings {
         Self::from_sources(options, std::env::vars_os().filter_map(readable))
     }
 
+    /// The wire formats alone, for commands that need nothing else.
+    pub(crate) fn profiles_of_environment() -> Result<Arc<Profiles>, ConfigError> {
+        Self::load(&ServeOptions::default()).map(|settings| settings.profiles)
+    }
+
     /// What `options` say and nothing else: no file, no environment.
     pub(crate) fn only(options: &ServeOptions) -> Result<Self, ConfigError> {
         let mut raw = Raw::default();

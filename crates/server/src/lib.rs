@@ -52,6 +52,9 @@ pub fn run_in(world: World) -> ExitCode {
             }
             Command::Backup(args) => commands::backup::run(args).await,
             Command::Move(args) => commands::move_database::run(args).await,
+            Command::Listen(args) => commands::listen::run(args, world).await,
+            Command::Verify(args) => commands::verify::run(args, &world),
+            Command::Trigger(args) => commands::trigger::run(args, world).await,
             Command::Keys(keys) => commands::keys::run(keys, world).await,
         }
     });

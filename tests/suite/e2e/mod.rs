@@ -13,6 +13,7 @@ mod nodes;
 mod openapi;
 mod published;
 mod real_time;
+mod receiving;
 mod stop;
 mod traces;
 mod trouble;

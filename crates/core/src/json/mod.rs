@@ -3,10 +3,12 @@
 mod compact;
 pub mod ecmascript;
 mod number;
+mod pretty;
 mod value;
 
 pub use compact::compact;
 pub(crate) use number::Decimal;
+pub use pretty::pretty;
 pub use value::{Kind, Number, Object, Value, equal};
 
 /// Deepest nesting of a payload.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::Profile;
+use super::{Example, Profile, STANDARD};
 use crate::event_type::{EventType, EventTypeName};
 
 /// The files of the published formats.
@@ -78,6 +78,27 @@ impl Profiles {
     #[must_use]
     pub fn event_types(&self) -> &[EventType] {
         &self.event_types
+    }
+
+    /// An example of an event of any type: one of its document, or one that says that it is an example.
+    #[must_use]
+    pub fn example_of(&self, event_type: &EventTypeName) -> Example {
+        let own = self.profiles.iter().flat_map(|profile| &profile.examples);
+        let own = own.into_iter().find(|example| example.event_type == *event_type);
+        let of_document = || {
+            let others = self.profiles.iter().filter(|profile| profile.name != STANDARD);
+            others.into_iter().find_map(|profile| profile.example_of(event_type))
+        };
+        match own.or_else(of_document) {
+            Some(example) => Example { event_type: event_type.clone(), ..example.clone() },
+            None => Example {
+                event_type: event_type.clone(),
+                payload: format!(
+                    r#"{{"id":"01234567-89ab-cdef-0123-456789abcdef","message":"This is an example of {event_type}."}}"#
+                ),
+                metadata: None,
+            },
+        }
     }
 
     /// Whether a type is in one of their catalogues.

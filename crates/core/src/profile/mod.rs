@@ -249,6 +249,11 @@ impl Profile {
         self.groups.iter().flat_map(|group| &group.event_types).any(|(name, _)| name == event_type)
     }
 
+    /// The headers that it sets besides those of its signature.
+    pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.headers.iter().map(|(name, _)| name)
+    }
+
     /// How it signs.
     #[must_use]
     pub const fn scheme(&self) -> &Scheme {

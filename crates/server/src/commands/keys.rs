@@ -5,32 +5,31 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use postrider_core::World;
 use postrider_core::api_key::{ApiKey, PlainKey, Scope, Scopes};
 use postrider_core::cursor::{MAX_LIMIT, Page};
-use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
-use postrider_store::{NewApiKey, Purpose, StoreError, Stores};
+use postrider_core::tenant::Tenant;
+use postrider_store::{NewApiKey, Stores};
 use serde_json::json;
 
-use super::open_for;
-use crate::cli::{KeysArgs, KeysCommand, TenantArgs};
-use crate::node::default_tenant;
+use super::{open_tenant, plain};
+use crate::cli::{KeysArgs, KeysCommand};
 
 pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
     match args.command {
         KeysCommand::Create { of, name, scopes, expires_in } => {
             let scopes: Scopes = scopes.into_iter().collect();
             let expires_at = expires_in.map(|wait| world.now() + wait);
-            let (stores, tenant) = open(&of, &world).await?;
+            let (stores, tenant) = open_tenant(&of, &world).await?;
             let key = PlainKey::generate(&world);
             let new = NewApiKey { tenant_id: tenant.id, name, scopes, expires_at, hash: key.hash() };
             let made = stores.catalogue.create_api_key(new).await.map_err(plain)?;
             show_created(&made.ok_or("the key was not made; try again")?, &key, of.json);
         }
         KeysCommand::List { of } => {
-            let (stores, tenant) = open(&of, &world).await?;
+            let (stores, tenant) = open_tenant(&of, &world).await?;
             show_all(&all_keys(&stores, &tenant).await?, of.json);
         }
         KeysCommand::Revoke { of, id } => {
             let id = id.parse().map_err(|_| format!("{id}: is not the id of a key"))?;
-            let (stores, tenant) = open(&of, &world).await?;
+            let (stores, tenant) = open_tenant(&of, &world).await?;
             if !stores.catalogue.revoke_api_key(tenant.id, id).await.map_err(plain)? {
                 return Err(format!("{id}: the tenant `{}` has no such key", tenant.name));
             }
@@ -42,22 +41,6 @@ pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-async fn open(of: &TenantArgs, world: &World) -> Result<(Stores, Tenant), String> {
-    let stores = open_for(Purpose::Visit, &of.store, world).await?;
-    if of.tenant == DEFAULT_TENANT {
-        let tenant = default_tenant(&*stores.catalogue).await.map_err(plain)?;
-        return Ok((stores, tenant));
-    }
-    let named = stores.catalogue.tenant_named(&of.tenant).await.map_err(plain)?;
-    let tenant = named.ok_or_else(|| format!("--tenant: there is no tenant `{}`", of.tenant))?;
-    Ok((stores, tenant))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn plain(error: StoreError) -> String {
-    error.to_string()
 }
 
 async fn all_keys(stores: &Stores, tenant: &Tenant) -> Result<Vec<ApiKey>, String> {

@@ -2,16 +2,23 @@
 
 pub(crate) mod backup;
 pub(crate) mod keys;
+pub(crate) mod listen;
 pub(crate) mod migrate;
 pub(crate) mod move_database;
 pub(crate) mod serve;
+mod shown;
+pub(crate) mod trigger;
+pub(crate) mod verify;
 
 use postrider_core::World;
+use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
 use postrider_core::vault::{MasterKey, Vault};
-use postrider_store::{HandOver, Purpose, StoreOptions, Stores};
+use postrider_store::{HandOver, Purpose, StoreError, StoreOptions, Stores};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{ServeOptions, StoreArgs};
+use crate::cli::{ServeOptions, StoreArgs, TenantArgs};
 use crate::config::Settings;
+use crate::node::default_tenant;
 
 /// Opens the store beside whoever serves it, without touching deliveries or secrets.
 async fn open_for(purpose: Purpose, args: &StoreArgs, world: &World) -> Result<Stores, String> {
@@ -27,4 +34,41 @@ async fn open_for(purpose: Purpose, args: &StoreArgs, world: &World) -> Result<S
         profiles: settings.profiles,
     };
     Stores::open(options).await.map_err(|error| error.to_string())
+}
+
+/// Opens the store and finds the tenant that is meant.
+async fn open_tenant(of: &TenantArgs, world: &World) -> Result<(Stores, Tenant), String> {
+    let stores = open_for(Purpose::Visit, &of.store, world).await?;
+    if of.tenant == DEFAULT_TENANT {
+        let tenant = default_tenant(&*stores.catalogue).await.map_err(plain)?;
+        return Ok((stores, tenant));
+    }
+    let named = stores.catalogue.tenant_named(&of.tenant).await.map_err(plain)?;
+    let tenant = named.ok_or_else(|| format!("--tenant: there is no tenant `{}`", of.tenant))?;
+    Ok((stores, tenant))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn plain(error: StoreError) -> String {
+    error.to_string()
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

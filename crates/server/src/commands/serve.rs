@@ -2,8 +2,8 @@
 
 use postrider_core::World;
 use postrider_core::api_key::PlainKey;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::Signals;
 use crate::cli::ServeOptions;
 use crate::config::Settings;
 use crate::node::{DEV_RECEIVER, Node, NodeOptions};
@@ -56,24 +56,4 @@ fn greet(node: &Node, dev: bool) {
     say!("  curl {auth} {json} {base}/api/v1/webhooks/ -d '{webhook}'");
     say!("  curl {auth} {json} {base}/api/v1/events/ -d '{event}'");
     say!("  curl {auth} '{base}/api/v1/deliveries/?limit=5'");
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, String> {
-        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }

@@ -1,0 +1,120 @@
+//! `postrider verify`: whether a request that somebody kept is genuine and, if not, why.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use postrider_core::inspection::{Finding, Verdict, guess, inspect};
+use postrider_core::profile::{Profile, Profiles};
+use postrider_core::secret::SigningSecret;
+use postrider_core::{Timestamp, World};
+use serde_json::json;
+
+use super::shown;
+use crate::cli::VerifyArgs;
+use crate::config::Settings;
+
+pub(crate) fn run(args: VerifyArgs, world: &World) -> Result<(), String> {
+    let VerifyArgs { file, of, at, json } = args;
+    let secrets = of.secrets();
+    let profiles = Settings::profiles_of_environment().map_err(|error| error.to_string())?;
+    let profile = of.profile.map(|name| profile_named(&profiles, &name)).transpose()?;
+    let text = match &file {
+        Some(path) => std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        None => {
+            let mut text = Vec::new();
+            std::io::stdin().read_to_end(&mut text).map_err(|error| format!("cannot read the request: {error}"))?;
+            text
+        }
+    };
+    let Pasted { headers, body } = Pasted::read(&text)?;
+    let now = at.unwrap_or_else(|| world.now());
+    let (profile, finding) = finding_of(&profiles, profile.as_deref(), &headers, &body, &secrets, now);
+    if json {
+        say!("{}", json!({"profile": profile, "verdict": finding.verdict.name(), "notes": finding.notes}));
+    } else {
+        shown::finding(profile.as_deref(), &finding);
+    }
+    match finding.verdict {
+        Verdict::Genuine => Ok(()),
+        Verdict::Unchecked => Err("the request was not checked".to_owned()),
+        Verdict::Refused => Err("a receiver should refuse the request".to_owned()),
+    }
+}
+
+/// The format of that name.
+pub(crate) fn profile_named(profiles: &Profiles, name: &str) -> Result<Arc<Profile>, String> {
+    let known = profiles.named(name).cloned();
+    known.ok_or_else(|| format!("--profile: there are {}", profiles.names().collect::<Vec<_>>().join(", ")))
+}
+
+/// What to make of a request in the chosen format, or else in the one that it looks like. With the
+/// format's name.
+pub(crate) fn finding_of(
+    profiles: &Profiles,
+    chosen: Option<&Profile>,
+    headers: &HeaderMap,
+    body: &[u8],
+    secrets: &[SigningSecret],
+    now: Timestamp,
+) -> (Option<String>, Finding) {
+    match chosen.or_else(|| guess(profiles, headers)) {
+        Some(profile) => (Some(profile.name.clone()), inspect(profile, headers, body, secrets, now)),
+        None => {
+            let note = "No signature and no format is known by these headers; name one with --profile.".to_owned();
+            (None, Finding { verdict: Verdict::Unchecked, notes: vec![note] })
+        }
+    }
+}
+
+/// A request as people paste it: a request line if they have it, headers, an empty line, the body.
+struct Pasted {
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Pasted {
+    fn read(text: &[u8]) -> Result<Self, String> {
+        let (mut headers, mut rest, mut number) = (HeaderMap::new(), text, 0);
+        loop {
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let (line, after) = end.map_or((rest, &rest[rest.len()..]), |end| (&rest[..end], &rest[end + 1..]));
+            rest = after;
+            number += 1;
+            let line = String::from_utf8_lossy(line);
+            let line = line.trim_end();
+            if line.is_empty() {
+                return Ok(Self { headers, body: rest.to_vec() });
+            }
+            match read_header(line) {
+                Some((name, value)) => drop(headers.append(name, value)),
+                None if number == 1 => {}
+                None => return Err(format!("line {number} of the request is no header: `{line}`")),
+            }
+        }
+    }
+}
+
+fn read_header(line: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = line.split_once(':')?;
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    Some((name, HeaderValue::from_str(value.trim()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pasted_request_is_taken_apart() {
+        let whole = b"POST /hook HTTP/1.1\r\nHost: a.example:8080\r\nWebhook-Id: x\r\n\r\n{\"a\":\n1}\r\n";
+        let pasted = Pasted::read(whole).expect("readable");
+        assert_eq!(pasted.headers["webhook-id"], "x");
+        assert_eq!(pasted.headers["host"], "a.example:8080");
+        assert_eq!(pasted.body, b"{\"a\":\n1}\r\n");
+        let bare = Pasted::read(b"Webhook-Id: x\n\nbody").expect("readable");
+        assert_eq!((bare.headers.len(), bare.body.as_slice()), (1, b"body".as_slice()));
+        assert!(Pasted::read(b"Webhook-Id: x\nno header\n\n").is_err());
+        assert!(Pasted::read(b"").expect("nothing").body.is_empty());
+    }
+}
