@@ -100,8 +100,12 @@ async fn the_demo_shows_that_all_is_well() {
     let (code, out, err) = run_command(&real(), &["demo"]).await;
     assert_eq!(code, 0, "{out}{err}");
     for shown in [
-        "Webhook-Signature: v1,",
-        "verified the signature",
+        "X-Workflow-Event-Type",
+        "X-Webhook-Signature",
+        "\"key\": \"verification.completed\"",
+        "The process is complete",
+        "✔ genuine",
+        "every signature there is was verified",
         "+5.0 s  HTTP 200: OK",
         "retries_exhausted",
         "How to look at it by API",

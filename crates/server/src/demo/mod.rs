@@ -1,7 +1,6 @@
 //! `postrider demo`: the whole way of an event, on this machine.
 
 mod api;
-mod examples;
 mod receiver;
 mod show;
 
@@ -10,6 +9,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use postrider_core::World;
+use postrider_core::inspection::Verdict;
 use postrider_core::secret::SigningSecret;
 use serde_json::{Value, json};
 
@@ -36,56 +36,70 @@ pub(crate) async fn run(world: World) -> Result<(), String> {
         dev: true,
     };
     let settings = Settings::only(&options).map_err(|error| error.to_string())?;
-    let node = Node::start(NodeOptions { settings, world }).await.map_err(|error| error.to_string())?;
-    let told = tell(&node).await;
+    let node = Node::start(NodeOptions { settings, world: world.clone() }).await.map_err(|error| error.to_string())?;
+    let told = tell(&node, &world).await;
     node.shut_down().await;
     told
 }
 
-async fn tell(node: &Node) -> Result<(), String> {
+async fn tell(node: &Node, world: &World) -> Result<(), String> {
     let key = node.first_key().ok_or("the new database has a key already")?.reveal().to_owned();
     let address = node.address();
     let api = ApiClient::new(address, key)?;
     show::step("Postrider runs");
     show::line(&format!("on http://{address}, with SQLite in a temporary folder; a receiver runs beside it"));
 
-    let receiver = subscribe(&api).await?;
+    let receiver = subscribe(&api, world).await?;
     let event_ids = publish(&api).await?;
     let events = wait_until_ended(&api, &event_ids).await?;
 
-    show::step("What a receiver gets");
     let seen = receiver.seen();
-    show::request(seen.first().ok_or("nothing arrived")?);
+    show::step("One event in five published formats, as their receivers got it");
+    show::formats(FORMATS.iter().filter_map(|format| seen.iter().find(|seen| seen.path == *format)));
     show::step("What became of every delivery");
     show::deliveries(&events);
     check(&events, &seen)?;
     tour(&api).await
 }
 
-/// One receiver that takes everything, one that fails first, and one that is down.
-async fn subscribe(api: &ApiClient) -> Result<Receiver, String> {
-    show::step("Three endpoints subscribe");
-    let (receiver, at) = Receiver::start().await.map_err(|error| format!("cannot start a receiver: {error}"))?;
+/// The published formats, each with a receiver at its path.
+const FORMATS: [&str; 5] = ["standard", "aplyid", "casekeeper", "anycheck", "credas"];
+
+/// A receiver for each format, one that fails first, and one that is down.
+async fn subscribe(api: &ApiClient, world: &World) -> Result<Receiver, String> {
+    show::step("Five receivers, each written to another published document, subscribe to one event type");
+    let (receiver, at) =
+        Receiver::start(world.clone()).await.map_err(|error| format!("cannot start a receiver: {error}"))?;
     let nobody = closed_port().await.map_err(|error| format!("cannot find a free port: {error}"))?;
-    let subscriptions = [
-        ("all", format!("http://{at}/healthy"), json!([5, 25, 125]), "takes everything"),
-        ("verification.needs_review", format!("http://{at}/flaky"), json!([5, 25, 125]), "fails once, then takes it"),
-        (
-            "verification.failed",
-            format!("http://{nobody}/down"),
-            json!([1, 2]),
-            "is down; retried after 1 s and 2 s only",
-        ),
-    ];
-    for (event_type, url, schedule, remark) in subscriptions {
-        let body = json!({"event_type": event_type, "webhook_url": url, "retry_schedule": schedule});
-        let made = api.post("/api/v1/webhooks/", &body).await?;
-        let secret = made["secret_key"].as_str().and_then(SigningSecret::parse).ok_or("no secret was given")?;
-        receiver.expect(url.rsplit('/').next().unwrap_or_default(), secret);
-        show::line(&format!("{event_type:<26} → {url}"));
-        show::aside(&format!("{:<28} {remark}", ""));
+    let usual = json!([5, 25, 125]);
+    for format in FORMATS {
+        let url = format!("http://{at}/{format}");
+        subscribe_one(api, &receiver, format, "verification.completed", &url, &usual).await?;
     }
+    show::step("Two more show what goes wrong");
+    let flaky = format!("http://{at}/flaky");
+    subscribe_one(api, &receiver, "standard", "verification.needs_review", &flaky, &usual).await?;
+    show::aside("fails once, then takes it");
+    let down = format!("http://{nobody}/down");
+    subscribe_one(api, &receiver, "standard", "verification.failed", &down, &json!([1, 2])).await?;
+    show::aside("is down; retried after 1 s and 2 s only");
     Ok(receiver)
+}
+
+async fn subscribe_one(
+    api: &ApiClient,
+    receiver: &Receiver,
+    profile: &str,
+    event_type: &str,
+    url: &str,
+    schedule: &Value,
+) -> Result<(), String> {
+    let body = json!({"event_type": event_type, "webhook_url": url, "profile": profile, "retry_schedule": schedule});
+    let made = api.post("/api/v1/webhooks/", &body).await?;
+    let secret = made["secret_key"].as_str().and_then(SigningSecret::parse).ok_or("no secret was given")?;
+    receiver.expect(url.rsplit('/').next().unwrap_or_default(), profile, secret);
+    show::line(&format!("{event_type:<26} → {url}  as {profile}"));
+    Ok(())
 }
 
 /// A port of this machine where nobody listens.
@@ -93,14 +107,23 @@ async fn closed_port() -> std::io::Result<SocketAddr> {
     tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()
 }
 
+/// The first event has what every one of the five formats needs.
 async fn publish(api: &ApiClient) -> Result<Vec<String>, String> {
-    show::step("The example events of five published documents are published");
+    show::step("Three events are published");
+    let process = json!({"ProcessId": "1e144e85-f45b-4ae3-8915-ae2826ea1e55",
+        "ClientId": "8c55ebc3-7ac2-469e-9837-94023aa82c3d", "Status": 2, "match_score": 0.95});
+    let events = [
+        json!({"event_type": "verification.completed", "payload": process, "metadata": {"order_id": "order-456"}}),
+        json!({"event_type": "verification.needs_review", "payload": {"review_reason": "Low confidence score"}}),
+        json!({"event_type": "verification.failed", "payload": {"error": {"code": "PROVIDER_ERROR"}}}),
+    ];
     let mut ids = Vec::new();
-    for (event_type, payload) in examples::all() {
-        let body = json!({"event_type": event_type, "payload": payload});
-        let receipt = api.post("/api/v1/events/", &body).await?;
+    for event in events {
+        let receipt = api.post("/api/v1/events/", &event).await?;
         let id = receipt["id"].as_str().ok_or("an event has no id")?;
-        show::line(&format!("{event_type:<26} 202  {} deliveries  {id}", receipt["deliveries"]));
+        let event_type = event["event_type"].as_str().unwrap_or_default();
+        let deliveries = if receipt["deliveries"] == 1 { "delivery" } else { "deliveries" };
+        show::line(&format!("{event_type:<26} 202  {} {deliveries:<10}  {id}", receipt["deliveries"]));
         ids.push(id.to_owned());
     }
     Ok(ids)
@@ -147,8 +170,8 @@ fn deliveries(events: &[Value]) -> impl Iterator<Item = &Value> {
 
 /// Whether all went as it should.
 fn check(events: &[Value], seen: &[receiver::Seen]) -> Result<(), String> {
-    if let Some(false_one) = seen.iter().find(|seen| !seen.is_genuine) {
-        return Err(format!("a signature at /{} does not fit", false_one.path));
+    if let Some(refused) = seen.iter().find(|seen| seen.finding.verdict == Verdict::Refused) {
+        return Err(format!("a signature at /{} does not fit: {}", refused.path, refused.finding.notes.join(" ")));
     }
     for delivery in deliveries(events) {
         let url = delivery["webhook_url"].as_str().unwrap_or_default();
@@ -163,7 +186,7 @@ fn check(events: &[Value], seen: &[receiver::Seen]) -> Result<(), String> {
             return Err(format!("{url}: expected {expected:?}, got {got:?}"));
         }
     }
-    show::line("every signature was verified, and every delivery ended as it should");
+    show::line("every signature there is was verified, and every delivery ended as it should");
     Ok(())
 }
 
@@ -178,6 +201,7 @@ async fn tour(api: &ApiClient) -> Result<(), String> {
     show::line("GET /api/v1/events/{id}/              an event with its deliveries and every attempt");
     show::line("GET /api/v1/webhooks/                 the subscriptions with their statistics");
     show::line("POST /api/v1/deliveries/{id}/retry/   try an ended delivery again");
+    show::line("GET /api/v1/profiles/                 the formats; POST …/{name}/preview/ renders one");
     show::step("Next: `make run` starts a server for you to play with");
     Ok(())
 }

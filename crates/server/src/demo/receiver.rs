@@ -9,34 +9,39 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use postrider_core::Timestamp;
+use postrider_core::World;
+use postrider_core::inspection::{Finding, inspect};
+use postrider_core::profile::{Profile, Profiles};
 use postrider_core::secret::SigningSecret;
-use postrider_core::signature;
 use tokio::net::TcpListener;
 
 /// A request that came.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) path: String,
+    pub(super) profile: Arc<Profile>,
     pub(super) headers: HeaderMap,
     pub(super) body: String,
-    pub(super) is_genuine: bool,
+    pub(super) finding: Finding,
 }
 
-/// The receiver. Its paths: `healthy` takes everything, `flaky` fails once.
-#[derive(Clone, Default)]
-pub(super) struct Receiver(Arc<Mutex<Inner>>);
+/// The receiver. At the path `flaky` it fails once; elsewhere it takes everything.
+#[derive(Clone)]
+pub(super) struct Receiver {
+    world: World,
+    inner: Arc<Mutex<Inner>>,
+}
 
 #[derive(Default)]
 struct Inner {
-    secrets: HashMap<String, SigningSecret>,
+    expected: HashMap<String, (Arc<Profile>, SigningSecret)>,
     seen: Vec<Seen>,
 }
 
 impl Receiver {
     /// Listens on a free port.
-    pub(super) async fn start() -> std::io::Result<(Self, SocketAddr)> {
-        let receiver = Self::default();
+    pub(super) async fn start(world: World) -> std::io::Result<(Self, SocketAddr)> {
+        let receiver = Self { world, inner: Arc::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let router = Router::new().route("/{path}", post(receive)).with_state(receiver.clone());
@@ -44,9 +49,11 @@ impl Receiver {
         Ok((receiver, address))
     }
 
-    /// What signs the requests to `path`.
-    pub(super) fn expect(&self, path: &str, secret: SigningSecret) {
-        self.lock().secrets.insert(path.to_owned(), secret);
+    /// What comes to `path`: in which format, and what signs it.
+    pub(super) fn expect(&self, path: &str, profile: &str, secret: SigningSecret) {
+        if let Some(profile) = Profiles::published().named(profile) {
+            self.lock().expected.insert(path.to_owned(), (Arc::clone(profile), secret));
+        }
     }
 
     /// Everything that came.
@@ -55,7 +62,7 @@ impl Receiver {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,17 +73,12 @@ async fn receive(
     body: Bytes,
 ) -> (StatusCode, &'static str) {
     let mut inner = receiver.lock();
-    let is_genuine = inner.secrets.get(&path).is_some_and(|secret| verify(secret, &headers, &body));
+    let Some((profile, secret)) = inner.expected.get(&path).cloned() else { return (StatusCode::NOT_FOUND, "who?") };
+    let now = receiver.world.now();
+    let finding = inspect(&profile, &headers, &body, &[secret], now);
     let is_first = !inner.seen.iter().any(|seen| seen.path == path);
     let fails = path == "flaky" && is_first;
-    inner.seen.push(Seen { path, headers, body: String::from_utf8_lossy(&body).into_owned(), is_genuine });
+    let body = String::from_utf8_lossy(&body).into_owned();
+    inner.seen.push(Seen { path, profile, headers, body, finding });
     if fails { (StatusCode::INTERNAL_SERVER_ERROR, "not yet") } else { (StatusCode::OK, "thank you") }
-}
-
-fn verify(secret: &SigningSecret, headers: &HeaderMap, body: &[u8]) -> bool {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let seconds = header("webhook-timestamp").and_then(|text| text.parse::<i64>().ok());
-    let parts = (header("webhook-id"), seconds, header("webhook-signature"));
-    let (Some(id), Some(seconds), Some(signature)) = parts else { return false };
-    signature::verify(secret, id, Timestamp::from_micros(seconds * 1_000_000), body, signature)
 }
