@@ -36,9 +36,25 @@ impl PublishedReceiver {
     /// # Panics
     /// If it does not start.
     pub async fn start(file: &str, secret: &str) -> Self {
+        let code = std::fs::read_to_string(Path::new(PROJECT).join("tests/fixtures/published").join(file));
+        Self::start_code(file, &code.expect("there"), &[("WEBHOOK_SECRET", secret)]).await
+    }
+
+    /// Starts the receiver that a page of `docs/formats/` shows.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_documented(format: &str, environment: &[(&str, &str)]) -> Self {
+        let page = Path::new(PROJECT).join(format!("docs/formats/{format}.md"));
+        let page = std::fs::read_to_string(page).expect("there");
+        let code = page.split("```js\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a receiver");
+        Self::start_code("receiver.mjs", code, environment).await
+    }
+
+    async fn start_code(file: &str, code: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir_in(installed()).expect("a folder");
         let copy = folder.path().join(file);
-        std::fs::copy(Path::new(PROJECT).join("tests/fixtures/published").join(file), &copy).expect("copied");
+        std::fs::write(&copy, code).expect("written");
         let (program, runner) = if Path::new(file).extension().is_some_and(|extension| extension == "py") {
             (installed().join("python/bin/python"), "run_receiver.py")
         } else {
@@ -47,7 +63,7 @@ impl PublishedReceiver {
         let mut process = Command::new(program)
             .arg(Path::new(PROJECT).join("tests/verifiers").join(runner))
             .arg(&copy)
-            .env("WEBHOOK_SECRET", secret)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -145,6 +145,94 @@ async fn a_case_keeper_receiver_verifies_by_asking_back() {
     assert_eq!(answer["response_headers"]["X-Seen"], "yes");
 }
 
+#[rstest]
+#[case::standard("standard", Some(400))]
+#[case::aplyid("aplyid", None)]
+#[case::casekeeper("casekeeper", Some(403))]
+#[case::anycheck("anycheck", Some(401))]
+#[case::credas("credas", None)]
+#[tokio::test]
+async fn the_receiver_of_each_formats_page_works(#[case] format: &str, #[case] refusal: Option<u16>) {
+    let server = Server::start().await;
+    let sink = Receiver::content().await;
+    // The type `test` cannot be published: any other will do.
+    let event_type = match format {
+        "standard" => "screening.completed".to_owned(),
+        _ => example(format).event_type.to_string(),
+    };
+    let subscribe = async |url: &str| {
+        let body = json!({"event_type": event_type, "webhook_url": url, "profile": format});
+        let made = server.post("/api/v1/webhooks/", body).await;
+        let text = |name: &str| made[name].as_str().expect("text").to_owned();
+        (text("id"), text("secret_key"))
+    };
+    let (id, secret) = subscribe(&sink.url("/")).await;
+    let environment =
+        [("WEBHOOK_SECRET", secret.as_str()), ("POSTRIDER_URL", server.base()), ("POSTRIDER_KEY", server.key())];
+    let receiver = PublishedReceiver::start_documented(format, &environment).await;
+    let url = json!({"webhook_url": receiver.url("/webhook")});
+    server.request("PATCH", &format!("/api/v1/webhooks/{id}/"), Some(url)).await;
+    subscribe(&sink.url("/")).await;
+    let body = json!({"event_type": event_type, "payload": json_of(&example(format).payload)});
+    let event_id = server.post("/api/v1/events/", body).await["id"].as_str().expect("an id").to_owned();
+    receiver.did("genuine").await;
+    eventually("both are delivered", || async {
+        let event = server.get(&format!("/api/v1/events/{event_id}/")).await;
+        (event["delivery_counts"]["delivered"] == 2).then_some(())
+    })
+    .await;
+
+    // What was signed with another secret, or was never published, is refused.
+    let Some(refusal) = refusal else { return };
+    let sent = sink.wait_for(1).await.remove(0);
+    let forged = String::from_utf8(sent.body.clone()).expect("UTF-8").replace("01234567", "76543210");
+    let mut request = reqwest::Client::new().post(receiver.url("/webhook")).body(forged);
+    for name in ["content-type", "webhook-id", "webhook-timestamp", "webhook-signature", "x-webhook-signature"] {
+        if let Some(value) = sent.header(name) {
+            request = request.header(name, value);
+        }
+    }
+    assert_eq!(request.send().await.expect("an answer").status(), refusal);
+}
+
+/// What stands between fences on a page of `docs/formats/`.
+fn fenced(page: &str, language: &str) -> String {
+    let path = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/formats/{}.md"), page);
+    let text = std::fs::read_to_string(path).expect("there");
+    let fence = format!("```{language}\n");
+    text.split(&fence).nth(1).and_then(|rest| rest.split("```").next()).expect("a block").to_owned()
+}
+
+#[test]
+fn the_file_that_the_pages_show_is_a_format() {
+    let profile = postrider_core::profile::Profile::parse(&fenced("README", "toml")).expect("valid");
+    assert_eq!(profile.name, "acme");
+}
+
+#[tokio::test]
+async fn each_page_shows_what_is_sent() {
+    let server = Server::start().await;
+    for format in ["standard", "aplyid", "casekeeper", "anycheck", "credas"] {
+        let block = fenced(format, "http");
+        let (head, body) = block.trim_end().split_once("\n\n").expect("head and body");
+        let names: Vec<&str> = head.lines().skip(1).filter_map(|line| line.split(':').next()).collect();
+        let given = match format {
+            "standard" => json!({"event_type": "screening.completed", "occurred_at": "2026-01-19T10:30:00.123456Z",
+                "payload": {"id": "scr-1", "result": "clear"}}),
+            "anycheck" => json!({"secret_key": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}),
+            _ => json!({}),
+        };
+        let shown = server.post(&format!("/api/v1/profiles/{format}/preview/"), given).await;
+        assert_eq!(shown["body"], body, "{format}");
+        let headers = shown["headers"].as_object().expect("headers");
+        assert_eq!(headers.keys().collect::<Vec<_>>(), names, "{format}");
+        if format == "anycheck" {
+            let signature = headers["X-Webhook-Signature"].as_str().expect("signed");
+            assert!(head.contains(signature), "{signature}");
+        }
+    }
+}
+
 /// JSON documents as text, with what is hard to write in each place.
 fn documents() -> impl Strategy<Value = String> {
     let number = prop_oneof![
