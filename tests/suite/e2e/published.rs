@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use postrider_core::json::ecmascript::normalize;
 use postrider_core::profile::{Example, Profiles};
-use postrider_tests::{PublishedReceiver, Receiver, Server, eventually};
+use postrider_tests::{PublishedReceiver, Received, Receiver, Reply, Server, eventually};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -125,7 +125,7 @@ async fn the_anycheck_receivers_take_what_is_hard_to_write_and_refuse_what_was_c
 
 #[tokio::test]
 async fn a_case_keeper_receiver_verifies_by_asking_back() {
-    let receiver = Receiver::plain(|_, _| postrider_tests::Reply::with_headers(200, "X-Seen: yes\r\n", "noted")).await;
+    let receiver = Receiver::plain(|_, _| Reply::with_headers(200, "X-Seen: yes\r\n", "noted")).await;
     let server = Server::start().await;
     let body = json!({"event_type": "all", "webhook_url": receiver.url("/"), "profile": "casekeeper"});
     server.post("/api/v1/webhooks/", body).await;
@@ -193,6 +193,92 @@ async fn the_receiver_of_each_formats_page_works(#[case] format: &str, #[case] r
         }
     }
     assert_eq!(request.send().await.expect("an answer").status(), refusal);
+}
+
+/// A subscription to the first example of a format, and the body that publishes it.
+async fn subscribe_to_example(server: &Server, format: &str, url: &str) -> Value {
+    let example = example(format);
+    // The type `test` cannot be published: any other will do.
+    let event_type = if format == "standard" { "screening.completed" } else { example.event_type.as_str() };
+    let body = json!({"event_type": event_type, "webhook_url": url, "profile": format});
+    server.post("/api/v1/webhooks/", body).await;
+    let metadata = example.metadata.as_deref().map(json_of);
+    json!({"event_type": event_type, "payload": json_of(&example.payload), "metadata": metadata})
+}
+
+/// A request as it came, with what differs from run to run in brackets.
+fn masked(request: &Received) -> String {
+    let mask = |line: &str| match line.split_once(": ") {
+        Some(("Host", _)) => "Host: [host]".to_owned(),
+        Some((name @ ("Webhook-Id" | "X-Workflow-Webhook-Id"), _)) => format!("{name}: [id]"),
+        Some(("Webhook-Timestamp", _)) => "Webhook-Timestamp: [seconds]".to_owned(),
+        Some((name @ ("Webhook-Signature" | "X-Webhook-Signature"), value)) => {
+            let shape: String = value.chars().take_while(|c| *c != ',').collect();
+            if name == "Webhook-Signature" {
+                format!("{name}: {shape},[signature]")
+            } else {
+                format!("{name}: [signature]")
+            }
+        }
+        Some(("User-Agent", value)) => {
+            assert_eq!(value, postrider_core::profile::AGENT);
+            "User-Agent: Postrider/[version]".to_owned()
+        }
+        _ => line.to_owned(),
+    };
+    let head: Vec<String> = request.head.trim_end().lines().map(mask).collect();
+    let body = String::from_utf8(request.body.clone()).expect("UTF-8");
+    let stamped = body.split_once(r#""timestamp":""#).and_then(|(_, rest)| rest.split_once('"')).map(|(time, _)| time);
+    let body = stamped.map_or(body.clone(), |time| body.replace(time, "[time]"));
+    format!("{}\n\n{body}", head.join("\n"))
+}
+
+#[rstest]
+#[case("standard")]
+#[case("aplyid")]
+#[case("casekeeper")]
+#[case("anycheck")]
+#[case("credas")]
+#[tokio::test]
+async fn the_exact_request_on_the_wire(#[case] format: &str) {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    let event = subscribe_to_example(&server, format, &receiver.url("/hook?our-reference=1232323")).await;
+    server.post("/api/v1/events/", event).await;
+    let request = receiver.wait_for(1).await.remove(0);
+    insta::assert_snapshot!(format!("request_{format}"), masked(&request));
+}
+
+#[rstest]
+#[case("standard")]
+#[case("aplyid")]
+#[case("casekeeper")]
+#[case("anycheck")]
+#[case("credas")]
+#[tokio::test]
+async fn retries_and_retriggers_send_the_same_bytes(#[case] format: &str) {
+    let receiver = Receiver::plain(|n, _| Reply::status(if n == 0 { 500 } else { 200 }, "")).await;
+    let mut server = Server::start().await;
+    let event = subscribe_to_example(&server, format, &receiver.url("/")).await;
+    let event_id = server.post("/api/v1/events/", event).await["id"].as_str().expect("an id").to_owned();
+    eventually("the first try is recorded", || async {
+        let event = server.get(&format!("/api/v1/events/{event_id}/")).await;
+        (event["deliveries"][0]["attempts"].as_array().map(Vec::len) == Some(1)).then_some(())
+    })
+    .await;
+    server.travel(std::time::Duration::from_secs(5)).await;
+    let event = settled(&server, &event_id, "delivered").await;
+    let delivery = event["deliveries"][0]["id"].as_str().expect("an id");
+    server.post(&format!("/api/v1/deliveries/{delivery}/retry/"), json!({})).await;
+    let requests = receiver.wait_for(3).await;
+    let unstamped = |request: &Received| {
+        let is_stamped = |line: &&str| line.starts_with("Webhook-Timestamp") || line.starts_with("Webhook-Signature");
+        let head: Vec<String> = request.head.lines().filter(|line| !is_stamped(line)).map(str::to_owned).collect();
+        (head, request.body.clone())
+    };
+    for later in &requests[1..] {
+        assert_eq!(unstamped(later), unstamped(&requests[0]));
+    }
 }
 
 /// What stands between fences on a page of `docs/formats/`.

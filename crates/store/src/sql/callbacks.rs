@@ -1,4 +1,4 @@
-//! Rows of `callbacks`, and what signs them.
+//! Rows of `callbacks`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,18 +7,15 @@ use postrider_core::callback::{Callback, PER_RESOURCE_LIMIT};
 use postrider_core::cursor::Page;
 use postrider_core::delivery::DiscardReason;
 use postrider_core::event_type::EventTypeName;
-use postrider_core::secret::Secrets;
 use postrider_core::subscription::TargetStats;
 use postrider_core::target::TargetId;
 use postrider_core::target_url::TargetUrl;
-use postrider_core::vault::{Place, Vault};
 use postrider_core::{CallbackId, TenantId, Timestamp};
-use uuid::Uuid;
 
 use super::conditions::Conditions;
 use super::dialect::{Kind, RowSet, Schema};
 use super::{Change, Dialect, Query, Row, Sql};
-use crate::catalogue::{CallbackFilter, NewCallback, Rotation};
+use crate::catalogue::{CallbackFilter, NewCallback};
 use crate::error::{Result, StoreError};
 
 const COLUMNS: &str = "c.id, c.tenant_id, c.resource_id, c.url, c.profile, c.metadata, c.event_types, c.created_at";
@@ -27,8 +24,6 @@ const STATS: &str = "
     (select cast(coalesce(sum(t.successful), 0) as bigint) from target_stats t where t.target_id = c.id),
     (select cast(coalesce(sum(t.failed), 0) as bigint) from target_stats t where t.target_id = c.id),
     (select max(t.last_attempt_at) from target_stats t where t.target_id = c.id)";
-
-const SECRETS: &str = "callback_secrets.secrets";
 
 const RESOURCE: Schema = &[("resource_id", Kind::Text)];
 
@@ -79,7 +74,7 @@ pub(super) async fn with_pending<DB: Dialect>(db: &mut DB::Connection, tenant_id
     Query::<DB>::assembled(sql).id(tenant_id.uuid()).rows(db).await?.iter().map(read).collect()
 }
 
-/// Deletes all of a tenant, with what signs them.
+/// Deletes all of a tenant.
 pub(super) async fn delete_all<DB: Dialect>(
     db: &mut DB::Connection,
     tenant_id: TenantId,
@@ -89,7 +84,6 @@ pub(super) async fn delete_all<DB: Dialect>(
         "update callbacks set deleted_at = $2, metadata = null where tenant_id = $1 and deleted_at is null",
     );
     query.id(tenant_id.uuid()).time(now).run(db).await?;
-    Query::<DB>::new("delete from callback_secrets where tenant_id = $1").id(tenant_id.uuid()).run(db).await?;
     Ok(())
 }
 
@@ -192,49 +186,6 @@ impl<DB: Dialect> Sql<DB> {
         self.discard_pending(tenant_id, target, callback.lane(), DiscardReason::CallbackDeleted, now).await?;
         Ok(true)
     }
-
-    /// Puts a new secret in charge of a tenant's callbacks in one format. Whether there was one before.
-    pub(super) async fn change_callback_secret(
-        &self,
-        tenant_id: TenantId,
-        profile: &str,
-        rotation: Rotation,
-    ) -> Result<bool> {
-        let mut change = self.change_of_living(tenant_id).await?;
-        let now = self.world.now();
-        let sealed = sealed_of::<DB>(&mut change.tx, tenant_id, profile).await?;
-        let old = sealed.as_ref().map(|sealed| sealed.open(&self.vault)).transpose()?;
-        let secrets = match &old {
-            Some(old) => old.rotated(rotation.next, now, rotation.previous_until),
-            None => Secrets::new(rotation.next),
-        };
-        let id = sealed.map_or_else(|| self.world.new_id_at(now), |sealed| sealed.id);
-        put_secrets::<DB>(&mut change.tx, &self.vault, tenant_id, profile, id, &secrets, now).await?;
-        self.commit_change(change).await?;
-        Ok(old.is_some())
-    }
-
-    /// Seals anew what another key than the current one sealed.
-    pub(super) async fn reseal_callback_secrets(&self) -> Result<u64> {
-        let mut resealed = 0;
-        let rows = Query::<DB>::new("select id, tenant_id, profile, secrets from callback_secrets");
-        for row in rows.rows(&mut *self.reader().await?).await? {
-            let sealed = Sealed::read(&row)?;
-            if self.vault.is_current(&sealed.secrets) {
-                continue;
-            }
-            let Some(mut change) = self.begin_change(sealed.tenant_id).await? else { continue };
-            let found = sealed_of::<DB>(&mut change.tx, sealed.tenant_id, &sealed.profile).await?;
-            let Some(found) = found else { continue };
-            let secrets = found.open(&self.vault)?;
-            let now = self.world.now();
-            put_secrets::<DB>(&mut change.tx, &self.vault, found.tenant_id, &found.profile, found.id, &secrets, now)
-                .await?;
-            self.commit_change(change).await?;
-            resealed += 1;
-        }
-        Ok(resealed)
-    }
 }
 
 /// Makes one, unless its resource has as many as it may.
@@ -258,82 +209,4 @@ async fn insert<DB: Dialect>(db: &mut DB::Connection, callback: &Callback) -> Re
     .run(db)
     .await?;
     Ok(made == 1)
-}
-
-/// Secrets as they are stored.
-struct Sealed {
-    id: Uuid,
-    tenant_id: TenantId,
-    profile: String,
-    secrets: Vec<u8>,
-}
-
-impl Sealed {
-    fn read<DB: Dialect>(row: &Row<DB>) -> Result<Self> {
-        Ok(Self { id: row.get(0)?, tenant_id: row.id(1)?, profile: row.get(2)?, secrets: row.get(3)? })
-    }
-
-    fn open(&self, vault: &Vault) -> Result<Secrets> {
-        let plain = vault.open(place(self.tenant_id, self.id), &self.secrets)?;
-        Secrets::from_plain(&plain).ok_or(StoreError::Damaged("a callback secret"))
-    }
-}
-
-fn place(tenant_id: TenantId, id: Uuid) -> Place {
-    Place { tenant_id, row: id, column: SECRETS }
-}
-
-async fn sealed_of<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, profile: &str) -> Result<Option<Sealed>> {
-    let query = Query::<DB>::new(
-        "select id, tenant_id, profile, secrets from callback_secrets where tenant_id = $1 and profile = $2",
-    );
-    query.id(tenant_id.uuid()).bind(profile.to_owned()).row(db).await?.as_ref().map(Sealed::read).transpose()
-}
-
-/// A tenant's callback secrets, by format.
-pub(super) async fn secrets<DB: Dialect>(
-    db: &mut DB::Connection,
-    vault: &Vault,
-    tenant_id: TenantId,
-) -> Result<HashMap<String, Secrets>> {
-    let query = Query::<DB>::new("select id, tenant_id, profile, secrets from callback_secrets where tenant_id = $1");
-    let rows = query.id(tenant_id.uuid()).rows(db).await?;
-    let read = |row: &Row<DB>| {
-        let sealed = Sealed::read(row)?;
-        let secrets = sealed.open(vault)?;
-        Ok((sealed.profile, secrets))
-    };
-    rows.iter().map(read).collect()
-}
-
-/// Opens the newest one, if there is any.
-pub(super) async fn check_secrets<DB: Dialect>(db: &mut DB::Connection, vault: &Vault) -> Result<()> {
-    let query = Query::<DB>::new(
-        "select id, tenant_id, profile, secrets from callback_secrets order by updated_at desc limit 1",
-    );
-    let newest = query.row(db).await?.as_ref().map(Sealed::read).transpose()?;
-    newest.map(|sealed| sealed.open(vault)).transpose().map(drop)
-}
-
-async fn put_secrets<DB: Dialect>(
-    db: &mut DB::Connection,
-    vault: &Vault,
-    tenant_id: TenantId,
-    profile: &str,
-    id: Uuid,
-    secrets: &Secrets,
-    now: Timestamp,
-) -> Result<()> {
-    Query::<DB>::new(
-        "insert into callback_secrets (tenant_id, profile, id, secrets, updated_at) values ($1, $2, $3, $4, $5)
-         on conflict (tenant_id, profile) do update set secrets = excluded.secrets, updated_at = excluded.updated_at",
-    )
-    .id(tenant_id.uuid())
-    .bind(profile.to_owned())
-    .id(id)
-    .bind(vault.seal(place(tenant_id, id), &secrets.to_plain()))
-    .time(now)
-    .run(db)
-    .await?;
-    Ok(())
 }

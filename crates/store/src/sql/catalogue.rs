@@ -15,7 +15,7 @@ use postrider_core::target::TargetId;
 use postrider_core::tenant::Tenant;
 use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId};
 
-use super::{Dialect, Query, Sql, api_keys, callbacks, event_types, subscriptions, tenants};
+use super::{Dialect, Query, Sql, api_keys, callback_secrets, callbacks, event_types, subscriptions, tenants};
 use crate::catalogue::{
     CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
     TenantChanged, TypeChange,
@@ -67,6 +67,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         let callbacks = callbacks::with_pending::<DB>(&mut change.tx, id).await?;
         subscriptions::delete_all::<DB>(&mut change.tx, id, now).await?;
         callbacks::delete_all::<DB>(&mut change.tx, id, now).await?;
+        callback_secrets::delete_all::<DB>(&mut change.tx, id).await?;
         self.commit_change(change).await?;
         for subscription in owned {
             let (target, reason) = (TargetId::Subscription(subscription.id), DiscardReason::WebhookDeleted);
@@ -253,7 +254,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     async fn check_vault(&self) -> Result<()> {
         let mut reader = self.reader().await?;
         subscriptions::newest::<DB>(&mut reader, &self.vault).await?;
-        callbacks::check_secrets::<DB>(&mut reader, &self.vault).await
+        callback_secrets::check::<DB>(&mut reader, &self.vault).await
     }
 
     async fn ping(&self) -> Result<()> {

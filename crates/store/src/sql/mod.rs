@@ -6,6 +6,7 @@
 mod accept;
 mod api_keys;
 mod attempts;
+mod callback_secrets;
 mod callbacks;
 mod catalogue;
 mod claim;
@@ -177,7 +178,7 @@ impl<DB: Dialect> Sql<DB> {
         let belongings = Belongings {
             subscriptions: subscriptions::living::<DB>(&mut reader, &self.vault, tenant_id).await?,
             custom_types: types.into_iter().map(|own| own.name).collect(),
-            callback_secrets: callbacks::secrets::<DB>(&mut reader, &self.vault, tenant_id).await?,
+            callback_secrets: callback_secrets::of_tenant::<DB>(&mut reader, &self.vault, tenant_id).await?,
             has_callbacks: head.has_callbacks,
             default_profile: head.default_profile,
         };
