@@ -53,6 +53,8 @@ create table subscriptions (
     secrets bytea not null,
     -- When it was last activated.
     active_since bigint not null,
+    -- When its filter or format was last changed.
+    filters_changed_at bigint not null,
     -- Deliveries opened up to then are discarded, however often it is reactivated.
     discard_through bigint,
     created_at bigint not null,
@@ -96,7 +98,8 @@ create table profiles (
     version bigint not null primary key,
     name text collate "C" not null,
     source text collate "C" not null,
-    created_at bigint not null
+    -- When a process that serves last started with it.
+    used_at bigint not null
 );
 
 -- What is counted of a subscription or a callback: a row per node, summed when read, so that there is

@@ -8,7 +8,7 @@ use crate::target_url::TargetUrl;
 use crate::{CallbackId, TenantId, Timestamp};
 
 /// Most callbacks of one resource.
-pub const PER_RESOURCE_LIMIT: usize = 100;
+pub const PER_RESOURCE_LIMIT: usize = 20;
 
 /// A subscription to one resource. Never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]

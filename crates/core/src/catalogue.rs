@@ -164,7 +164,7 @@ impl<'e> Judge<'e> {
     }
 
     /// Where a filter turns the event away; `None` if it passes. A format's own condition comes first.
-    pub fn failing_place<'s>(&mut self, filters: &'s Filter, profile: &str) -> Option<&'s str> {
+    pub fn failing_place(&mut self, filters: &Filter, profile: &str) -> Option<String> {
         if filters.is_everything() || self.is_unmet(profile) {
             return None;
         }

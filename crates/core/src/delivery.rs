@@ -104,6 +104,8 @@ pub enum DiscardReason {
     WebhookDeleted,
     /// Its callback was deleted.
     CallbackDeleted,
+    /// The whole tenant was deleted.
+    TenantDeleted,
     /// The wire format sends such an event only under a condition, which is not met; says which.
     ProfileCondition(String),
 }
@@ -127,7 +129,8 @@ impl FailReason {
 
 impl DiscardReason {
     /// The names of all of them.
-    pub const NAMES: [&str; 4] = ["webhook_inactive", "webhook_deleted", "callback_deleted", "profile_condition"];
+    pub const NAMES: [&str; 5] =
+        ["webhook_inactive", "webhook_deleted", "callback_deleted", "tenant_deleted", "profile_condition"];
 
     /// Its name in the API, without details.
     #[must_use]
@@ -136,6 +139,7 @@ impl DiscardReason {
             Self::WebhookInactive => "webhook_inactive",
             Self::WebhookDeleted => "webhook_deleted",
             Self::CallbackDeleted => "callback_deleted",
+            Self::TenantDeleted => "tenant_deleted",
             Self::ProfileCondition(_) => "profile_condition",
         }
     }

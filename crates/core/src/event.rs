@@ -44,8 +44,9 @@ pub struct EventDraft {
 pub struct OneOff {
     /// Where to.
     pub url: TargetUrl,
-    /// The wire format's name.
-    pub profile: String,
+    /// The wire format's name. In a draft, `None` is the tenant's default, whatever that is when the
+    /// event is accepted; an event names one.
+    pub profile: Option<String>,
 }
 
 impl EventDraft {
@@ -82,7 +83,7 @@ impl EventDraft {
         field(self.resource_id.as_deref().map(str::as_bytes));
         field(self.metadata.as_deref().map(str::as_bytes));
         field(self.one_off.as_ref().map(|one_off| one_off.url.as_str().as_bytes()));
-        field(self.one_off.as_ref().map(|one_off| one_off.profile.as_bytes()));
+        field(self.one_off.as_ref().and_then(|one_off| one_off.profile.as_deref()).map(str::as_bytes));
         hash.finalize().into()
     }
 }
@@ -130,8 +131,9 @@ mod tests {
         EventDraft { idempotency_key: Some("k".to_owned()), ..EventDraft::new(event_type, r#"{"id":"a"}"#.into()) }
     }
 
-    fn one_off(url: &str, profile: &str) -> OneOff {
-        OneOff { url: TargetUrl::from_stored(url).expect("valid"), profile: profile.to_owned() }
+    fn one_off(profile: Option<&str>) -> OneOff {
+        let url = TargetUrl::from_stored("https://example.com/a").expect("valid");
+        OneOff { url, profile: profile.map(str::to_owned) }
     }
 
     #[test]
@@ -143,8 +145,8 @@ mod tests {
             |d| d.expires_at = Some(Timestamp::from_micros(1)),
             |d| d.resource_id = Some(String::new()),
             |d| d.metadata = Some("{}".into()),
-            |d| d.one_off = Some(one_off("https://example.com/a", "standard")),
-            |d| d.one_off = Some(one_off("https://example.com/a", "aplyid")),
+            |d| d.one_off = Some(one_off(None)),
+            |d| d.one_off = Some(one_off(Some("aplyid"))),
         ];
         let mut hashes = std::collections::HashSet::from([draft().request_hash()]);
         for change in changes {

@@ -37,8 +37,8 @@ pub struct Remembered {
     pub profile: String,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
+    /// When its filter or format was last changed.
+    pub filters_changed_at: Timestamp,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
 }
@@ -54,8 +54,10 @@ pub fn explain(event: &Event, is_payload_kept: bool, subscription: &Remembered, 
         active(event, subscription),
     ];
     if is_payload_kept {
-        checks.push(condition(event, subscription, profiles));
-        checks.push(filters(event, subscription, profiles));
+        let condition = condition(event, subscription, profiles);
+        let is_unmet = condition.passed == Some(false);
+        checks.push(condition);
+        checks.push(if is_unmet { not_reached() } else { filters(event, subscription, profiles) });
     } else {
         let gone = |check| Check { check, passed: None, detail: "the payload is no longer kept".to_owned() };
         checks.extend([gone("profile_condition"), gone("filters")]);
@@ -127,7 +129,11 @@ fn active(event: &Event, subscription: &Remembered) -> Check {
 
 fn condition(event: &Event, subscription: &Remembered, profiles: &Profiles) -> Check {
     let name = &subscription.profile;
-    match profiles.named(name).and_then(|profile| profile.unmet_condition(event)) {
+    let Some(profile) = profiles.named(name) else {
+        let detail = format!("this server does not know the format `{name}`");
+        return Check { check: "profile_condition", passed: None, detail };
+    };
+    match profile.unmet_condition(event) {
         None => check("profile_condition", true, format!("the format `{name}` has no objection")),
         Some(unmet) => {
             let detail = format!("the format `{name}` does not send such an event: {unmet}");
@@ -136,9 +142,14 @@ fn condition(event: &Event, subscription: &Remembered, profiles: &Profiles) -> C
     }
 }
 
+fn not_reached() -> Check {
+    let detail = "not looked at: what the format does not send is no matter of filters".to_owned();
+    Check { check: "filters", passed: None, detail }
+}
+
 fn filters(event: &Event, subscription: &Remembered, profiles: &Profiles) -> Check {
-    let changed = if subscription.updated_at > event.created_at {
-        format!(" (as the webhook is set since {}, after the event)", subscription.updated_at)
+    let changed = if subscription.filters_changed_at > event.created_at {
+        format!(" (as the webhook is set since {}, after the event)", subscription.filters_changed_at)
     } else {
         String::new()
     };
@@ -172,7 +183,7 @@ mod tests {
             filters: Filter::everything(),
             profile: "aplyid".to_owned(),
             created_at: at(1),
-            updated_at: at(1),
+            filters_changed_at: at(1),
             deleted_at: None,
         }
     }

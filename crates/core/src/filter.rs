@@ -21,7 +21,7 @@ pub struct Filter(Arc<Compiled>);
 
 struct Compiled {
     source: String,
-    root: Node,
+    root: Condition,
 }
 
 /// A filter that cannot be used.
@@ -34,9 +34,12 @@ pub struct FilterError {
     pub problem: String,
 }
 
-/// A condition with its place in the filter.
+/// A condition and how it is reached from the one around it.
 struct Node {
-    place: String,
+    /// The name of a member, an operator, or a place in a list such as `[1]`.
+    segment: String,
+    /// Whether it is about the member of that name, and not about the value itself.
+    is_member: bool,
     condition: Condition,
 }
 
@@ -46,9 +49,7 @@ enum Condition {
     /// At least one must hold.
     Any(Vec<Node>),
     /// It must not hold.
-    Not(Box<Node>),
-    /// It must hold for the member of that name.
-    Member(String, Box<Node>),
+    Not(Box<Condition>),
     /// It must hold for the value itself.
     Test(Test),
 }
@@ -84,8 +85,7 @@ impl Filter {
     /// The filter that lets everything pass.
     #[must_use]
     pub fn everything() -> Self {
-        let root = Node { place: String::new(), condition: Condition::All(Vec::new()) };
-        Self(Arc::new(Compiled { source: "{}".to_owned(), root }))
+        Self(Arc::new(Compiled { source: "{}".to_owned(), root: Condition::All(Vec::new()) }))
     }
 
     /// Compiles a filter: a JSON object without white space.
@@ -98,8 +98,8 @@ impl Filter {
         }
         let value = Value::parse(source).map_err(|refusal| wrong("the filter", refusal.to_string()))?;
         let Kind::Object(object) = value.kind() else { return Err(wrong("the filter", "must be an object")) };
-        let condition = object_condition(object, "", 1)?;
-        Ok(Self(Arc::new(Compiled { source: source.to_owned(), root: Node { place: String::new(), condition } })))
+        let root = Place { path: String::new(), depth: 1, is_payload: true }.object(object)?;
+        Ok(Self(Arc::new(Compiled { source: source.to_owned(), root })))
     }
 
     /// As it was written.
@@ -111,13 +111,14 @@ impl Filter {
     /// Whether it lets everything pass, so that no payload need be read.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        matches!(&self.0.root.condition, Condition::All(nodes) if nodes.is_empty())
+        matches!(&self.0.root, Condition::All(nodes) if nodes.is_empty())
     }
 
     /// The place of the first condition that `payload` does not meet; `None` if it passes.
     #[must_use]
-    pub fn failing_place(&self, payload: &Value<'_>) -> Option<&str> {
-        self.0.root.failing(Some(payload)).map(|node| node.place.as_str())
+    pub fn failing_place(&self, payload: &Value<'_>) -> Option<String> {
+        let segments = self.0.root.failing(Some(payload))?;
+        Some(segments.into_iter().rev().fold(String::new(), |path, segment| join(&path, segment)))
     }
 }
 
@@ -135,17 +136,26 @@ impl fmt::Debug for Filter {
     }
 }
 
-impl Node {
-    /// The innermost condition that fails; `value` is `None` where the payload has nothing.
-    fn failing(&self, value: Option<&Value<'_>>) -> Option<&Self> {
-        let holds = match &self.condition {
-            Condition::All(nodes) => return nodes.iter().find_map(|node| node.failing(value)),
-            Condition::Member(name, node) => return node.failing(value.and_then(|value| value.get(name))),
-            Condition::Any(nodes) => nodes.iter().any(|node| node.failing(value).is_none()),
-            Condition::Not(node) => node.failing(value).is_some(),
-            Condition::Test(test) => test.holds(value),
+impl Condition {
+    /// The way to the condition that fails, from the inside out; `value` is `None` where the payload
+    /// has nothing.
+    fn failing(&self, value: Option<&Value<'_>>) -> Option<Vec<&str>> {
+        let holds = match self {
+            Self::All(nodes) => return nodes.iter().find_map(|node| node.failing(value)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.failing(value).is_none()),
+            Self::Not(condition) => condition.failing(value).is_some(),
+            Self::Test(test) => test.holds(value),
         };
-        (!holds).then_some(self)
+        (!holds).then(Vec::new)
+    }
+}
+
+impl Node {
+    fn failing(&self, value: Option<&Value<'_>>) -> Option<Vec<&str>> {
+        let value = if self.is_member { value.and_then(|value| value.get(&self.segment)) } else { value };
+        let mut segments = self.condition.failing(value)?;
+        segments.push(&self.segment);
+        Some(segments)
     }
 }
 
@@ -208,118 +218,144 @@ fn wrong(place: impl Into<String>, problem: impl Into<String>) -> FilterError {
     FilterError { place: place.into(), problem: problem.into() }
 }
 
-fn too_deep(place: &str) -> FilterError {
-    wrong(place, format!("is nested deeper than {DEPTH_LIMIT} levels"))
-}
-
-fn join(place: &str, name: &str) -> String {
-    if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
-}
-
-/// Any value of a filter: an object is conditions, anything else means equal.
-fn node(value: &Value<'_>, place: String, depth: usize) -> Result<Node, FilterError> {
-    let condition = match value.kind() {
-        Kind::Object(object) => object_condition(object, &place, depth)?,
-        _ => Condition::Test(Test::Equal(literal(value, &place, depth)?)),
-    };
-    Ok(Node { place, condition })
-}
-
-fn object_condition(object: &Object<'_>, place: &str, depth: usize) -> Result<Condition, FilterError> {
-    if depth > DEPTH_LIMIT {
-        return Err(too_deep(place));
+fn join(path: &str, segment: &str) -> String {
+    if path.is_empty() || segment.is_empty() || segment.starts_with('[') {
+        format!("{path}{segment}")
+    } else {
+        format!("{path}.{segment}")
     }
-    let mut nodes = Vec::new();
-    let mut seen = (None, None);
-    for (name, value) in object.iter() {
-        let here = join(place, name);
-        let condition = match name.strip_prefix('$') {
-            None => {
-                seen.0 = Some(name);
-                Condition::Member(name.to_owned(), Box::new(node(value, here.clone(), depth + 1)?))
+}
+
+/// Where in a filter something is compiled.
+struct Place {
+    path: String,
+    /// Of an object that stands here.
+    depth: usize,
+    /// Whether conditions here are about the whole payload, which is an object.
+    is_payload: bool,
+}
+
+impl Place {
+    fn wrong(&self, problem: impl Into<String>) -> FilterError {
+        let place = if self.path.is_empty() { "the filter" } else { &self.path };
+        wrong(place, problem)
+    }
+
+    fn too_deep(&self) -> FilterError {
+        self.wrong(format!("is nested deeper than {DEPTH_LIMIT} levels"))
+    }
+
+    /// What is inside, so many levels deeper, about the same value.
+    fn inside(&self, segment: &str, levels: usize) -> Self {
+        Self { path: join(&self.path, segment), depth: self.depth + levels, is_payload: self.is_payload }
+    }
+
+    /// Any value of a filter: an object is conditions, anything else means equal.
+    fn value(&self, value: &Value<'_>) -> Result<Condition, FilterError> {
+        match value.kind() {
+            Kind::Object(object) => self.object(object),
+            _ if self.is_payload => Err(self.wrong("must be an object: the payload is one")),
+            _ => Ok(Condition::Test(Test::Equal(self.literal(value)?))),
+        }
+    }
+
+    fn object(&self, object: &Object<'_>) -> Result<Condition, FilterError> {
+        if self.depth > DEPTH_LIMIT {
+            return Err(self.too_deep());
+        }
+        let mut nodes = Vec::new();
+        let (mut member, mut operator) = (None, None);
+        for (name, value) in object.iter() {
+            let (is_member, condition) = match name.strip_prefix('$') {
+                None => {
+                    member = Some(name);
+                    (true, Self { is_payload: false, ..self.inside(name, 1) }.value(value)?)
+                }
+                Some("and") => (false, Condition::All(self.inside(name, 2).list(value)?)),
+                Some("or") => (false, Condition::Any(self.inside(name, 2).list(value)?)),
+                Some("not") => (false, Condition::Not(Box::new(self.inside(name, 1).value(value)?))),
+                Some(word) => {
+                    operator = Some(name);
+                    (false, Condition::Test(self.inside(name, 1).test(word, value)?))
+                }
+            };
+            nodes.push(Node { segment: name.to_owned(), is_member, condition });
+        }
+        if object.by_name().count() < nodes.len() {
+            return Err(self.wrong("has a name twice"));
+        }
+        match (member, operator) {
+            (Some(member), Some(operator)) => {
+                Err(self.wrong(format!("mixes the operator `{operator}` with the name `{member}`")))
             }
-            Some("and") => Condition::All(list(value, &here, depth)?),
-            Some("or") => Condition::Any(list(value, &here, depth)?),
-            Some("not") => Condition::Not(Box::new(node(value, here.clone(), depth + 1)?)),
-            Some(operator) => {
-                seen.1 = Some(name);
-                Condition::Test(test(operator, value, &here, depth)?)
+            (None, Some(operator)) if self.is_payload => {
+                Err(self.wrong(format!("has the operator `{operator}`; name the field that it is about")))
             }
+            _ => Ok(Condition::All(nodes)),
+        }
+    }
+
+    /// The conditions of `$and` and `$or`.
+    fn list(&self, value: &Value<'_>) -> Result<Vec<Node>, FilterError> {
+        let items = self.items(value)?;
+        if items.is_empty() {
+            return Err(self.wrong("must not be empty"));
+        }
+        let node = |(at, item)| {
+            let segment = format!("[{at}]");
+            let condition = self.inside(&segment, 0).value(item)?;
+            Ok(Node { segment, is_member: false, condition })
         };
-        nodes.push(Node { place: here, condition });
+        items.iter().enumerate().map(node).collect()
     }
-    if object.by_name().count() < nodes.len() {
-        return Err(wrong(if place.is_empty() { "the filter" } else { place }, "has a name twice"));
-    }
-    if let (Some(member), Some(operator)) = seen {
-        let problem = format!("mixes the operator `{operator}` with the name `{member}`");
-        return Err(wrong(if place.is_empty() { "the filter" } else { place }, problem));
-    }
-    if place.is_empty() && seen.1.is_some() {
-        return Err(wrong("the filter", "starts with an operator; name the field that it is about"));
-    }
-    Ok(Condition::All(nodes))
-}
 
-fn list(value: &Value<'_>, place: &str, depth: usize) -> Result<Vec<Node>, FilterError> {
-    let items = items(value, place)?;
-    if items.is_empty() {
-        return Err(wrong(place, "must not be empty"));
+    fn items<'v, 'a>(&self, value: &'v Value<'a>) -> Result<&'v [Value<'a>], FilterError> {
+        if let Kind::Array(items) = value.kind() { Ok(items) } else { Err(self.wrong("must be a list")) }
     }
-    let is_at_root = !place.contains('.');
-    if is_at_root && items.iter().any(|item| item.as_object().is_none()) {
-        return Err(wrong(place, "must be a list of objects: the payload is one"));
-    }
-    let item = |(at, item)| node(item, format!("{place}[{at}]"), depth + 2);
-    items.iter().enumerate().map(item).collect()
-}
 
-fn items<'v, 'a>(value: &'v Value<'a>, place: &str) -> Result<&'v [Value<'a>], FilterError> {
-    if let Kind::Array(items) = value.kind() { Ok(items) } else { Err(wrong(place, "must be a list")) }
-}
-
-fn test(operator: &str, value: &Value<'_>, place: &str, depth: usize) -> Result<Test, FilterError> {
-    let literal = || literal(value, place, depth + 1);
-    let literals = || -> Result<Vec<Literal>, FilterError> {
-        items(value, place)?.iter().map(|item| self::literal(item, place, depth + 2)).collect()
-    };
-    let ordered = |orders| match literal()? {
-        literal @ (Literal::Number(_) | Literal::Text(_)) => Ok(Test::Ordered(orders, literal)),
-        _ => Err(wrong(place, "must be a number or a string")),
-    };
-    let text = || match literal()? {
-        Literal::Text(text) => Ok(text),
-        _ => Err(wrong(place, "must be a string")),
-    };
-    match operator {
-        "eq" => literal().map(Test::Equal),
-        "neq" => literal().map(Test::NotEqual),
-        "gt" => ordered(GREATER),
-        "gte" => ordered(AT_LEAST),
-        "lt" => ordered(LESS),
-        "lte" => ordered(AT_MOST),
-        "in" => literals().map(Test::In),
-        "nin" => literals().map(Test::NotIn),
-        "exist" => match literal()? {
-            Literal::Bool(wanted) => Ok(Test::Exists(wanted)),
-            _ => Err(wrong(place, "must be true or false")),
-        },
-        "startsWith" => text().map(Test::StartsWith),
-        "endsWith" => text().map(Test::EndsWith),
-        _ => Err(wrong(
-            place,
-            "is no operator; there are $eq, $neq, $gt, $gte, $lt, $lte, $in, $nin, $exist, $startsWith, $endsWith, \
-             $and, $or and $not",
-        )),
+    fn test(&self, operator: &str, value: &Value<'_>) -> Result<Test, FilterError> {
+        let literal = || self.literal(value);
+        let literals = || -> Result<Vec<Literal>, FilterError> {
+            let item = self.inside("", 1);
+            self.items(value)?.iter().map(|value| item.literal(value)).collect()
+        };
+        let ordered = |orders| match literal()? {
+            literal @ (Literal::Number(_) | Literal::Text(_)) => Ok(Test::Ordered(orders, literal)),
+            _ => Err(self.wrong("must be a number or a string")),
+        };
+        let text = || match literal()? {
+            Literal::Text(text) => Ok(text),
+            _ => Err(self.wrong("must be a string")),
+        };
+        match operator {
+            "eq" => literal().map(Test::Equal),
+            "neq" => literal().map(Test::NotEqual),
+            "gt" => ordered(GREATER),
+            "gte" => ordered(AT_LEAST),
+            "lt" => ordered(LESS),
+            "lte" => ordered(AT_MOST),
+            "in" => literals().map(Test::In),
+            "nin" => literals().map(Test::NotIn),
+            "exist" => match literal()? {
+                Literal::Bool(wanted) => Ok(Test::Exists(wanted)),
+                _ => Err(self.wrong("must be true or false")),
+            },
+            "startsWith" => text().map(Test::StartsWith),
+            "endsWith" => text().map(Test::EndsWith),
+            _ => Err(self.wrong(
+                "is no operator; there are $eq, $neq, $gt, $gte, $lt, $lte, $in, $nin, $exist, $startsWith, \
+                 $endsWith, $and, $or and $not",
+            )),
+        }
     }
-}
 
-/// A value to compare with, within the depth that is left.
-fn literal(value: &Value<'_>, place: &str, depth: usize) -> Result<Literal, FilterError> {
-    if depth + nesting(value) > DEPTH_LIMIT + 1 {
-        return Err(too_deep(place));
+    /// A value to compare with, within the depth that is left.
+    fn literal(&self, value: &Value<'_>) -> Result<Literal, FilterError> {
+        if self.depth + nesting(value) > DEPTH_LIMIT + 1 {
+            return Err(self.too_deep());
+        }
+        Ok(Literal::of(value))
     }
-    Ok(Literal::of(value))
 }
 
 /// How many objects and lists are inside each other.
@@ -345,7 +381,7 @@ mod tests {
     fn failing(filter: &str, payload: &str) -> Option<String> {
         let filter = Filter::compile(filter).expect("usable");
         let payload = Value::parse(payload).expect("valid");
-        filter.failing_place(&payload).map(str::to_owned)
+        filter.failing_place(&payload)
     }
 
     #[rstest]
@@ -403,7 +439,11 @@ mod tests {
     #[case(r#"{"a":{"$startsWith":1}}"#, "a.$startsWith")]
     #[case(r#"{"a":{"$gt":1,"b":2}}"#, "a")]
     #[case(r#"{"$or":[]}"#, "$or")]
-    #[case(r#"{"$or":[1]}"#, "$or")]
+    #[case(r#"{"$or":[1]}"#, "$or[0]")]
+    #[case(r#"{"$and":[{"$or":[{"a":1},1]}]}"#, "$and[0].$or[1]")]
+    #[case(r#"{"$not":5}"#, "$not")]
+    #[case(r#"{"$not":{"$eq":1}}"#, "$not")]
+    #[case(r#"{"$and":[{"$eq":1}]}"#, "$and[0]")]
     #[case(r#"{"$or":{"a":1}}"#, "$or")]
     #[case(r#"{"$eq":1}"#, "the filter")]
     #[case(r#"{"a":1,"a":2}"#, "the filter")]
@@ -435,7 +475,7 @@ mod tests {
         let branches: Vec<String> = (0..1000).map(|n| format!(r#"{{"a":{n}}}"#)).collect();
         let filter = Filter::compile(&format!(r#"{{"$or":[{}]}}"#, branches.join(","))).expect("usable");
         for _ in 0..1000 {
-            assert_eq!(filter.failing_place(&value), Some("$or"));
+            assert_eq!(filter.failing_place(&value).as_deref(), Some("$or"));
         }
     }
 

@@ -89,6 +89,8 @@ pub struct Subscription {
     pub discard_through: Option<Timestamp>,
     /// When it was last activated.
     pub active_since: Timestamp,
+    /// When its filter or format was last changed: what they say of earlier events, they said later.
+    pub filters_changed_at: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.

@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use postrider_core::CallbackId;
+use postrider_core::callback::Callback;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::delivery::DiscardReason;
 use postrider_core::lifecycle;
-use postrider_core::profile::Profile;
+use postrider_core::profile::{Profile, STANDARD};
+use postrider_core::secret::Secrets;
 use postrider_core::target::{Endpoint, TargetId};
 use postrider_store::{Claimed, Result};
 
@@ -19,7 +22,7 @@ impl Deliverer {
     /// `None` if its wire format is not known: somebody else may know it.
     pub(crate) async fn endpoint(&self, claimed: &Claimed) -> Result<Option<Found>> {
         let Some(catalogue) = self.queue.snapshot(claimed.event.tenant_id).await? else {
-            return Ok(Some(Err(DiscardReason::WebhookDeleted)));
+            return Ok(Some(Err(DiscardReason::TenantDeleted)));
         };
         match claimed.target {
             TargetId::Subscription(id) => {
@@ -32,25 +35,38 @@ impl Deliverer {
                 let profile = self.profile(claimed, &subscription.settings.profile).await?;
                 Ok(profile.map(|profile| Ok(Endpoint::of_subscription(subscription, profile, &claimed.event))))
             }
-            TargetId::Callback(_) => {
-                let Some(callback) = &claimed.callback else {
+            TargetId::Callback(id) => {
+                let Some(callback) = self.callback(claimed, &catalogue, id).await? else {
                     return Ok(Some(Err(DiscardReason::CallbackDeleted)));
                 };
                 let profile = self.profile(claimed, &callback.profile).await?;
                 Ok(profile.map(|profile| {
                     let secrets = secrets(&catalogue, &profile);
-                    Ok(Endpoint::of_callback(callback, profile, secrets))
+                    Ok(Endpoint::of_callback(&callback, profile, secrets))
                 }))
             }
             TargetId::OneOff(_) => {
                 let Some(one_off) = &claimed.event.draft.one_off else { return Ok(None) };
-                let profile = self.profile(claimed, &one_off.profile).await?;
+                let profile = self.profile(claimed, one_off.profile.as_deref().unwrap_or(STANDARD)).await?;
                 Ok(profile.map(|profile| {
                     let secrets = secrets(&catalogue, &profile);
                     Ok(Endpoint::of_one_off(one_off, profile, secrets, &claimed.event))
                 }))
             }
         }
+    }
+
+    /// The callback, unless it was deleted since the event was matched: its deletion changes the catalogue.
+    async fn callback(
+        &self,
+        claimed: &Claimed,
+        catalogue: &TenantCatalogue,
+        id: CallbackId,
+    ) -> Result<Option<Arc<Callback>>> {
+        if claimed.version == 0 || claimed.version == catalogue.version() {
+            return Ok(claimed.callback.clone());
+        }
+        self.queue.callback(claimed.event.tenant_id, id).await
     }
 
     /// The version that the delivery was made with, unless its target has chosen another format since.
@@ -66,6 +82,6 @@ impl Deliverer {
     }
 }
 
-fn secrets(catalogue: &TenantCatalogue, profile: &Profile) -> Option<postrider_core::secret::Secrets> {
+fn secrets(catalogue: &TenantCatalogue, profile: &Profile) -> Option<Secrets> {
     catalogue.callback_secrets(&profile.name).cloned()
 }

@@ -230,6 +230,8 @@ pub trait Catalogue: Send + Sync + 'static {
     /// A tenant's subscriptions and types as they are now, from memory where possible; `None` if
     /// there is no such tenant.
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
+    /// The same as they are this moment, whoever changed them.
+    async fn newest_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
     /// Seals anew with the current key what the previous one sealed. How many rows had such.
     async fn reseal(&self) -> Result<u64>;
     /// Opens one stored secret, if there is any.

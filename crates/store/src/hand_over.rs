@@ -22,6 +22,8 @@ pub struct Claimed {
     pub target: TargetId,
     /// The callback, if it goes to one that was not deleted.
     pub callback: Option<Arc<Callback>>,
+    /// The catalogue version that it was matched against; 0 if it was just read from the table.
+    pub version: i64,
     /// The version of the wire format that it was made with; `None` if nobody knows it.
     pub profile: Option<Arc<Profile>>,
     /// The lane it was queued in.

@@ -39,6 +39,17 @@ pub enum PublishError {
     Store(#[from] StoreError),
 }
 
+impl PublishError {
+    /// The same for somebody else who waited for it too.
+    pub(crate) fn copy(&self) -> Self {
+        match self {
+            Self::KeyReused => Self::KeyReused,
+            Self::NoTenant => Self::NoTenant,
+            Self::Store(error) => Self::Store(error.copy()),
+        }
+    }
+}
+
 /// Which events a list asks for.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use postrider_core::attempt::Exchange;
+use postrider_core::callback::Callback;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::lanes::LaneId;
 use postrider_core::lifecycle::Decision;
 use postrider_core::profile::Profile;
 use postrider_core::target::TargetId;
-use postrider_core::{DeliveryId, SubscriptionId, TenantId, Timestamp};
+use postrider_core::{CallbackId, DeliveryId, SubscriptionId, TenantId, Timestamp};
 
 use crate::error::Result;
 use crate::hand_over::Claimed;
@@ -79,6 +80,8 @@ pub trait Queue: Send + Sync + 'static {
     async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId, url: &str) -> Result<bool>;
     /// A tenant's subscriptions as they are this moment, whoever changed them; from memory where possible.
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
+    /// A callback as it is this moment; `None` if it was deleted.
+    async fn callback(&self, tenant_id: TenantId, id: CallbackId) -> Result<Option<Arc<Callback>>>;
     /// The wire format of that name: this process's own, or else the newest that any process had.
     async fn profile(&self, name: &str) -> Result<Option<Arc<Profile>>>;
     /// Makes the next bounded number of deliveries of events with very many targets. Returns the

@@ -66,7 +66,7 @@ pub(crate) async fn create(
     ManageOrPublish(caller): ManageOrPublish,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let catalogue = api.catalogue.snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
+    let catalogue = api.catalogue.newest_snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
     let mut fields = Fields::parse(&body)?;
     let resource_id = fields.required("resource_id", name_up_to(KEY_LIMIT));
     let url = fields.required("webhook_url", |raw| read_url(raw, &api.url_policy));

@@ -133,7 +133,7 @@ fn read_draft(body: &[u8], api: &Api, catalogue: &TenantCatalogue) -> Result<Eve
     if metadata.as_ref().is_some_and(|metadata| metadata.len() > METADATA_LIMIT) {
         fields.error("metadata", format!("must have at most {METADATA_LIMIT} bytes"));
     }
-    let one_off = read_one_off(&mut fields, api, catalogue);
+    let one_off = read_one_off(&mut fields, api);
     let checked = fields.finish()?;
     let payload = payload.take(&checked);
     let resource_id = resource_id.or_else(|| resource_id_of(&payload).filter(|id| !id.contains('\0')));
@@ -151,11 +151,10 @@ fn read_draft(body: &[u8], api: &Api, catalogue: &TenantCatalogue) -> Result<Eve
 }
 
 /// Where this one event goes besides the subscriptions.
-fn read_one_off(fields: &mut Fields<'_>, api: &Api, catalogue: &TenantCatalogue) -> Option<OneOff> {
+fn read_one_off(fields: &mut Fields<'_>, api: &Api) -> Option<OneOff> {
     let is_given = fields.has("webhook_url");
     let url = fields.optional("webhook_url", |raw| read_url(raw, &api.url_policy));
     let profile = fields.optional_beside("profile", "webhook_url", is_given, |raw| read_profile(raw, &api.profiles));
-    let profile = profile.unwrap_or_else(|| catalogue.default_profile().to_owned());
     url.map(|url| OneOff { url, profile })
 }
 
@@ -226,7 +225,7 @@ impl EventJson {
             expires_at: event.expires_at,
             metadata: json::raw(event.metadata)?,
             webhook_url: event.one_off.as_ref().map(|one_off| one_off.url.to_string()),
-            profile: event.one_off.map(|one_off| one_off.profile),
+            profile: event.one_off.and_then(|one_off| one_off.profile),
             payload,
             delivery_counts: CountsJson {
                 pending: counts.pending,

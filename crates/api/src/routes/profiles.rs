@@ -161,7 +161,7 @@ async fn read_preview(
     profile: &Profile,
     body: &[u8],
 ) -> Result<(EventDraft, SigningSecret), Problem> {
-    let catalogue = api.catalogue.snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
+    let catalogue = api.catalogue.newest_snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
     let mut fields = Fields::parse(body)?;
     let event_type = fields.optional("event_type", |raw| known_type(raw, &catalogue));
     let payload = fields.optional("payload", compact_object);

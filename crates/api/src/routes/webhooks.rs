@@ -106,7 +106,7 @@ pub(crate) async fn create(
     Manage(caller): Manage,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let catalogue = api.catalogue.snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
+    let catalogue = api.catalogue.newest_snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
     let mut fields = Fields::parse(&body)?;
     let event_type = fields.required("event_type", |raw| known_type(raw, &catalogue));
     let url = fields.required("webhook_url", |raw| read_url(raw, &api.url_policy));

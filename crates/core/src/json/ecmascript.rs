@@ -1,7 +1,7 @@
 //! JSON as `JSON.stringify(JSON.parse(text))` writes it (ECMA-262, 25.5): what a receiver that
 //! verifies a signature over a parsed and re-written body will get.
 
-use super::{JsonRefusal, Kind, Object, Value};
+use super::{JsonRefusal, Kind, MAX_DEPTH, Object, Value};
 
 /// Why a document has no such form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ const MAX_INDEX: u32 = u32::MAX - 1;
 /// # Errors
 /// [`Unwritable`] if it is no JSON, or holds a number that a double cannot.
 pub fn normalize(text: &str) -> Result<String, Unwritable> {
-    let value = Value::parse(text).map_err(Unwritable::Refused)?;
+    let value = Value::parse_within(text, 2 * MAX_DEPTH).map_err(Unwritable::Refused)?;
     let mut out = String::with_capacity(text.len());
     write(&value, &mut out).map_err(|mut path| {
         path.reverse();

@@ -62,8 +62,13 @@ impl<'a> Value<'a> {
     /// # Errors
     /// [`JsonRefusal`] if it is no JSON, too deep, or holds what is not Unicode.
     pub fn parse(text: &'a str) -> Result<Self, JsonRefusal> {
+        Self::parse_within(text, MAX_DEPTH)
+    }
+
+    /// The same with another limit than [`MAX_DEPTH`]: a payload may stand inside a format's body.
+    pub(super) fn parse_within(text: &'a str, levels: usize) -> Result<Self, JsonRefusal> {
         let valid: &RawValue = serde_json::from_str(text).map_err(|error| JsonRefusal::Malformed(error.to_string()))?;
-        Reader { text: valid.get(), at: 0, depth: 0 }.value()
+        Reader { text: valid.get(), at: 0, room: levels }.value()
     }
 
     /// As it was written.
@@ -183,7 +188,8 @@ pub fn equal(one: &Value<'_>, other: &Value<'_>) -> bool {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    depth: usize,
+    /// Levels that may still be entered.
+    room: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -229,8 +235,8 @@ impl<'a> Reader<'a> {
 
     fn enter(&mut self) -> Result<(), JsonRefusal> {
         self.at += 1;
-        self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(JsonRefusal::TooDeep) } else { Ok(()) }
+        self.room = self.room.checked_sub(1).ok_or(JsonRefusal::TooDeep)?;
+        Ok(())
     }
 
     /// Whether another item follows; steps over the comma before it, or over the `end`.
@@ -240,7 +246,7 @@ impl<'a> Reader<'a> {
             return true;
         }
         self.at = (self.at + 1).min(self.text.len());
-        self.depth -= 1;
+        self.room += 1;
         false
     }
 

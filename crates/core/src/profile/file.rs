@@ -16,7 +16,7 @@ use crate::event_type::EventTypeName;
 use crate::headers::is_reserved_by_connection;
 use crate::json::{Value, compact};
 use crate::lifecycle::AnswerRules;
-use crate::signature::{Encoding, Hmac, KeyForm, Scheme};
+use crate::signature::{Encoding, Hmac, KeyForm, Scheme, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use crate::subscription::AttemptTimeout;
 use crate::{DeliveryId, EventId, TenantId, Timestamp};
 
@@ -166,24 +166,41 @@ impl Profile {
             lookup: Lookup { tables: read_tables(&source, &file.tables)?, aliases: read_aliases(&file.aliases) },
             body,
         };
-        profile.check_tables(&source, &file.body)?;
+        profile.check_references(&source, &file.body)?;
         profile.try_examples(&source, &file.examples)?;
         Ok(profile)
     }
 
-    /// Every table that is looked something up in must be there.
-    fn check_tables(&self, source: &Source<'_>, body: &Spanned<String>) -> Result<(), ProfileError> {
+    /// What is referred to must be there, and what is there must be referred to.
+    fn check_references(&self, source: &Source<'_>, body: &Spanned<String>) -> Result<(), ProfileError> {
         let in_headers = self.headers.iter().filter_map(|(_, template)| match template {
             HeaderTemplate::Fact(path) => Some(path),
             HeaderTemplate::Literal(_) => None,
         });
-        for path in self.body.paths().into_iter().chain(in_headers) {
-            let Path::Table(name) = path else { continue };
-            if !self.lookup.tables.iter().any(|table| table.name == *name) {
-                return Err(source.at(body, format!("there is no table `{name}`")));
-            }
+        let Lookup { tables, aliases } = &self.lookup;
+        let mut paths: Vec<&Path> = self.body.paths().into_iter().chain(in_headers).collect();
+        let named = |path: &&Path| if let Path::Table(name) = path { Some(name.clone()) } else { None };
+        let wanted: Vec<String> = paths.iter().filter_map(named).collect();
+        if let Some(name) = wanted.iter().find(|name| !tables.iter().any(|table| table.name == **name)) {
+            return Err(source.at(body, format!("there is no table `{name}`")));
         }
-        Ok(())
+        if let Some(table) = tables.iter().find(|table| !wanted.contains(&table.name)) {
+            return Err(source.at(body, format!("nothing uses the table `{}`", table.name)));
+        }
+        paths.extend(tables.iter().map(|table| &table.of));
+        paths.extend(self.conditions.iter().map(|condition| &condition.present));
+        let is_read =
+            |alias: &&Alias| paths.iter().any(|path| matches!(path, Path::Payload(names) if *names == alias.name));
+        if let Some(alias) = aliases.iter().find(|alias| !is_read(alias)) {
+            return Err(source.at(body, format!("nothing reads the alias `{}`", alias.name.join("."))));
+        }
+        let signs_in = |name: &HeaderName| matches!(&self.scheme, Scheme::Hmac(hmac) if hmac.header == *name);
+        let clashes =
+            |name: &&HeaderName| signs_in(name) || self.scheme == Scheme::StandardWebhooks && is_standards(name);
+        match self.headers.iter().map(|(name, _)| name).find(clashes) {
+            Some(name) => Err(source.at(body, format!("the header `{name}` is the signature's"))),
+            None => Ok(()),
+        }
     }
 
     fn try_examples(&self, source: &Source<'_>, forms: &[ExampleForm]) -> Result<(), ProfileError> {
@@ -217,6 +234,11 @@ impl Example {
             },
         }
     }
+}
+
+/// Whether Standard Webhooks sets this header.
+fn is_standards(name: &HeaderName) -> bool {
+    [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE].contains(name)
 }
 
 fn read_name(source: &Source<'_>, name: &Spanned<String>) -> Result<String, ProfileError> {
@@ -328,7 +350,12 @@ fn read_tables(source: &Source<'_>, forms: &BTreeMap<String, TableForm>) -> Resu
             let json = serde_json::to_string(value).ok().filter(|_| is_plain);
             json.ok_or_else(|| source.at(&form.of, "`rows` must be pairs of texts, numbers or booleans"))
         };
-        let rows = form.rows.iter().map(|(key, value)| Ok((json(key)?, json(value)?))).collect::<Result<_, _>>()?;
+        let rows: Vec<(String, String)> =
+            form.rows.iter().map(|(key, value)| Ok((json(key)?, json(value)?))).collect::<Result<_, _>>()?;
+        let is_twice = |(at, (key, _)): (usize, &(String, String))| rows[..at].iter().any(|(other, _)| other == key);
+        if rows.iter().enumerate().any(is_twice) {
+            return Err(source.at(&form.of, "`rows` has a left side twice"));
+        }
         Ok(Table { name: name.clone(), of, rows })
     };
     forms.iter().map(read).collect()

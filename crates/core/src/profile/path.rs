@@ -40,8 +40,8 @@ impl Path {
         let mut names = text.split('.');
         let root = names.next().unwrap_or_default();
         let names: Vec<String> = names.map(str::to_owned).collect();
-        if names.iter().any(String::is_empty) {
-            return Err(format!("`{text}` has an empty name in it"));
+        if names.iter().any(|name| name.is_empty() || name.contains(['{', '}'])) {
+            return Err(format!("`{text}` is no path: names stand between single dots, without braces"));
         }
         match (root, names.as_slice()) {
             ("payload", _) => Ok(Self::Payload(names)),

@@ -60,7 +60,7 @@ async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<S
         }
     };
     let store = Sql::<Postgres>::start(pools, node, world, vault, profiles, hand_over, session);
-    store.register_profiles().await?;
+    store.register_profiles(purpose).await?;
     let store = Arc::new(store);
     Ok(Stores { catalogue: store.clone(), journal: store.clone(), queue: store, _lock: None })
 }

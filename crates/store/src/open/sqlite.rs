@@ -27,9 +27,9 @@ pub(super) async fn open(path: &Path, options: StoreOptions) -> Result<Stores, O
     };
     let pools = open_pools(path, options.purpose).await;
     let pools = pools.map_err(|error| OpenError::Open { url: options.database_url.clone(), error })?;
-    let StoreOptions { database_url, world, vault, hand_over, profiles, .. } = options;
+    let StoreOptions { purpose, database_url, world, vault, hand_over, profiles, .. } = options;
     let store = Sql::<Sqlite>::start(pools, NodeNumber::only(), world, vault, profiles, hand_over, None);
-    store.register_profiles().await.map_err(|error| OpenError::Open { url: database_url, error })?;
+    store.register_profiles(purpose).await.map_err(|error| OpenError::Open { url: database_url, error })?;
     let store = Arc::new(store);
     Ok(Stores { catalogue: store.clone(), journal: store.clone(), queue: store, _lock: lock })
 }

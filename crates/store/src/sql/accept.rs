@@ -48,9 +48,12 @@ pub(super) struct Accept {
     pub(super) request_hash: [u8; 32],
     /// The catalogue version that it was matched against.
     pub(super) version: i64,
-    /// Empty if there are more than [`MAX_TARGETS`].
+    /// Without subscriptions, if there are more than [`MAX_TARGETS`] deliveries.
     pub(super) targets: Vec<Target>,
     pub(super) delivery_count: usize,
+    /// Whether subscriptions are gone through in chunks afterwards: there are too many to be made, or to be
+    /// counted, together with their event.
+    pub(super) fans_out: bool,
     /// Subscriptions whose filter turned it away.
     pub(super) turned_away: Vec<SubscriptionId>,
     /// Hears whether it was inserted; not, if the version moved or the key exists.
@@ -185,7 +188,6 @@ pub(super) fn bind<DB: Dialect>(
 
 fn put_event<R: RowSet>(rows: &mut R, accept: &Accept) {
     let Event { id, tenant_id, created_at, draft } = &*accept.event;
-    let fans_out_later = accept.delivery_count > accept.targets.len();
     rows.uuid(Some(tenant_id.uuid()));
     rows.uuid(Some(id.uuid()));
     rows.text(Some(draft.event_type.as_str()));
@@ -198,10 +200,10 @@ fn put_event<R: RowSet>(rows: &mut R, accept: &Accept) {
     rows.text(draft.idempotency_key.as_deref());
     rows.text(draft.trace_context.map(|context| context.to_string()).as_deref());
     rows.text(draft.one_off.as_ref().map(|one_off| one_off.url.as_str()));
-    rows.text(draft.one_off.as_ref().map(|one_off| one_off.profile.as_str()));
+    rows.text(draft.one_off.as_ref().and_then(|one_off| one_off.profile.as_deref()));
     rows.bytes(Some(&accept.request_hash));
     rows.int(i64::try_from(accept.delivery_count).ok());
-    rows.uuid(fans_out_later.then(uuid::Uuid::nil));
+    rows.uuid(accept.fans_out.then(uuid::Uuid::nil));
     rows.int(Some(accept.version));
     rows.end_row();
 }
@@ -242,6 +244,7 @@ pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp
                 event: Arc::clone(&accept.event),
                 target: target.id,
                 callback: target.callback,
+                version: accept.version,
                 profile: target.profile,
                 lane,
                 claim: 1,

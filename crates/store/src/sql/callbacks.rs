@@ -14,7 +14,7 @@ use postrider_core::{CallbackId, TenantId, Timestamp};
 
 use super::conditions::Conditions;
 use super::dialect::{Kind, RowSet, Schema};
-use super::{Change, Dialect, Query, Row, Sql};
+use super::{Dialect, Query, Row, Sql};
 use crate::catalogue::{CallbackFilter, NewCallback};
 use crate::error::{Result, StoreError};
 
@@ -120,29 +120,28 @@ impl<DB: Dialect> Sql<DB> {
         let NewCallback { tenant_id, resource_id, url, profile, metadata, event_types } = new;
         let id = self.world.new_id_at(now);
         let callback = Callback { id, tenant_id, resource_id, url, profile, metadata, event_types, created_at: now };
-        let Some(change) = self.begin_first_callback(tenant_id).await? else {
-            let mut tx = self.begin().await?;
-            let made = insert::<DB>(&mut tx, &callback).await?;
-            tx.commit().await?;
-            return Ok(made.then_some(callback));
-        };
-        let mut change = change;
-        insert::<DB>(&mut change.tx, &callback).await?;
-        self.commit_change(change).await?;
-        Ok(Some(callback))
+        if !self.has_callbacks(tenant_id).await? {
+            self.begin_callbacks(tenant_id).await?;
+        }
+        let mut tx = self.begin().await?;
+        let made = insert::<DB>(&mut tx, &callback).await?;
+        tx.commit().await?;
+        Ok(made.then_some(callback))
     }
 
-    /// A tenant's first callback changes its catalogue: from then on events are looked up by resource.
-    async fn begin_first_callback(&self, tenant_id: TenantId) -> Result<Option<Change<DB>>> {
+    async fn has_callbacks(&self, tenant_id: TenantId) -> Result<bool> {
         let query = Query::<DB>::new("select has_callbacks from tenants where id = $1");
         let row = query.id(tenant_id.uuid()).row(&mut *self.lookup().await?).await?;
-        if row.map(|row| row.get::<i64>(0)).transpose()? == Some(1) {
-            return Ok(None);
-        }
+        Ok(row.map(|row| row.get::<i64>(0)).transpose()? == Some(1))
+    }
+
+    /// Before a tenant's first callback, its catalogue changes: from then on events are looked up by
+    /// their resource.
+    async fn begin_callbacks(&self, tenant_id: TenantId) -> Result<()> {
         let mut change = self.change_of_living(tenant_id).await?;
         let query = Query::<DB>::new("update tenants set has_callbacks = 1 where id = $1");
         query.id(tenant_id.uuid()).run(&mut change.tx).await?;
-        Ok(Some(change))
+        self.commit_change(change).await
     }
 
     pub(super) async fn list_callbacks(
@@ -173,15 +172,16 @@ impl<DB: Dialect> Sql<DB> {
         query.row(&mut *self.reader().await?).await?.as_ref().map(read_with_stats).transpose()
     }
 
-    /// Deletes a callback with its metadata, which may be personal. False if there is none.
+    /// Deletes a callback with its metadata, which may be personal. False if there is none. The
+    /// catalogue changes, so that nobody accepts an event for it who looked it up before.
     pub(super) async fn remove_callback(&self, tenant_id: TenantId, id: CallbackId) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let Some(callback) = get::<DB>(&mut tx, tenant_id, id).await? else { return Ok(false) };
+        let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(false) };
+        let Some(callback) = get::<DB>(&mut change.tx, tenant_id, id).await? else { return Ok(false) };
         let now = self.world.now();
         let query =
             Query::<DB>::new("update callbacks set deleted_at = $3, metadata = null where tenant_id = $1 and id = $2");
-        query.id(tenant_id.uuid()).id(id.uuid()).time(now).run(&mut tx).await?;
-        tx.commit().await?;
+        query.id(tenant_id.uuid()).id(id.uuid()).time(now).run(&mut change.tx).await?;
+        self.commit_change(change).await?;
         let target = TargetId::Callback(id);
         self.discard_pending(tenant_id, target, callback.lane(), DiscardReason::CallbackDeleted, now).await?;
         Ok(true)

@@ -152,6 +152,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             secrets: new.secrets,
             discard_through: None,
             active_since: now,
+            filters_changed_at: now,
             created_at: now,
             updated_at: now,
         };
@@ -237,6 +238,10 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         self.cached_snapshot(tenant_id).await
     }
 
+    async fn newest_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
+        self.current_snapshot(tenant_id).await
+    }
+
     async fn reseal(&self) -> Result<u64> {
         let (mut resealed, mut after) = (self.reseal_callback_secrets().await?, SubscriptionId::NIL);
         loop {
@@ -285,7 +290,10 @@ impl<DB: Dialect> Sql<DB> {
         let discard_through = if deactivated { Some(now) } else { old.discard_through };
         let activated = !old.settings.is_active && settings.is_active;
         let active_since = if activated { now } else { old.active_since };
-        let new = Subscription { settings, lane, discard_through, updated_at: now, active_since, ..old.clone() };
+        let judges_as_before = old.settings.filters == settings.filters && old.settings.profile == settings.profile;
+        let filters_changed_at = if judges_as_before { old.filters_changed_at } else { now };
+        let changed = Subscription { settings, lane, discard_through, updated_at: now, ..old.clone() };
+        let new = Subscription { active_since, filters_changed_at, ..changed };
         subscriptions::update::<DB>(&mut change.tx, &self.vault, &new).await?;
         self.commit_change(change).await?;
         if deactivated {

@@ -61,6 +61,7 @@ impl<DB: Dialect> Sql<DB> {
             event,
             target,
             callback,
+            version: 0,
             profile: self.profile_version(row.get(5)?).await?,
             lane,
             claim: row.get(6)?,
@@ -220,5 +221,5 @@ pub(super) fn read_one_off<DB: Dialect>(row: &Row<DB>, first: usize) -> Result<O
     let (url, profile) = (row.get::<Option<String>>(first)?, row.get::<Option<String>>(first + 1)?);
     let Some((url, profile)) = url.zip(profile) else { return Ok(None) };
     let url = TargetUrl::from_stored(&url).ok_or(StoreError::Damaged("a one-off URL"))?;
-    Ok(Some(OneOff { url, profile }))
+    Ok(Some(OneOff { url, profile: Some(profile) }))
 }

@@ -21,7 +21,7 @@ const BYTES_WITH_EVENT: usize = 8 * 1024 * 1024;
 const SHOWN_IN_LIST: i64 = 20;
 
 const COLUMNS: &str = "d.id, d.event_id, e.event_type, d.target_kind, d.target_id,
-    coalesce(s.url, c.url, e.one_off_url), coalesce(s.profile, c.profile, e.one_off_profile), d.state, d.reason,
+    coalesce(s.url, c.url, e.one_off_url, ''), coalesce(s.profile, c.profile, e.one_off_profile, ''), d.state, d.reason,
     d.created_at, d.due_at";
 
 /// What the columns come from.

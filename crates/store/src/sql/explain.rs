@@ -48,7 +48,7 @@ async fn remember<DB: Dialect>(
     id: SubscriptionId,
 ) -> Result<Option<Remembered>> {
     let query = Query::<DB>::new(
-        "select event_type, is_active, active_since, discard_through, filters, profile, created_at, updated_at,
+        "select event_type, is_active, active_since, discard_through, filters, profile, created_at, filters_changed_at,
              deleted_at
          from subscriptions where tenant_id = $1 and id = $2",
     );
@@ -62,7 +62,7 @@ async fn remember<DB: Dialect>(
             filters: row.parsed(4, "a filter", |text| Filter::compile(text).ok())?,
             profile: row.get(5)?,
             created_at: row.time(6)?,
-            updated_at: row.time(7)?,
+            filters_changed_at: row.time(7)?,
             deleted_at: row.maybe_time(8)?,
         })
     };

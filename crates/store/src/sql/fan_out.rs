@@ -1,6 +1,6 @@
 //! Deliveries of events with very many targets, made in bounded chunks after the accept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use postrider_core::catalogue::Judge;
 use postrider_core::event::Event;
@@ -13,14 +13,19 @@ use uuid::Uuid;
 
 use super::accept::{MAX_TARGETS, UNKNOWN_PROFILE};
 use super::claim::load_event;
+use super::dialect::RowSet;
+use super::events::IDS;
 use super::{Dialect, Query, Row, Sql};
 use crate::error::Result;
 use crate::measure;
 
-/// An event whose deliveries are still to be made.
+/// An event whose subscriptions are still to be gone through.
 struct Unfinished {
     event: Event,
     after: Uuid,
+    /// Whether deliveries are to be made; if not, they were made with the event, and only those whose
+    /// filter turned it away are counted.
+    makes: bool,
 }
 
 /// A subscription that received events of the type when the event was accepted.
@@ -29,7 +34,7 @@ struct Candidate {
     url: TargetUrl,
     profile: String,
     filters: Filter,
-    /// Whether its settings are those of then.
+    /// Whether its filter and format are those of then.
     is_unchanged: bool,
 }
 
@@ -47,20 +52,18 @@ impl<DB: Dialect> Sql<DB> {
     /// Makes the next chunk of the oldest such event. The cursor moves in the same transaction.
     pub(super) async fn fan_out_chunk(&self) -> Result<Option<Vec<LaneId>>> {
         let mut tx = self.begin().await?;
-        let Some(Unfinished { event, after }) = next_unfinished::<DB>(&mut tx).await? else { return Ok(None) };
-        let candidates = next_candidates::<DB>(&mut tx, &event, after).await?;
-        let (mut made, mut lanes, mut turned_away) = (0, BTreeSet::new(), Vec::new());
-        for candidate in &candidates {
-            if self.turns_away(candidate, &event) {
-                turned_away.push(candidate.id);
-                continue;
-            }
-            let profile = self.profile_of_name(&candidate.profile).await?;
+        let Some(unfinished) = next_unfinished::<DB>(&mut tx).await? else { return Ok(None) };
+        let Unfinished { event, after, makes } = &unfinished;
+        let candidates = next_candidates::<DB>(&mut tx, event, *after).await?;
+        let last = candidates.last().filter(|_| candidates.len() == MAX_TARGETS).map(|last| last.id.uuid());
+        let (matching, turned_away) = self.judge(&unfinished, candidates);
+        let (mut made, mut lanes, mut versions) = (0, BTreeSet::new(), HashMap::new());
+        for candidate in matching.iter().filter(|_| *makes) {
             let pending = Pending {
                 tenant_id: event.tenant_id,
                 event_id: event.id,
                 target: TargetId::Subscription(candidate.id),
-                profile: profile.map_or(UNKNOWN_PROFILE, |profile| profile.version()),
+                profile: self.version_of(&candidate.profile, &mut versions).await?,
                 lane: LaneId::of(event.tenant_id, &candidate.url),
                 opened_at: event.created_at,
             };
@@ -68,7 +71,6 @@ impl<DB: Dialect> Sql<DB> {
             made += self.insert_pending(&mut tx, &pending).await?;
         }
         add_made::<DB>(&mut tx, event.tenant_id, self.node.get(), made).await?;
-        let last = candidates.last().filter(|_| candidates.len() == MAX_TARGETS).map(|last| last.id.uuid());
         Query::<DB>::new("update events set fan_out_after = $3 where tenant_id = $1 and id = $2")
             .id(event.tenant_id.uuid())
             .id(event.id.uuid())
@@ -81,11 +83,24 @@ impl<DB: Dialect> Sql<DB> {
         Ok(Some(lanes.into_iter().collect()))
     }
 
-    /// A filter that was changed since the event was accepted says nothing about then: in doubt, the
-    /// event is delivered.
-    fn turns_away(&self, candidate: &Candidate, event: &Event) -> bool {
-        let mut judge = Judge::new(self.profiles.own(), event);
-        candidate.is_unchanged && judge.failing_place(&candidate.filters, &candidate.profile).is_some()
+    /// Those that get the event, and those whose filter turns it away. A filter that was changed since
+    /// the event was accepted says nothing about then: in doubt, the event is delivered.
+    fn judge(&self, unfinished: &Unfinished, candidates: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
+        let mut judge = Judge::new(self.profiles.own(), &unfinished.event);
+        candidates.into_iter().partition(|candidate| {
+            !candidate.is_unchanged || judge.failing_place(&candidate.filters, &candidate.profile).is_none()
+        })
+    }
+
+    /// The version of a format, looked up once a chunk.
+    async fn version_of(&self, profile: &str, known: &mut HashMap<String, i64>) -> Result<i64> {
+        if let Some(version) = known.get(profile) {
+            return Ok(*version);
+        }
+        let found = self.profile_of_name(profile).await?;
+        let version = found.map_or(UNKNOWN_PROFILE, |profile| profile.version());
+        known.insert(profile.to_owned(), version);
+        Ok(version)
     }
 
     /// Makes a delivery, unless there is one. How many were made.
@@ -111,19 +126,20 @@ impl<DB: Dialect> Sql<DB> {
 
 async fn next_unfinished<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<Unfinished>> {
     let sql = format!(
-        "select tenant_id, id, fan_out_after from events where fan_out_after is not null order by id limit 1 {}",
+        "select tenant_id, id, fan_out_after, delivery_count from events where fan_out_after is not null order by id limit 1 {}",
         DB::LOCKED_OR_SKIPPED
     );
     let Some(row) = Query::<DB>::assembled(sql).row(db).await? else { return Ok(None) };
     let event = load_event::<DB>(db, row.id(0)?, row.id(1)?).await?;
-    Ok(Some(Unfinished { event, after: row.get(2)? }))
+    let makes = usize::try_from(row.get::<i64>(3)?).is_ok_and(|count| count > MAX_TARGETS);
+    Ok(Some(Unfinished { event, after: row.get(2)?, makes }))
 }
 
 /// The subscriptions that matched when the event was accepted, deleted and deactivated ones too:
 /// their deliveries end discarded, with the reason.
 async fn next_candidates<DB: Dialect>(db: &mut DB::Connection, event: &Event, after: Uuid) -> Result<Vec<Candidate>> {
     let rows = Query::<DB>::new(
-        "select id, url, profile, filters, updated_at from subscriptions
+        "select id, url, profile, filters, filters_changed_at from subscriptions
          where tenant_id = $1 and id > $2 and event_type in ($3, 'all') and created_at <= $4
              and (deleted_at is null or deleted_at >= $4)
              and ((is_active = 1 and active_since <= $4) or discard_through >= $4)
@@ -148,18 +164,23 @@ async fn next_candidates<DB: Dialect>(db: &mut DB::Connection, event: &Event, af
     rows.iter().map(read).collect()
 }
 
-/// Counts events that filters turned away.
-async fn add_turned_away<DB: Dialect>(db: &mut DB::Connection, node: i64, from: &[SubscriptionId]) -> Result<()> {
-    for subscription_id in from {
-        Query::<DB>::new(
-            "insert into filter_stats (subscription_id, node, turned_away) values ($1, $2, 1)
-             on conflict (subscription_id, node) do update set turned_away = filter_stats.turned_away + 1",
-        )
-        .id(subscription_id.uuid())
-        .bind(node)
-        .run(db)
-        .await?;
+/// Counts those whose filter turned an event away.
+async fn add_turned_away<DB: Dialect>(db: &mut DB::Connection, node: i64, from: &[Candidate]) -> Result<()> {
+    if from.is_empty() {
+        return Ok(());
     }
+    let sql = format!(
+        "insert into filter_stats (subscription_id, node, turned_away)
+         select r.id, $1, 1 from {} r where true
+         on conflict (subscription_id, node) do update set turned_away = filter_stats.turned_away + 1",
+        DB::Rows::source(IDS, 2)
+    );
+    let mut rows = DB::Rows::new(IDS);
+    for candidate in from {
+        rows.uuid(Some(candidate.id.uuid()));
+        rows.end_row();
+    }
+    Query::<DB>::assembled(sql).bind(node).bind_rows(rows).run(db).await?;
     Ok(())
 }
 

@@ -158,7 +158,7 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// The tenant's catalogue as it is this moment: from memory, if that is still the newest.
-    async fn newest_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
+    async fn current_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         let Some(versions) = &self.versions else { return self.cached_snapshot(tenant_id).await };
         let Some(newest) = versions.newest(tenant_id).await? else { return Ok(None) };
         match self.cache.get(tenant_id) {

@@ -74,6 +74,7 @@ const TABLES: [Table; 13] = [
             ("headers", Kind::Bytes),
             ("secrets", Kind::Bytes),
             ("active_since", Kind::Int),
+            ("filters_changed_at", Kind::Int),
             ("discard_through", Kind::Int),
             ("created_at", Kind::Int),
             ("updated_at", Kind::Int),
@@ -109,7 +110,7 @@ const TABLES: [Table; 13] = [
     Table {
         name: "profiles",
         key: 1,
-        columns: &[("version", Kind::Int), ("name", Kind::Text), ("source", Kind::Text), ("created_at", Kind::Int)],
+        columns: &[("version", Kind::Int), ("name", Kind::Text), ("source", Kind::Text), ("used_at", Kind::Int)],
     },
     Table {
         name: "target_stats",

@@ -5,23 +5,26 @@ use std::sync::Arc;
 use postrider_core::profile::Profile;
 
 use super::{Dialect, Query, Row, Sql};
+use crate::Purpose;
 use crate::error::{Result, StoreError};
 
 impl<DB: Dialect> Sql<DB> {
-    /// Writes down the formats of this process, so that deliveries made with them can be finished by others.
-    pub(crate) async fn register_profiles(&self) -> Result<()> {
+    /// Writes down the formats of this process, so that deliveries made with them can be finished by
+    /// others; a process that serves also says that they are in use now.
+    pub(crate) async fn register_profiles(&self, purpose: Purpose) -> Result<()> {
         let known = Query::<DB>::new("select version from profiles").rows(&mut *self.reader().await?).await?;
         let known = known.iter().map(|row| row.get(0)).collect::<Result<Vec<i64>>>()?;
         let new: Vec<&Arc<Profile>> =
             self.profiles.own().iter().filter(|profile| !known.contains(&profile.version())).collect();
+        let new = if purpose == Purpose::Serve { self.profiles.own().iter().collect() } else { new };
         if new.is_empty() {
             return Ok(());
         }
         let mut tx = self.begin().await?;
         for profile in new {
             Query::<DB>::new(
-                "insert into profiles (version, name, source, created_at) values ($1, $2, $3, $4)
-                 on conflict (version) do nothing",
+                "insert into profiles (version, name, source, used_at) values ($1, $2, $3, $4)
+                 on conflict (version) do update set used_at = excluded.used_at",
             )
             .bind(profile.version())
             .bind(profile.name.clone())
@@ -44,12 +47,12 @@ impl<DB: Dialect> Sql<DB> {
         row.map(|row| self.keep_profile(&row)).transpose()
     }
 
-    /// The format of that name: this process's own, or else the newest that any process wrote down.
+    /// The format of that name: this process's own, or else the last that any process used.
     pub(super) async fn profile_of_name(&self, name: &str) -> Result<Option<Arc<Profile>>> {
         if let Some(own) = self.profiles.own().named(name) {
             return Ok(Some(Arc::clone(own)));
         }
-        let query = Query::<DB>::new("select source from profiles where name = $1 order by created_at desc limit 1");
+        let query = Query::<DB>::new("select source from profiles where name = $1 order by used_at desc limit 1");
         let row = query.bind(name.to_owned()).row(&mut *self.lookup().await?).await?;
         row.map(|row| self.keep_profile(&row)).transpose()
     }

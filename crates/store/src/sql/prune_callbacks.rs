@@ -1,8 +1,9 @@
 //! Retention of callbacks: those of finished resources go.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use postrider_core::{CallbackId, Timestamp};
+use postrider_core::{CallbackId, TenantId, Timestamp};
 
 use super::dialect::RowSet;
 use super::events::IDS;
@@ -15,55 +16,76 @@ const STEP: i64 = 200;
 /// The callback behind which the next step goes on. Gone with the process.
 pub(super) type SeenCallbacks = Mutex<Option<CallbackId>>;
 
+/// Nothing is left of what went to a callback `c` but the callback itself.
+const NO_EVENTS: &str =
+    "not exists (select 1 from events e where e.tenant_id = c.tenant_id and e.resource_id = c.resource_id)";
+
 impl<DB: Dialect> Sql<DB> {
-    /// Looks at the next callbacks and removes those whose resource is finished: that fired once, and
-    /// whose events retention took since. One that never fired is kept: its resource may take its time.
-    /// Deleted ones go with the log of their deliveries. False when all were looked at once.
+    /// Looks at the next callbacks. One whose resource is finished is deleted: it was used once, and
+    /// retention took all events of the resource since. One that was never used is kept: its resource may
+    /// take its time. Deleted ones go for good a retention later. False when all were looked at once.
     pub(super) async fn prune_callbacks(&self, before: Timestamp) -> Result<bool> {
         let after = *self.seen_callbacks.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = Query::<DB>::new(
-            "select c.id,
-                 c.created_at < $2
-                     and (coalesce(c.deleted_at, $2) < $2
-                          or exists (select 1 from target_stats t
-                                     where t.target_id = c.id and coalesce(t.last_attempt_at, 0) < $2))
-                     and not exists (select 1 from events e
-                                     where e.tenant_id = c.tenant_id and e.resource_id = c.resource_id)
-             from callbacks c where c.id > $1 order by c.id limit $3",
-        )
-        .id(after.unwrap_or(CallbackId::NIL).uuid())
-        .time(before)
-        .bind(STEP)
-        .rows(&mut *self.reader().await?)
-        .await?;
-        let mut finished = DB::Rows::new(IDS);
-        let mut has_finished = false;
+        let sql = format!(
+            "select c.id, c.tenant_id,
+                 c.deleted_at is null and c.created_at < $2 and {NO_EVENTS} and exists (
+                     select 1 from target_stats t where t.target_id = c.id and coalesce(t.last_attempt_at, 0) < $2),
+                 coalesce(c.deleted_at, $2) < $2 and {NO_EVENTS}
+             from callbacks c where c.id > $1 order by c.id limit $3"
+        );
+        let query = Query::<DB>::assembled(sql);
+        let query = query.id(after.unwrap_or(CallbackId::NIL).uuid()).time(before).bind(STEP);
+        let rows = query.rows(&mut *self.reader().await?).await?;
+        let (mut finished, mut deleted): (BTreeMap<TenantId, Vec<CallbackId>>, Vec<CallbackId>) = Default::default();
         for row in &rows {
-            if row.get::<bool>(1)? {
-                finished.uuid(Some(row.get(0)?));
-                finished.end_row();
-                has_finished = true;
+            match (row.get::<bool>(2)?, row.get::<bool>(3)?) {
+                (true, _) => finished.entry(row.id(1)?).or_default().push(row.id(0)?),
+                (_, true) => deleted.push(row.id(0)?),
+                (false, false) => {}
             }
         }
-        if has_finished {
-            self.delete_callbacks(finished).await?;
+        for (tenant_id, ids) in finished {
+            self.finish_callbacks(tenant_id, &ids).await?;
         }
+        self.forget_callbacks(&deleted).await?;
         let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == STEP);
         let last = rows.last().filter(|_| is_full).map(|row| row.id(0)).transpose()?;
         *self.seen_callbacks.lock().unwrap_or_else(PoisonError::into_inner) = last;
         Ok(last.is_some())
     }
 
-    async fn delete_callbacks(&self, ids: DB::Rows) -> Result<()> {
-        let source = DB::Rows::source(IDS, 1);
-        let callbacks = format!("delete from callbacks where id in (select r.id from {source} r) returning id");
+    /// The catalogue changes, so that nobody accepts an event for them who looked them up before.
+    async fn finish_callbacks(&self, tenant_id: TenantId, ids: &[CallbackId]) -> Result<()> {
+        let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(()) };
+        let sql = format!(
+            "update callbacks as c set deleted_at = $1, metadata = null
+             where c.id in (select r.id from {} r) and c.deleted_at is null and {NO_EVENTS}",
+            DB::Rows::source(IDS, 2)
+        );
+        let query = Query::<DB>::assembled(sql).time(self.world.now()).bind_rows(id_rows::<DB>(ids));
+        query.run(&mut change.tx).await?;
+        self.commit_change(change).await
+    }
+
+    async fn forget_callbacks(&self, ids: &[CallbackId]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.begin().await?;
-        let deleted = Query::<DB>::assembled(callbacks).bind_rows(ids).rows(&mut tx).await?;
-        for row in deleted {
-            let query = Query::<DB>::new("delete from target_stats where target_id = $1");
-            query.bind(row.get::<uuid::Uuid>(0)?).run(&mut tx).await?;
+        for (table, id) in [("callbacks", "id"), ("target_stats", "target_id")] {
+            let sql = format!("delete from {table} where {id} in (select r.id from {} r)", DB::Rows::source(IDS, 1));
+            Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids)).run(&mut tx).await?;
         }
         tx.commit().await?;
         Ok(())
     }
+}
+
+fn id_rows<DB: Dialect>(ids: &[CallbackId]) -> DB::Rows {
+    let mut rows = DB::Rows::new(IDS);
+    for id in ids {
+        rows.uuid(Some(id.uuid()));
+        rows.end_row();
+    }
+    rows
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use postrider_core::TenantId;
 use postrider_core::callback::Callback;
-use postrider_core::catalogue::Matches;
+use postrider_core::catalogue::{Matches, TenantCatalogue};
 use postrider_core::event::{Event, EventDraft, OneOff};
 use postrider_core::lanes::LaneId;
+use postrider_core::profile::STANDARD;
 use postrider_core::subscription::Subscription;
 use postrider_core::target::TargetId;
 use tokio::sync::oneshot;
@@ -21,8 +22,26 @@ use crate::journal::{PublishError, Receipt};
 /// How often an event is matched again because the catalogue moved meanwhile.
 const MAX_ROUNDS: usize = 20;
 
-/// Callbacks by resource.
-type Callbacks = HashMap<String, Vec<Arc<Callback>>>;
+/// Events whose callbacks are looked up together: with all of them at their largest, some 16 MiB.
+const LOOKED_UP_AT_ONCE: usize = 50;
+
+/// What an event is matched against.
+struct Against {
+    catalogue: Arc<TenantCatalogue>,
+    /// By resource.
+    callbacks: HashMap<String, Vec<Arc<Callback>>>,
+}
+
+impl Against {
+    fn callbacks_for(&self, draft: &EventDraft) -> Vec<&Arc<Callback>> {
+        let of_resource = draft.resource_id.as_ref().and_then(|id| self.callbacks.get(id)).into_iter().flatten();
+        of_resource.filter(|callback| callback.receives(&draft.event_type)).collect()
+    }
+}
+
+fn metadata_bytes(callback: &Callback) -> usize {
+    callback.metadata.as_ref().map_or(0, |metadata| metadata.len())
+}
 
 /// An event in line for its commit.
 struct InLine {
@@ -38,13 +57,15 @@ impl<DB: Dialect> Sql<DB> {
         tenant_id: TenantId,
         drafts: Vec<EventDraft>,
     ) -> Vec<Result<Receipt, PublishError>> {
-        let callbacks = match self.callbacks_for(tenant_id, &drafts).await {
-            Ok(callbacks) => callbacks,
-            Err(error) => return drafts.iter().map(|_| Err(error.copy().into())).collect(),
-        };
         let mut in_line = Vec::with_capacity(drafts.len());
-        for draft in &drafts {
-            in_line.push(self.put_in_line(tenant_id, draft, &callbacks).await);
+        for some in drafts.chunks(LOOKED_UP_AT_ONCE) {
+            let matched_against = self.matched_against(tenant_id, some).await;
+            for draft in some {
+                in_line.push(match &matched_against {
+                    Ok(against) => self.put_in_line(against, draft).await,
+                    Err(error) => Err(error.copy()),
+                });
+            }
         }
         let mut results = Vec::with_capacity(drafts.len());
         for (draft, in_line) in drafts.iter().zip(in_line) {
@@ -70,56 +91,54 @@ impl<DB: Dialect> Sql<DB> {
             }
             // The catalogue moved since it was matched.
             self.load_snapshot(tenant_id).await?.ok_or(PublishError::NoTenant)?;
-            let callbacks = self.callbacks_for(tenant_id, std::slice::from_ref(draft)).await?;
-            in_line = self.put_in_line(tenant_id, draft, &callbacks).await?;
+            let against = self.matched_against(tenant_id, std::slice::from_ref(draft)).await?;
+            in_line = self.put_in_line(&against, draft).await?;
         }
         Err(StoreError::Unavailable("subscriptions change faster than events can be matched".to_owned()).into())
     }
 
-    /// The callbacks of the drafts' resources. Whoever was told that a callback exists and publishes
-    /// then, finds it here.
-    async fn callbacks_for(&self, tenant_id: TenantId, drafts: &[EventDraft]) -> Result<Callbacks> {
-        let has_callbacks = self.cached_snapshot(tenant_id).await?.is_some_and(|tenant| tenant.has_callbacks());
+    /// What events are matched against. The callbacks are looked up after the catalogue: the deletion of
+    /// one raises its version, which the accept proves. Whoever was told that a callback exists and
+    /// publishes then, finds it.
+    async fn matched_against(&self, tenant_id: TenantId, drafts: &[EventDraft]) -> Result<Against, PublishError> {
+        let catalogue = self.cached_snapshot(tenant_id).await?.ok_or(PublishError::NoTenant)?;
         let resource_ids = || drafts.iter().filter_map(|draft| draft.resource_id.as_deref());
-        if !has_callbacks || resource_ids().next().is_none() {
-            return Ok(Callbacks::new());
-        }
-        self.callbacks_of(tenant_id, resource_ids()).await
+        let callbacks = if catalogue.has_callbacks() && resource_ids().next().is_some() {
+            self.callbacks_of(tenant_id, resource_ids()).await?
+        } else {
+            HashMap::new()
+        };
+        Ok(Against { catalogue, callbacks })
     }
 
-    async fn put_in_line(
-        &self,
-        tenant_id: TenantId,
-        draft: &EventDraft,
-        callbacks: &Callbacks,
-    ) -> Result<InLine, PublishError> {
-        let catalogue = self.cached_snapshot(tenant_id).await?.ok_or(PublishError::NoTenant)?;
-        let now = self.world.now();
-        let event = Event { id: self.world.new_id_at(now), tenant_id, created_at: now, draft: draft.clone() };
-        let Matches { mut matching, mut turned_away } = catalogue.matches(&event);
-        let of_resource = draft.resource_id.as_ref().and_then(|id| callbacks.get(id)).into_iter().flatten();
-        let of_resource: Vec<_> = of_resource.filter(|callback| callback.receives(&draft.event_type)).collect();
-        let delivery_count = matching.len() + of_resource.len() + usize::from(draft.one_off.is_some());
-        if matching.len() > MAX_TARGETS {
-            // Made, and counted, in chunks afterwards.
-            (matching, turned_away) = (Vec::new(), Vec::new());
-        }
-        let rows = matching.len() + turned_away.len() + of_resource.len() + usize::from(draft.one_off.is_some());
-        let room = self.commits.room(GroupCommit::weight(draft.payload.len(), rows)).await?;
+    async fn put_in_line(&self, against: &Against, draft: &EventDraft) -> Result<InLine, PublishError> {
+        let catalogue = &against.catalogue;
+        let event = self.event(catalogue, draft);
+        let Matches { matching, turned_away } = catalogue.matches(&event);
+        let callbacks = against.callbacks_for(draft);
+        let one_off = event.draft.one_off.as_ref();
+        let delivery_count = matching.len() + callbacks.len() + usize::from(one_off.is_some());
+        let fans_out = delivery_count > MAX_TARGETS || turned_away.len() > MAX_TARGETS;
+        // Too many to be made together; those of a bounded number are, and the rest is only counted later.
+        let matching = if delivery_count > MAX_TARGETS { Vec::new() } else { matching };
+        let turned_away = if fans_out { Vec::new() } else { turned_away };
+        let rows = matching.len() + turned_away.len() + callbacks.len() + usize::from(one_off.is_some());
+        let bytes = draft.payload.len() + callbacks.iter().map(|callback| metadata_bytes(callback)).sum::<usize>();
+        let room = self.commits.room(GroupCommit::weight(bytes, rows)).await?;
         let mut targets = Vec::with_capacity(rows);
         for subscription in matching {
             targets.push(self.subscribed(&event, &subscription).await?);
         }
-        for callback in of_resource {
+        for callback in callbacks {
             targets.push(self.called_back(&event, callback).await?);
         }
-        if let Some(one_off) = &draft.one_off {
+        if let Some(one_off) = one_off {
             targets.push(self.one_off(&event, one_off).await?);
         }
         let receipt = Receipt {
             id: event.id,
             event_type: draft.event_type.to_string(),
-            created_at: now,
+            created_at: event.created_at,
             deliveries: i64::try_from(delivery_count).unwrap_or(i64::MAX),
             duplicate: false,
         };
@@ -129,6 +148,7 @@ impl<DB: Dialect> Sql<DB> {
             request_hash: draft.request_hash(),
             version: catalogue.version(),
             delivery_count,
+            fans_out,
             targets,
             turned_away,
             reply,
@@ -137,26 +157,39 @@ impl<DB: Dialect> Sql<DB> {
         Ok(InLine { receipt, answer })
     }
 
+    /// The event that a draft becomes: a one-off URL without a format gets the tenant's default.
+    fn event(&self, catalogue: &TenantCatalogue, draft: &EventDraft) -> Event {
+        let now = self.world.now();
+        let mut draft = draft.clone();
+        if let Some(one_off) = &mut draft.one_off {
+            one_off.profile.get_or_insert_with(|| catalogue.default_profile().to_owned());
+        }
+        Event { id: self.world.new_id_at(now), tenant_id: catalogue.tenant_id(), created_at: now, draft }
+    }
+
     async fn subscribed(&self, event: &Event, subscription: &Subscription) -> Result<Target> {
         let settings = &subscription.settings;
-        let target = self.target(event, TargetId::Subscription(subscription.id), subscription.lane, &settings.profile);
-        let target = target.await?;
+        let id = TargetId::Subscription(subscription.id);
+        let target = self.target(event, id, subscription.lane, &settings.profile, 0).await?;
         Ok(Target { timeout: settings.timeout.unwrap_or(target.timeout), ..target })
     }
 
     async fn called_back(&self, event: &Event, callback: &Arc<Callback>) -> Result<Target> {
-        let target = self.target(event, TargetId::Callback(callback.id), callback.lane(), &callback.profile).await?;
+        let (id, bytes) = (TargetId::Callback(callback.id), metadata_bytes(callback));
+        let target = self.target(event, id, callback.lane(), &callback.profile, bytes).await?;
         Ok(Target { callback: Some(Arc::clone(callback)), ..target })
     }
 
     async fn one_off(&self, event: &Event, one_off: &OneOff) -> Result<Target> {
         let lane = LaneId::of(event.tenant_id, &one_off.url);
-        self.target(event, TargetId::OneOff(event.id), lane, &one_off.profile).await
+        let profile = one_off.profile.as_deref().unwrap_or(STANDARD);
+        self.target(event, TargetId::OneOff(event.id), lane, profile, 0).await
     }
 
-    async fn target(&self, event: &Event, id: TargetId, lane: LaneId, profile: &str) -> Result<Target> {
+    /// A target that holds so many bytes beside the payload.
+    async fn target(&self, event: &Event, id: TargetId, lane: LaneId, profile: &str, bytes: usize) -> Result<Target> {
         let profile = self.profile_of_name(profile).await?;
-        let slot = self.hand_over.lanes().reserve(lane).map(|slot| slot.holding(event.draft.payload.len()));
+        let slot = self.hand_over.lanes().reserve(lane);
         Ok(Target {
             delivery_id: self.world.new_id_at(event.created_at),
             id,
@@ -164,7 +197,7 @@ impl<DB: Dialect> Sql<DB> {
             lane,
             timeout: profile.as_ref().map(|profile| profile.timeout).unwrap_or_default(),
             profile,
-            slot,
+            slot: slot.map(|slot| slot.holding(event.draft.payload.len() + bytes)),
         })
     }
 

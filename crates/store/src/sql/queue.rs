@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use postrider_core::callback::Callback;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::lanes::LaneId;
 use postrider_core::profile::Profile;
-use postrider_core::{DeliveryId, SubscriptionId, TenantId};
+use postrider_core::{CallbackId, DeliveryId, SubscriptionId, TenantId};
 
-use super::{Dialect, Sql};
+use super::{Dialect, Sql, callbacks};
 use crate::catalogue::SettingsChange;
 use crate::error::Result;
 use crate::hand_over::Claimed;
@@ -42,7 +43,11 @@ impl<DB: Dialect> Queue for Sql<DB> {
     }
 
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
-        self.newest_snapshot(tenant_id).await
+        self.current_snapshot(tenant_id).await
+    }
+
+    async fn callback(&self, tenant_id: TenantId, id: CallbackId) -> Result<Option<Arc<Callback>>> {
+        Ok(callbacks::get::<DB>(&mut *self.lookup().await?, tenant_id, id).await?.map(Arc::new))
     }
 
     async fn profile(&self, name: &str) -> Result<Option<Arc<Profile>>> {

@@ -198,9 +198,14 @@ pub(super) fn bind_records<DB: Dialect>(
         }
     }
     let mut stats = DB::Rows::new(STATS);
-    // A one-off URL has but one delivery: there is nothing to sum up.
-    let is_counted = |target: &TargetId| !matches!(target, TargetId::OneOff(_));
-    for (target, change) in changes.iter().filter(|(target, change)| is_counted(target) && !change.is_empty()) {
+    let is_counted = |target: &TargetId, change: &StatsChange| match target {
+        TargetId::Subscription(_) => !change.is_empty(),
+        // That it was used at all is what retention asks for.
+        TargetId::Callback(_) => true,
+        // It has but one delivery: there is nothing to sum up.
+        TargetId::OneOff(_) => false,
+    };
+    for (target, change) in changes.iter().filter(|(target, change)| is_counted(target, change)) {
         stats.uuid(Some(target.uuid()));
         stats.int(Some(change.successful));
         stats.int(Some(change.failed));

@@ -18,7 +18,7 @@ use crate::error::{Result, StoreError};
 
 const COLUMNS: &str = "s.id, s.tenant_id, s.event_type, s.url, s.is_active, s.description, s.filters, s.profile,
     s.retry_schedule, s.timeout_seconds, s.headers, s.secrets, s.discard_through, s.created_at,
-    s.updated_at, s.active_since";
+    s.updated_at, s.active_since, s.filters_changed_at";
 
 const STATS: &str = "
     (select cast(coalesce(sum(t.successful), 0) as bigint) from target_stats t where t.target_id = s.id),
@@ -78,6 +78,7 @@ fn read<DB: Dialect>(row: &Row<DB>, vault: &Vault) -> Result<Subscription> {
         created_at: row.time(13)?,
         updated_at: row.time(14)?,
         active_since: row.time(15)?,
+        filters_changed_at: row.time(16)?,
     })
 }
 
@@ -87,10 +88,10 @@ fn read_timeout(seconds: i64) -> Result<AttemptTimeout> {
 
 fn read_stats<DB: Dialect>(row: &Row<DB>) -> Result<TargetStats> {
     Ok(TargetStats {
-        successful: row.get(16)?,
-        failed: row.get(17)?,
-        filtered: row.get(19)?,
-        last_triggered_at: row.maybe_time(18)?,
+        successful: row.get(17)?,
+        failed: row.get(18)?,
+        filtered: row.get(20)?,
+        last_triggered_at: row.maybe_time(19)?,
     })
 }
 
@@ -102,8 +103,9 @@ pub(super) async fn insert<DB: Dialect>(
     let Subscription { id, tenant_id, settings, .. } = subscription;
     Query::<DB>::new(
         "insert into subscriptions (id, tenant_id, event_type, url, is_active, description, filters, profile,
-             retry_schedule, timeout_seconds, headers, secrets, created_at, updated_at, active_since)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+             retry_schedule, timeout_seconds, headers, secrets, created_at, updated_at, active_since,
+             filters_changed_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .id(id.uuid())
     .id(tenant_id.uuid())
@@ -120,6 +122,7 @@ pub(super) async fn insert<DB: Dialect>(
     .time(subscription.created_at)
     .time(subscription.updated_at)
     .time(subscription.active_since)
+    .time(subscription.filters_changed_at)
     .run(db)
     .await?;
     Ok(())
@@ -215,7 +218,7 @@ pub(super) async fn update<DB: Dialect>(
     Query::<DB>::new(
         "update subscriptions set url = $3, is_active = $4, description = $5, filters = $6, profile = $7,
              retry_schedule = $8, timeout_seconds = $9, headers = $10, secrets = $11, discard_through = $12,
-             updated_at = $13, active_since = $14
+             updated_at = $13, active_since = $14, filters_changed_at = $15
          where tenant_id = $1 and id = $2",
     )
     .id(tenant_id.uuid())
@@ -232,6 +235,7 @@ pub(super) async fn update<DB: Dialect>(
     .bind(subscription.discard_through.map(Timestamp::as_micros))
     .time(subscription.updated_at)
     .time(subscription.active_since)
+    .time(subscription.filters_changed_at)
     .run(db)
     .await?;
     Ok(())

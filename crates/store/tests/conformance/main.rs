@@ -139,6 +139,8 @@ backends! {
         a_one_off_url_gets_its_event,
         a_filter_turns_away_and_counts,
         filters_hold_for_very_many_targets_too,
+        one_of_very_many_gets_it_at_once,
+        nobody_sends_to_a_callback_that_was_deleted,
         a_delivery_keeps_the_version_of_its_format,
         one_secret_signs_a_tenants_callbacks_in_a_format,
         a_new_master_key_seals_callback_secrets_anew,

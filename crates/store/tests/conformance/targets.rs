@@ -114,17 +114,28 @@ pub(crate) async fn a_callback_of_a_finished_resource_goes(mut f: Fixture) {
     let waiting = create(&f, callback(&f, "slow")).await;
     let claimed = f.publish_and_take().await;
     f.settle(&claimed, Decision::Delivered, Some(f.answered(200))).await;
-    f.clock.advance(3 * DAY);
-    while f.stores.queue.prune(Retention { payloads: DAY, deliveries: DAY }).await.expect("pruned") {}
+    let discarded = create(&f, NewCallback { resource_id: "d".to_owned(), ..callback(&f, "d") }).await;
+    let resource_id = Some("d".to_owned());
+    f.publish_draft(EventDraft { resource_id, ..draft(None) }).await;
+    let claimed = f.handed().expect("handed over");
+    f.settle(&claimed, Decision::Discarded(DiscardReason::ProfileCondition("x is absent".to_owned())), None).await;
+    let prune = async || {
+        f.clock.advance(3 * DAY);
+        while f.stores.queue.prune(Retention { payloads: DAY, deliveries: DAY }).await.expect("pruned") {}
+    };
+    prune().await;
     let exists = async |id| f.stores.catalogue.callback(f.tenant, id).await.expect("read").is_some();
     assert!(!exists(fired.id).await);
+    assert!(!exists(discarded.id).await);
     assert!(exists(waiting.id).await, "its resource may take its time");
+    prune().await;
     assert_eq!(f.look("select cast(count(*) as text) from target_stats").await, ["0"]);
+    assert_eq!(f.look("select cast(count(*) as text) from callbacks").await, ["1"], "for good");
 }
 
 pub(crate) async fn a_one_off_url_gets_its_event(mut f: Fixture) {
     f.subscribe("https://a.example/hook").await;
-    let one_off = OneOff { url: url("https://c.example/once?x=1"), profile: "credas".to_owned() };
+    let one_off = OneOff { url: url("https://c.example/once?x=1"), profile: Some("credas".to_owned()) };
     let receipt = f.publish_draft(EventDraft { one_off: Some(one_off.clone()), ..draft(None) }).await;
     assert_eq!(receipt.deliveries, 2, "besides the subscription");
     let targets = [f.handed().expect("handed over"), f.handed().expect("handed over")];
@@ -158,6 +169,36 @@ pub(crate) async fn a_filter_turns_away_and_counts(mut f: Fixture) {
     f.publish_draft(keyed()).await;
     f.publish_draft(keyed()).await;
     assert_eq!(f.stats(picky.id).await.filtered, 2, "a duplicate does not count");
+}
+
+pub(crate) async fn one_of_very_many_gets_it_at_once(mut f: Fixture) {
+    for n in 0..1001 {
+        let other = f.subscribe(&format!("https://a.example/{n}")).await;
+        filter(&f, other.id, r#"{"n":{"$gt":2}}"#).await;
+    }
+    let wanted = f.subscribe("https://a.example/wanted").await;
+    let receipt = f.publish().await;
+    assert_eq!(receipt.deliveries, 1);
+    assert_eq!(f.handed().expect("at once").target, TargetId::Subscription(wanted.id));
+    while f.stores.queue.fan_out().await.expect("counted").is_some() {}
+    let event = f.stores.journal.event(f.tenant, receipt.id).await.expect("read").expect("there");
+    assert_eq!(event.counts.pending, 1, "the others are only counted");
+    assert_eq!(f.look("select cast(sum(turned_away) as text) from filter_stats").await, ["1001"]);
+    assert_eq!(f.look("select cast(sum(made) as text) from tenant_stats").await, ["1"]);
+}
+
+pub(crate) async fn nobody_sends_to_a_callback_that_was_deleted(mut f: Fixture) {
+    let made = create(&f, callback(&f, "é")).await;
+    create(&f, callback(&f, "other")).await;
+    let claimed = f.publish_and_take().await;
+    let newest = async || f.stores.queue.snapshot(f.tenant).await.expect("read").expect("there").version();
+    assert_eq!(claimed.version, newest().await);
+    let callback = f.stores.queue.callback(f.tenant, made.id).await.expect("read");
+    assert_eq!(callback.as_deref(), Some(&made));
+    f.stores.catalogue.delete_callback(f.tenant, made.id).await.expect("deleted");
+    assert!(claimed.version < newest().await, "who sends it looks again");
+    assert!(f.stores.queue.callback(f.tenant, made.id).await.expect("read").is_none());
+    assert!(f.stores.catalogue.newest_snapshot(f.tenant).await.expect("read").is_some());
 }
 
 pub(crate) async fn filters_hold_for_very_many_targets_too(f: Fixture) {
