@@ -176,7 +176,7 @@ pub struct Delivery {
     pub event_type: String,
     /// Whose endpoint.
     pub target: TargetId,
-    /// Where to, as the target says now.
+    /// Where to, as the target says now; of one that ended, where it went last.
     pub url: String,
     /// The wire format's name.
     pub profile: String,

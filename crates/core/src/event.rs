@@ -1,7 +1,9 @@
 //! Events: accepted facts.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -109,17 +111,43 @@ impl Event {
     }
 }
 
-/// `payload.id`, if it is a string of a usable length.
+/// `payload.id`, if it is a string of a usable length. Of duplicates, the last counts.
 #[must_use]
 pub fn resource_id_of(payload: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Id<'a> {
-        #[serde(borrow, default)]
-        id: Option<&'a RawValue>,
-    }
-    let id = serde_json::from_str::<Id>(payload).ok()?.id?;
-    let text: String = serde_json::from_str(id.get()).ok()?;
+    let LastId(id) = serde_json::from_str(payload).ok()?;
+    let text: String = serde_json::from_str(id?.get()).ok()?;
     (!text.is_empty() && text.chars().count() <= KEY_LIMIT).then_some(text)
+}
+
+/// The last member named `id`, without reading the others.
+struct LastId<'a>(Option<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for LastId<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = LastId<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                let mut id = None;
+                while let Some(name) = members.next_key::<Cow<'_, str>>()? {
+                    if name == "id" {
+                        id = Some(members.next_value()?);
+                    } else {
+                        members.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(LastId(id))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
 }
 
 #[cfg(test)]
@@ -161,6 +189,7 @@ mod tests {
     #[test]
     fn the_resource_is_the_payloads_id_if_it_is_a_string() {
         assert_eq!(resource_id_of(r#"{"a":1,"id":"x\u0041"}"#).as_deref(), Some("xA"));
+        assert_eq!(resource_id_of(r#"{"id":7,"i\u0064":"x","a":{"id":"y"}}"#).as_deref(), Some("x"), "the last counts");
         for payload in [r#"{"id":7}"#, r#"{"id":null}"#, r#"{"id":""}"#, "{}", r#"{"x":{"id":"y"}}"#] {
             assert_eq!(resource_id_of(payload), None, "{payload}");
         }

@@ -75,7 +75,8 @@ fn created(event: &Event, subscription: &Remembered) -> Check {
         return check("created", true, format!("the webhook was there since {made}"));
     }
     let detail = format!(
-        "the webhook was created at {made}, after the event was accepted at {accepted}; a replay to it sends the event"
+        "the webhook was created at {made}, after the event was accepted at {accepted}; if it is to have the event, \
+         replay it to this webhook"
     );
     check("created", false, detail)
 }
@@ -133,10 +134,11 @@ fn condition(event: &Event, subscription: &Remembered, profiles: &Profiles) -> C
         let detail = format!("this server does not know the format `{name}`");
         return Check { check: "profile_condition", passed: None, detail };
     };
+    let since = changed_since(event, subscription);
     match profile.unmet_condition(event) {
-        None => check("profile_condition", true, format!("the format `{name}` has no objection")),
+        None => check("profile_condition", true, format!("the format `{name}` has no objection{since}")),
         Some(unmet) => {
-            let detail = format!("the format `{name}` does not send such an event: {unmet}");
+            let detail = format!("the format `{name}` does not send such an event: {unmet}{since}");
             check("profile_condition", false, detail)
         }
     }
@@ -147,12 +149,17 @@ fn not_reached() -> Check {
     Check { check: "filters", passed: None, detail }
 }
 
+/// Says so if what is judged by was set only after the event.
+fn changed_since(event: &Event, subscription: &Remembered) -> String {
+    let changed_at = subscription.filters_changed_at;
+    if changed_at <= event.created_at {
+        return String::new();
+    }
+    format!(" (as the webhook is set since {changed_at}; when the event was accepted, it was set otherwise)")
+}
+
 fn filters(event: &Event, subscription: &Remembered, profiles: &Profiles) -> Check {
-    let changed = if subscription.filters_changed_at > event.created_at {
-        format!(" (as the webhook is set since {}, after the event)", subscription.filters_changed_at)
-    } else {
-        String::new()
-    };
+    let changed = changed_since(event, subscription);
     match Judge::new(profiles, event).failing_place(&subscription.filters, &subscription.profile) {
         None => check("filters", true, format!("the filter lets it pass{changed}")),
         Some(place) => check("filters", false, format!("the filter turns it away at `{place}`{changed}")),

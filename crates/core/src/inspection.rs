@@ -83,8 +83,8 @@ pub fn inspect(
             let note = format!("The format `{name}` does not sign; verify what it says by asking the sender back.");
             Finding::new(Verdict::Unchecked, note)
         }
-        Scheme::StandardWebhooks => inspect_standard(headers, body, secrets, now),
-        Scheme::Hmac(hmac) => inspect_hmac(hmac, headers, body, secrets),
+        Scheme::StandardWebhooks => inspect_standard(profile, headers, body, secrets, now),
+        Scheme::Hmac(hmac) => inspect_hmac(profile, hmac, headers, body, secrets),
     }
 }
 
@@ -97,10 +97,10 @@ fn shown(name: &HeaderName) -> String {
 }
 
 /// A header that should be there and is not; another format's may be in its place.
-fn missing(name: &HeaderName, headers: &HeaderMap) -> Finding {
+fn missing(profile: &Profile, name: &HeaderName, headers: &HeaderMap) -> Finding {
     let mut finding = Finding::refused(format!("The header {} is missing.", shown(name)));
     let profiles = Profiles::published();
-    if let Some(other) = guess(&profiles, headers) {
+    if let Some(other) = guess(&profiles, headers).filter(|other| other.name != profile.name) {
         finding.notes.push(format!("The request looks like the format `{}`; try that one.", other.name));
     } else if *name != WEBHOOK_ID && *name != WEBHOOK_TIMESTAMP {
         let why = "Without a secret nothing is signed: callbacks and one-off URLs have none until \
@@ -114,10 +114,17 @@ fn no_secret() -> Finding {
     Finding::new(Verdict::Unchecked, "There is no secret to verify with; give it with --secret.")
 }
 
-fn inspect_standard(headers: &HeaderMap, body: &[u8], secrets: &[SigningSecret], now: Timestamp) -> Finding {
-    let Some(id) = text(headers, &WEBHOOK_ID) else { return missing(&WEBHOOK_ID, headers) };
-    let Some(seconds) = text(headers, &WEBHOOK_TIMESTAMP) else { return missing(&WEBHOOK_TIMESTAMP, headers) };
-    let Some(signatures) = text(headers, &WEBHOOK_SIGNATURE) else { return missing(&WEBHOOK_SIGNATURE, headers) };
+fn inspect_standard(
+    profile: &Profile,
+    headers: &HeaderMap,
+    body: &[u8],
+    secrets: &[SigningSecret],
+    now: Timestamp,
+) -> Finding {
+    let missing = |name: &HeaderName| missing(profile, name, headers);
+    let Some(id) = text(headers, &WEBHOOK_ID) else { return missing(&WEBHOOK_ID) };
+    let Some(seconds) = text(headers, &WEBHOOK_TIMESTAMP) else { return missing(&WEBHOOK_TIMESTAMP) };
+    let Some(signatures) = text(headers, &WEBHOOK_SIGNATURE) else { return missing(&WEBHOOK_SIGNATURE) };
     let Some(at) = read_seconds(seconds) else {
         return Finding::refused(format!("Webhook-Timestamp is `{seconds}`; it must be whole Unix seconds."));
     };
@@ -134,8 +141,14 @@ fn inspect_standard(headers: &HeaderMap, body: &[u8], secrets: &[SigningSecret],
     finding
 }
 
-fn inspect_hmac(hmac: &Hmac, headers: &HeaderMap, body: &[u8], secrets: &[SigningSecret]) -> Finding {
-    let Some(value) = text(headers, &hmac.header) else { return missing(&hmac.header, headers) };
+fn inspect_hmac(
+    profile: &Profile,
+    hmac: &Hmac,
+    headers: &HeaderMap,
+    body: &[u8],
+    secrets: &[SigningSecret],
+) -> Finding {
+    let Some(value) = text(headers, &hmac.header) else { return missing(profile, &hmac.header, headers) };
     if !value.starts_with(&hmac.prefix) {
         return Finding::refused(format!("{} must start with `{}`.", shown(&hmac.header), hmac.prefix));
     }
@@ -264,6 +277,10 @@ mod tests {
         assert!(refused("standard", &pasted, &[secret(1)]).contains("white space at its end"));
         assert!(refused("anycheck", &standard, &[secret(1)]).contains("looks like the format `standard`"));
         assert!(refused("standard", &signed("anycheck", "{}"), &[secret(1)]).contains("`anycheck`"));
+        let mut unsigned = signed("standard", "{}");
+        unsigned.0.remove(WEBHOOK_SIGNATURE);
+        let notes = refused("standard", &unsigned, &[secret(1)]);
+        assert!(notes.contains("callback-secret") && !notes.contains("looks like"), "{notes}");
         let mut unsigned = signed("anycheck", "{}");
         unsigned.0.clear();
         assert!(refused("anycheck", &unsigned, &[secret(1)]).contains("callback-secret"));

@@ -134,8 +134,10 @@ impl GuardedClient {
     async fn exchange(&self, outgoing: Outgoing<'_>, start: Instant) -> Reception {
         let deadline = tokio::time::Instant::from_std(start) + outgoing.timeout.duration();
         let mut headers: HeaderMap = outgoing.prepared.headers.iter().cloned().collect();
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.extend(outgoing.added_headers().map(|(name, value)| (name.clone(), value.clone())));
+        for (name, value) in outgoing.added_headers() {
+            headers.insert(name.clone(), value.clone());
+        }
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         let request = self.client.post(outgoing.url.url().clone()).headers(headers).body(outgoing.prepared.body).send();
         match tokio::time::timeout_at(deadline, request).await {
             Err(_) => Reception::failed(fail::timed_out(outgoing.timeout.seconds())),
@@ -192,7 +194,9 @@ fn recorded(outgoing: &Outgoing<'_>) -> HeaderList {
     for (name, value) in &outgoing.prepared.headers {
         list.push(name.as_str(), &text(value));
     }
-    list.push(ACCEPT.as_str(), "*/*");
+    if outgoing.added_headers().all(|(name, _)| name != ACCEPT) {
+        list.push(ACCEPT.as_str(), "*/*");
+    }
     outgoing.added_headers().for_each(|(name, _)| list.push(name.as_str(), MASK));
     list.push("host", host);
     list.push("content-length", &outgoing.prepared.body.len().to_string());

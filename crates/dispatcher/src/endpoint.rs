@@ -69,9 +69,10 @@ impl Deliverer {
         self.queue.callback(claimed.event.tenant_id, id).await
     }
 
-    /// The version that the delivery was made with, unless its target has chosen another format since.
+    /// The format in the version that the delivery was made with: its tries are the same bytes, whatever
+    /// its target has chosen since. If nobody knows that one any more, what the target has chosen.
     async fn profile(&self, claimed: &Claimed, chosen: &str) -> Result<Option<Arc<Profile>>> {
-        if let Some(pinned) = claimed.profile.as_ref().filter(|pinned| pinned.name == chosen) {
+        if let Some(pinned) = &claimed.profile {
             return Ok(Some(Arc::clone(pinned)));
         }
         let found = self.queue.profile(chosen).await?;

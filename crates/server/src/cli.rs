@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -8,6 +9,9 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use postrider_core::Timestamp;
 use postrider_core::api_key::Scope;
+use postrider_core::event::KEY_LIMIT;
+use postrider_core::json::{Value, compact};
+use postrider_core::profile::{Profile, Profiles};
 use postrider_core::secret::SigningSecret;
 use postrider_core::tenant::NAME_LIMIT;
 use postrider_store::{DATABASE_URL_FORM, DatabaseUrl};
@@ -160,7 +164,7 @@ pub(crate) enum KeysCommand {
 pub(crate) struct TenantArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// Whose keys: a tenant's name.
+    /// The tenant's name.
     #[arg(long, default_value = "default")]
     pub(crate) tenant: String,
     /// Print JSON.
@@ -173,19 +177,31 @@ pub(crate) struct TenantArgs {
 pub(crate) struct SecretArgs {
     /// The wire format [default: as the request's headers look].
     #[arg(long)]
-    pub(crate) profile: Option<String>,
+    profile: Option<String>,
     /// What signs: `whsec_…`. May be repeated; those after the first are older ones.
     #[arg(long = "secret", value_name = "SECRET", value_parser = read_secret)]
     secrets: Vec<Option<SigningSecret>>,
 }
 
 impl SecretArgs {
+    /// The format that was named; ends the program if there is none of that name.
+    pub(crate) fn profile(&self, profiles: &Profiles) -> Option<Arc<Profile>> {
+        let name = self.profile.as_ref()?;
+        let known = profiles.names().collect::<Vec<_>>().join(", ");
+        let wrong = || wrong_usage(&format!("--profile: there is no `{name}`; there are {known}"));
+        Some(profiles.named(name).cloned().unwrap_or_else(wrong))
+    }
+
     /// The secrets; ends the program if one is none. What was given is not shown: it may be nearly right.
     pub(crate) fn secrets(&self) -> Vec<SigningSecret> {
         let read: Option<Vec<SigningSecret>> = self.secrets.iter().cloned().collect();
-        let wrong = || Cli::command().error(ErrorKind::ValueValidation, "--secret must be `whsec_` and base64").exit();
-        read.unwrap_or_else(wrong)
+        read.unwrap_or_else(|| wrong_usage("--secret must be `whsec_` and base64"))
     }
+}
+
+/// Ends the program with what was wrong.
+fn wrong_usage(message: &str) -> ! {
+    Cli::command().error(ErrorKind::ValueValidation, message).exit()
 }
 
 #[derive(Debug, Args)]
@@ -245,19 +261,33 @@ pub(crate) struct TriggerArgs {
     #[arg(long, conflicts_with = "payload")]
     pub(crate) example: bool,
     /// The payload: a JSON object.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", value_parser = read_object)]
     pub(crate) payload: Option<String>,
     /// The metadata: a JSON object.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", value_parser = read_object)]
     pub(crate) metadata: Option<String>,
     /// What it is about [default: the payload's `id`].
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = read_resource_id)]
     pub(crate) resource_id: Option<String>,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature is the parser's")]
 fn read_secret(text: &str) -> Result<Option<SigningSecret>, String> {
     Ok(SigningSecret::parse(text))
+}
+
+/// A JSON object, without the white space between its tokens.
+fn read_object(text: &str) -> Result<String, String> {
+    let value = Value::parse(text).map_err(|refusal| refusal.to_string())?;
+    if value.as_object().is_none() {
+        return Err("must be a JSON object".to_owned());
+    }
+    compact(text).map_err(|refusal| refusal.to_string())
+}
+
+fn read_resource_id(text: &str) -> Result<String, String> {
+    let fits = !text.trim().is_empty() && text.chars().count() <= KEY_LIMIT && !text.contains('\0');
+    if fits { Ok(text.to_owned()) } else { Err(format!("must have 1 to {KEY_LIMIT} characters")) }
 }
 
 fn read_answer(text: &str) -> Result<Answer, String> {

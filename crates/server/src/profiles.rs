@@ -48,6 +48,9 @@ mod tests {
         title = "Sixth"
         summary = "Bare."
         body = '"{{payload}}"'
+        [[groups]]
+        name = "Own"
+        event_types = [["own.happened", "It happened"]]
         [[examples]]
         event_type = "own.happened"
         payload = '{}'

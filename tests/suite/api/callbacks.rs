@@ -45,6 +45,8 @@ async fn the_events_of_its_resource_go_to_it() {
     assert_answer("callback", &shown);
     let listed = server.get(&format!("/api/v1/deliveries/?callback_id={callback_id}")).await;
     assert_eq!(listed["deliveries"][0]["event_id"], id.as_str());
+    let as_webhook = server.get(&format!("/api/v1/deliveries/?webhook_id={callback_id}")).await;
+    assert_eq!(as_webhook["deliveries"], json!([]), "a callback is no webhook");
     assert_eq!(listed["deliveries"][0]["callback_id"], callback_id);
     assert_eq!(listed["deliveries"][0]["webhook_id"], Value::Null);
     assert_eq!(server.get("/api/v1/callbacks/?resource_id=ver-1").await["callbacks"].as_array().map(Vec::len), Some(2));
@@ -114,7 +116,7 @@ async fn a_one_off_url_gets_one_event() {
 async fn every_wrong_field_is_named_at_once() {
     let server = Server::start().await;
     let body = json!({"resource_id": "", "webhook_url": "https://10.0.0.1/", "profile": "nope", "metadata": [],
-        "event_types": ["nope"], "is_active": true});
+        "event_types": ["nope", "test", 5, "case.opened"], "is_active": true});
     let answer = server.request("POST", "/api/v1/callbacks/", Some(body)).await;
     assert_eq!(answer.status, 422);
     assert_answer("callback_wrong_fields", &answer.body);

@@ -251,3 +251,31 @@ async fn an_event_is_explained() {
     let without = server.request("GET", &format!("/api/v1/events/{event_id}/explain/"), None).await;
     assert_eq!((without.status, &without.body["errors"][0]["field"]), (422, &json!("webhook_id")));
 }
+
+#[tokio::test]
+async fn a_key_for_a_whole_batch_is_refused() {
+    let server = Server::start().await;
+    let events = json!({"events": [{"event_type": "case.opened", "payload": {}}]});
+    let answer = server
+        .custom(|client, base| {
+            let request = client.post(format!("{base}/api/v1/events/batch/")).bearer_auth(server.key());
+            request.header("Idempotency-Key", "k").json(&events)
+        })
+        .await;
+    assert_eq!((answer.status, &answer.body["errors"][0]["field"]), (422, &json!("Idempotency-Key")));
+}
+
+#[tokio::test]
+async fn a_key_covers_what_was_asked_and_not_what_was_filled_in() {
+    let server = Server::start().await;
+    let body = json!({"event_type": "case.opened", "payload": {}, "webhook_url": "https://a.example/",
+        "idempotency_key": "k"});
+    let first = server.request("POST", "/api/v1/events/", Some(body.clone())).await;
+    let tenants = server.get("/api/v1/tenants/").await;
+    let path = format!("/api/v1/tenants/{}/", tenants["tenants"][0]["id"].as_str().expect("an id"));
+    server.request("PATCH", &path, Some(json!({"default_profile": "casekeeper"}))).await;
+    let again = server.request("POST", "/api/v1/events/", Some(body)).await;
+    assert_eq!((again.status, &again.body["id"]), (200, &first.body["id"]));
+    let event = server.get(&format!("/api/v1/events/{}/", first.body["id"].as_str().expect("an id"))).await;
+    assert_eq!(event["profile"], "standard");
+}

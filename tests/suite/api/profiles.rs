@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::assert_answer;
-use crate::e2e::deliver::{settled, subscribe};
+use crate::e2e::deliver::{publish, settled, subscribe};
 
 #[tokio::test]
 async fn the_published_formats() {
@@ -100,6 +100,31 @@ async fn a_condition_discards_and_comes_before_any_filter() {
 }
 
 #[tokio::test]
+async fn what_was_delivered_stays_as_it_was_when_its_webhook_changes() {
+    let receiver = Receiver::content().await;
+    let server = Server::start().await;
+    let (id, _) = subscribe(&server, &receiver.url("/before"), json!({"profile": "casekeeper"})).await;
+    let event_id = publish(&server, json!({"id": "s-1"})).await;
+    settled(&server, &event_id, "delivered").await;
+    let change = json!({"profile": "standard", "webhook_url": receiver.url("/after")});
+    server.request("PATCH", &format!("/api/v1/webhooks/{id}/"), Some(change)).await;
+    let list = server.get(&format!("/api/v1/deliveries/?webhook_id={id}")).await;
+    let delivery = &list["deliveries"][0];
+    assert_eq!(
+        (&delivery["profile"], &delivery["webhook_url"]),
+        (&json!("casekeeper"), &json!(receiver.url("/before")))
+    );
+
+    let path = format!("/api/v1/deliveries/{}/retry/", delivery["id"].as_str().expect("an id"));
+    server.post(&path, json!({})).await;
+    let requests = receiver.wait_for(2).await;
+    assert!(requests[1].head.starts_with("POST /after"), "{}", requests[1].head);
+    assert_eq!(requests[1].body, requests[0].body, "in the format that it was made with");
+    publish(&server, json!({"id": "s-2"})).await;
+    assert_eq!(receiver.wait_for(3).await[2].json()["type"], "screening.completed");
+}
+
+#[tokio::test]
 async fn a_subscription_takes_the_timeout_of_its_format() {
     let server = Server::start().await;
     let (id, _) = subscribe(&server, "https://a.example/", json!({"profile": "anycheck"})).await;
@@ -176,6 +201,7 @@ async fn a_sixth_format_is_a_file() {
 #[rstest]
 #[case("{{payload}}", "{{playload}}", "sixth.toml: line 5: `playload` is none of")]
 #[case("sixth\"", "standard\"", "sixth.toml: there is another profile named `standard`")]
+#[case("[[\"own.happened\"", "[[\"own.other\"", "sixth.toml: `own.happened` is in no catalogue")]
 #[tokio::test]
 async fn a_mistake_in_a_file_stops_the_start(#[case] right: &str, #[case] wrong: &str, #[case] expected: &str) {
     let options = ServerOptions::default();

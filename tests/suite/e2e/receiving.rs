@@ -117,6 +117,8 @@ async fn verify_judges_a_kept_request() {
     assert!(code == 1 && out.contains("X-Webhook-Signature is missing"), "{out}");
     let (code, out) = verify(&body, &[]).await;
     assert!(code == 1 && out.contains("no secret to verify with"), "{out}");
+    let (code, out) = verify(&format!("{body}\n"), &["--secret", &secret]).await;
+    assert!(code == 0, "an editor's line end is not the body's: {out}");
 }
 
 #[tokio::test]
@@ -150,13 +152,15 @@ async fn trigger_publishes_an_example_of_any_type() {
     let (code, out, _) = run_command(options, &["trigger", "case.opened", "--payload", r#"{"id": "c-1"}"#]).await;
     assert_eq!((code, out.contains("1 delivery is on its way")), (0, true), "{out}");
     assert_eq!(receiver.wait_for(types.len() + 1).await[types.len()].json()["data"], json!({"id": "c-1"}));
-    for (arguments, part) in [
-        (vec!["trigger", "case.opend"], "did you mean case.opened"),
-        (vec!["trigger", "all"], "`all` is not a type that can be published"),
-        (vec!["trigger", "case.opened", "--payload", "[]"], "--payload: must be a JSON object"),
-        (vec!["trigger", "case.opened", "--tenant", "nobody"], "there is no tenant `nobody`"),
+    for (arguments, expected, part) in [
+        (vec!["trigger", "case.opend"], 1, "did you mean case.opened"),
+        (vec!["trigger", "all"], 1, "`all` is not a type that can be published"),
+        (vec!["trigger", "case.opened", "--tenant", "nobody"], 1, "there is no tenant `nobody`"),
+        (vec!["trigger", "case.opened", "--payload", "[]"], 2, "must be a JSON object"),
+        (vec!["trigger", "case.opened", "--resource-id", " "], 2, "must have 1 to 255 characters"),
+        (vec!["verify", "--profile", "nope"], 2, "--profile: there is no `nope`"),
     ] {
         let (code, _, err) = run_command(options, &arguments).await;
-        assert!(code == 1 && err.contains(part), "{arguments:?}: {err}");
+        assert!(code == expected && err.contains(part), "{arguments:?}: {code}: {err}");
     }
 }

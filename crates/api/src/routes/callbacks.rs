@@ -6,8 +6,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use postrider_core::callback::{Callback, PER_RESOURCE_LIMIT};
+use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::event::{KEY_LIMIT, METADATA_LIMIT};
-use postrider_core::event_type::EventTypeName;
+use postrider_core::event_type::{EventTypeName, TEST};
 use postrider_core::secret::SigningSecret;
 use postrider_core::subscription::{DEFAULT_OVERLAP, TargetStats};
 use postrider_core::{CallbackId, Timestamp};
@@ -81,7 +82,7 @@ pub(crate) async fn create(
         if !(1..=TYPES_LIMIT).contains(&names.len()) {
             return Err(wrong());
         }
-        names.into_iter().map(|name| known_type(name, &catalogue)).collect::<Result<Vec<_>, _>>()
+        read_types(&names, &catalogue)
     });
     let checked = fields.finish()?;
     let new = NewCallback {
@@ -102,6 +103,20 @@ pub(crate) async fn create(
         "created_at": made.created_at,
     });
     Ok(json::answer(StatusCode::CREATED, &answer))
+}
+
+/// Types that can happen, each once; every wrong one is named.
+fn read_types(names: &[&RawValue], catalogue: &TenantCatalogue) -> Result<Vec<EventTypeName>, String> {
+    let (mut types, mut wrong): (Vec<EventTypeName>, Vec<String>) = Default::default();
+    for name in names {
+        match known_type(name, catalogue) {
+            Ok(known) if known.as_str() == TEST => wrong.push(format!("{name}: is never published")),
+            Ok(known) if types.contains(&known) => {}
+            Ok(known) => types.push(known),
+            Err(message) => wrong.push(format!("{name}: {message}")),
+        }
+    }
+    if wrong.is_empty() { Ok(types) } else { Err(wrong.join("; ")) }
 }
 
 /// The tenant's callbacks, newest first.

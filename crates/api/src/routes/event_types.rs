@@ -30,7 +30,9 @@ const OWN_GROUP: &str = "Custom";
 /// is given.
 pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params: Params) -> Result<Response, Problem> {
     let search = params.text("search").unwrap_or_default();
-    let profile = params.text("profile");
+    let names = api.profiles.names().collect::<Vec<_>>().join(", ");
+    let known = |name: &str| api.profiles.named(name).map(|profile| profile.name.clone());
+    let profile = params.read("profile", &format!("one of {names}"), known);
     let place = params.place();
     params.finish()?;
     let own = api.catalogue.custom_event_types(caller.tenant_id).await?;

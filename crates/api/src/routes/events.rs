@@ -81,8 +81,13 @@ fn key_of_header(value: &axum::http::HeaderValue, in_body: Option<&str>) -> Resu
 pub(crate) async fn publish_batch(
     State(api): State<Api>,
     Publish(caller): Publish,
+    headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    if headers.contains_key("idempotency-key") {
+        let why = "is for one event; give each event of a batch an idempotency_key of its own";
+        return Err(Problem::invalid_field("Idempotency-Key", why));
+    }
     let catalogue = catalogue_of(&api, caller).await?;
     let mut fields = Fields::parse(&body)?;
     let events = fields.required("events", read_batch);

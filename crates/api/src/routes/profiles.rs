@@ -7,6 +7,7 @@ use postrider_core::event_type::EventTypeName;
 use postrider_core::headers::HeaderList;
 use postrider_core::profile::{Example, Outbound, Profile, Unfit};
 use postrider_core::secret::{Secrets, SigningSecret};
+use postrider_core::signature::Scheme;
 use postrider_core::{DeliveryId, EventId};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -116,7 +117,7 @@ struct PreviewJson<'a> {
     method: &'static str,
     headers: HeaderList,
     body: String,
-    signed_with: &'a str,
+    signed_with: Option<&'a str>,
 }
 
 /// What would be sent of an event: a given one, or the format's example.
@@ -151,7 +152,7 @@ pub(crate) async fn preview(
         method: "POST",
         headers,
         body: body.unwrap_or_default(),
-        signed_with: secret.reveal(),
+        signed_with: (prepared.is_some() && *profile.scheme() != Scheme::None).then(|| secret.reveal()),
     }))
 }
 

@@ -26,10 +26,16 @@ pub struct Profiles {
     event_types: Vec<EventType>,
 }
 
-/// There is a format of that name already.
+/// Why a format cannot be added to others.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is another profile named `{0}`")]
-pub struct TwiceNamed(String);
+pub enum Conflict {
+    /// There is a format of that name already.
+    #[error("there is another profile named `{0}`")]
+    TwiceNamed(String),
+    /// It speaks of an event type that is in no catalogue.
+    #[error("`{0}` is in no catalogue; list it in `groups`")]
+    UnknownType(EventTypeName),
+}
 
 impl Profiles {
     /// The published formats alone.
@@ -46,10 +52,14 @@ impl Profiles {
     /// The same with one more.
     ///
     /// # Errors
-    /// [`TwiceNamed`] if the name is taken.
-    pub fn with(self, profile: Profile) -> Result<Self, TwiceNamed> {
+    /// [`Conflict`] if the name is taken, or a condition or an example is of an unknown type.
+    pub fn with(self, profile: Profile) -> Result<Self, Conflict> {
         if self.named(&profile.name).is_some() {
-            return Err(TwiceNamed(profile.name));
+            return Err(Conflict::TwiceNamed(profile.name));
+        }
+        let is_known = |name: &&EventTypeName| self.has_type(name) || profile.has_type(name);
+        if let Some(unknown) = profile.types_spoken_of().find(|name| !is_known(name)) {
+            return Err(Conflict::UnknownType(unknown.clone()));
         }
         let mut profiles = self.profiles;
         profiles.push(Arc::new(profile));

@@ -80,7 +80,7 @@ enum Signature {
 #[serde(deny_unknown_fields)]
 struct TableForm {
     of: Spanned<String>,
-    rows: Vec<(toml::Value, toml::Value)>,
+    rows: Vec<Vec<toml::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -95,7 +95,7 @@ struct ConditionForm {
 #[serde(deny_unknown_fields)]
 struct GroupForm {
     name: String,
-    event_types: Vec<(Spanned<String>, String)>,
+    event_types: Vec<Vec<Spanned<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -191,6 +191,9 @@ impl Profile {
         paths.extend(self.conditions.iter().map(|condition| &condition.present));
         let is_read =
             |alias: &&Alias| paths.iter().any(|path| matches!(path, Path::Payload(names) if *names == alias.name));
+        if let Some(alias) = aliases.iter().find(|alias| alias.name == alias.other) {
+            return Err(source.at(body, format!("the alias `{}` stands for itself", alias.name.join("."))));
+        }
         if let Some(alias) = aliases.iter().find(|alias| !is_read(alias)) {
             return Err(source.at(body, format!("nothing reads the alias `{}`", alias.name.join("."))));
         }
@@ -259,7 +262,11 @@ fn read_timeout(source: &Source<'_>, seconds: Option<&Spanned<i64>>) -> Result<A
 
 fn read_groups(source: &Source<'_>, forms: Vec<GroupForm>) -> Result<Vec<Group>, ProfileError> {
     let read = |form: GroupForm| {
-        let named = |(name, description)| Ok((source.name(&name)?, description));
+        let named = |pair: Vec<Spanned<String>>| match pair.as_slice() {
+            [name, description] => Ok((source.name(name)?, description.get_ref().clone())),
+            [first, ..] => Err(source.at(first, "`event_types` must be pairs of a name and a description")),
+            [] => Err(source.mistake(0, "`event_types` has an empty pair")),
+        };
         Ok(Group { name: form.name, event_types: form.event_types.into_iter().map(named).collect::<Result<_, _>>()? })
     };
     forms.into_iter().map(read).collect()
@@ -350,8 +357,14 @@ fn read_tables(source: &Source<'_>, forms: &BTreeMap<String, TableForm>) -> Resu
             let json = serde_json::to_string(value).ok().filter(|_| is_plain);
             json.ok_or_else(|| source.at(&form.of, "`rows` must be pairs of texts, numbers or booleans"))
         };
-        let rows: Vec<(String, String)> =
-            form.rows.iter().map(|(key, value)| Ok((json(key)?, json(value)?))).collect::<Result<_, _>>()?;
+        let rows: Vec<(String, String)> = form
+            .rows
+            .iter()
+            .map(|row| match row.as_slice() {
+                [key, value] => Ok((json(key)?, json(value)?)),
+                _ => Err(source.at(&form.of, "`rows` must be pairs")),
+            })
+            .collect::<Result<_, _>>()?;
         let is_twice = |(at, (key, _)): (usize, &(String, String))| rows[..at].iter().any(|(other, _)| other == key);
         if rows.iter().enumerate().any(is_twice) {
             return Err(source.at(&form.of, "`rows` has a left side twice"));

@@ -19,7 +19,7 @@ use crate::secret::Secrets;
 use crate::signature::Scheme;
 use crate::subscription::AttemptTimeout;
 use crate::{DeliveryId, Timestamp};
-pub use book::{Profiles, TwiceNamed};
+pub use book::{Conflict, Profiles};
 use facts::{Facts, Lookup};
 pub use file::ProfileError;
 use path::Path;
@@ -247,6 +247,12 @@ impl Profile {
     #[must_use]
     pub fn has_type(&self, event_type: &EventTypeName) -> bool {
         self.groups.iter().flat_map(|group| &group.event_types).any(|(name, _)| name == event_type)
+    }
+
+    /// The types that its conditions and examples are of.
+    fn types_spoken_of(&self) -> impl Iterator<Item = &EventTypeName> {
+        let conditions = self.conditions.iter().flat_map(|condition| &condition.event_types);
+        conditions.chain(self.examples.iter().map(|example| &example.event_type))
     }
 
     /// The headers that it sets besides those of its signature.

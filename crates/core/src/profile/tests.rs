@@ -293,7 +293,10 @@ fn a_sixth_format_is_a_file() {
     assert_eq!(body, expected);
     let profiles = Profiles::published().with(sixth.clone()).expect("another name");
     assert!(profiles.has_type(&EventTypeName::parse("own.happened").expect("well-formed")));
-    assert!(profiles.with(sixth).is_err(), "each name once");
+    assert_eq!(profiles.with(sixth).map(drop), Err(Conflict::TwiceNamed("sixth".to_owned())));
+    let other = Profile::parse(&SIXTH.replace("[[\"own.happened\"", "[[\"own.else\"")).expect("valid");
+    let unknown = EventTypeName::parse("own.happened").expect("well-formed");
+    assert_eq!(Profiles::published().with(other).map(drop), Err(Conflict::UnknownType(unknown)));
 }
 
 #[rstest]
@@ -307,6 +310,9 @@ fn a_sixth_format_is_a_file() {
 #[case(r#""...": "{{payload.a}}""#, r#""...": "{{event.id}}""#, 5, "`...` must be")]
 #[case("X-Kind", "Content-Length", 8, "is set by the connection")]
 #[case("X-Kind", "X Kind", 8, "")]
+#[case("[[groups]]", "[aliases]\nn = \"n\"\n\n[[groups]]", 5, "stands for itself")]
+#[case("\"It happened\"]]", "\"It happened\", \"x\"]]", 20, "must be pairs")]
+#[case("[[groups]]", "[tables.t]\nof = \"event.type\"\nrows = [[1, 2, 3]]\n\n[[groups]]", 19, "must be pairs")]
 #[case("X-Kind", "X-Hub-Signature-256", 5, "is the signature's")]
 #[case("[[groups]]", "[aliases]\nx = \"y\"\n\n[[groups]]", 5, "nothing reads the alias `x`")]
 #[case("[[groups]]", "[tables.t]\nof = \"event.type\"\nrows = []\n\n[[groups]]", 5, "nothing uses the table `t`")]

@@ -14,7 +14,7 @@ use postrider_core::profile::{Profile, Profiles};
 use postrider_core::secret::SigningSecret;
 use tokio::net::TcpListener;
 
-use super::verify::{finding_of, profile_named};
+use super::verify::finding_of;
 use super::{Signals, shown};
 use crate::cli::{Answer, ListenArgs};
 use crate::config::Settings;
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: ListenArgs, world: World) -> Result<(), String> {
     let ListenArgs { port, of, status, json } = args;
     let secrets = of.secrets();
     let profiles = Settings::profiles_of_environment().map_err(|error| error.to_string())?;
-    let profile = of.profile.map(|name| profile_named(&profiles, &name)).transpose()?;
+    let profile = of.profile(&profiles);
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let cannot = |error| format!("cannot listen on {address}: {error}");
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
@@ -82,7 +82,7 @@ impl Listening {
             });
             return say!("{line}");
         }
-        say!("\n{now}  {method} {uri}  {} bytes", body.len());
+        say!("\n{now}  {method} {}  {} bytes", shown::printable(&uri.to_string()), body.len());
         shown::request(headers, body);
         shown::finding(profile.as_deref(), &finding);
         say!("  → {}", self.answer);

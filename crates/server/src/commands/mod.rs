@@ -20,10 +20,15 @@ use crate::cli::{ServeOptions, StoreArgs, TenantArgs};
 use crate::config::Settings;
 use crate::node::default_tenant;
 
+/// The settings of a command that touches the store.
+fn settings_of(args: &StoreArgs) -> Result<Settings, String> {
+    let options = ServeOptions { store: args.clone(), ..ServeOptions::default() };
+    Settings::load(&options).map_err(|error| error.to_string())
+}
+
 /// Opens the store beside whoever serves it, without touching deliveries or secrets.
 async fn open_for(purpose: Purpose, args: &StoreArgs, world: &World) -> Result<Stores, String> {
-    let options = ServeOptions { store: args.clone(), ..ServeOptions::default() };
-    let settings = Settings::load(&options).map_err(|error| error.to_string())?;
+    let settings = settings_of(args)?;
     let master_key = settings.master_key.unwrap_or_else(MasterKey::development);
     let options = StoreOptions {
         database_url: settings.database_url,

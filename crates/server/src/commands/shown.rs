@@ -15,17 +15,22 @@ pub(crate) fn header_list(headers: &HeaderMap) -> HeaderList {
     list
 }
 
+/// A stranger's text without what a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
 /// Prints headers and body; a body of JSON over lines, every value as it came.
 pub(crate) fn request(headers: &HeaderMap, body: &[u8]) {
     for (name, value) in headers {
         let name = title_case(name.as_str());
-        let value = String::from_utf8_lossy(value.as_bytes());
+        let value = printable(&String::from_utf8_lossy(value.as_bytes()));
         say!("  {}: {value}", name.if_supports_color(Stream::Stdout, |t| t.blue()));
     }
     let text = String::from_utf8_lossy(body);
     let shown = Value::parse(&text).map_or_else(|_| text.clone().into_owned(), |value| pretty(&value));
     say!("");
-    shown.lines().for_each(|line| say!("  {line}"));
+    shown.lines().for_each(|line| say!("  {}", printable(line)));
     say!("");
 }
 

@@ -3,17 +3,15 @@
 use postrider_core::World;
 use postrider_core::event::{EventDraft, METADATA_LIMIT, resource_id_of};
 use postrider_core::event_type::EventTypeName;
-use postrider_core::json::{Value, compact};
 use postrider_core::profile::Profiles;
 use postrider_store::{PublishError, Receipt, StoreError};
 use serde_json::json;
 
-use super::{open_tenant, plain};
+use super::{open_tenant, plain, settings_of};
 use crate::cli::TriggerArgs;
-use crate::config::Settings;
 
 pub(crate) async fn run(args: TriggerArgs, world: World) -> Result<(), String> {
-    let profiles = Settings::profiles_of_environment().map_err(|error| error.to_string())?;
+    let profiles = settings_of(&args.of.store)?.profiles;
     let (stores, tenant) = open_tenant(&args.of, &world).await?;
     let catalogue = stores.catalogue.snapshot(tenant.id).await.map_err(|error| match error {
         StoreError::Vault(error) => format!("POSTRIDER_MASTER_KEY: {error}; give the one that the server has"),
@@ -41,26 +39,15 @@ pub(crate) async fn run(args: TriggerArgs, world: World) -> Result<(), String> {
 fn draft(profiles: &Profiles, event_type: EventTypeName, args: TriggerArgs) -> Result<EventDraft, String> {
     let example = profiles.example_of(&event_type);
     let (payload, metadata) = match args.payload {
-        Some(payload) => (object("--payload", &payload)?, None),
+        Some(payload) => (payload, None),
         None => (example.payload, example.metadata),
     };
-    let metadata = args.metadata.map(|metadata| object("--metadata", &metadata)).transpose()?.or(metadata);
+    let metadata = args.metadata.or(metadata);
     if metadata.as_ref().is_some_and(|metadata| metadata.len() > METADATA_LIMIT) {
         return Err(format!("--metadata: must have at most {METADATA_LIMIT} bytes"));
     }
-    Ok(EventDraft {
-        resource_id: args.resource_id.or_else(|| resource_id_of(&payload)),
-        metadata: metadata.map(Into::into),
-        ..EventDraft::new(event_type, payload.into())
-    })
-}
-
-fn object(flag: &str, text: &str) -> Result<String, String> {
-    let value = Value::parse(text).map_err(|refusal| format!("{flag}: {refusal}"))?;
-    if value.as_object().is_none() {
-        return Err(format!("{flag}: must be a JSON object"));
-    }
-    compact(text).map_err(|refusal| format!("{flag}: {refusal}"))
+    let resource_id = args.resource_id.or_else(|| resource_id_of(&payload).filter(|id| !id.contains('\0')));
+    Ok(EventDraft { resource_id, metadata: metadata.map(Into::into), ..EventDraft::new(event_type, payload.into()) })
 }
 
 fn show(receipt: &Receipt, json: bool) {

@@ -1,8 +1,8 @@
 //! `postrider verify`: whether a request that somebody kept is genuine and, if not, why.
 
 use std::io::Read;
-use std::sync::Arc;
 
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use postrider_core::inspection::{Finding, Verdict, guess, inspect};
 use postrider_core::profile::{Profile, Profiles};
@@ -18,7 +18,7 @@ pub(crate) fn run(args: VerifyArgs, world: &World) -> Result<(), String> {
     let VerifyArgs { file, of, at, json } = args;
     let secrets = of.secrets();
     let profiles = Settings::profiles_of_environment().map_err(|error| error.to_string())?;
-    let profile = of.profile.map(|name| profile_named(&profiles, &name)).transpose()?;
+    let profile = of.profile(&profiles);
     let text = match &file {
         Some(path) => std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
         None => {
@@ -38,14 +38,11 @@ pub(crate) fn run(args: VerifyArgs, world: &World) -> Result<(), String> {
     match finding.verdict {
         Verdict::Genuine => Ok(()),
         Verdict::Unchecked => Err("the request was not checked".to_owned()),
-        Verdict::Refused => Err("a receiver should refuse the request".to_owned()),
+        Verdict::Refused if at.is_some() => Err("a receiver should refuse the request".to_owned()),
+        Verdict::Refused => {
+            Err("a receiver should refuse the request, if it comes now; --at TIME judges it as of then".to_owned())
+        }
     }
-}
-
-/// The format of that name.
-pub(crate) fn profile_named(profiles: &Profiles, name: &str) -> Result<Arc<Profile>, String> {
-    let known = profiles.named(name).cloned();
-    known.ok_or_else(|| format!("--profile: there are {}", profiles.names().collect::<Vec<_>>().join(", ")))
 }
 
 /// What to make of a request in the chosen format, or else in the one that it looks like. With the
@@ -83,15 +80,28 @@ impl Pasted {
             number += 1;
             let line = String::from_utf8_lossy(line);
             let line = line.trim_end();
-            if line.is_empty() {
-                return Ok(Self { headers, body: rest.to_vec() });
+            if line.is_empty() && (!headers.is_empty() || rest.is_empty()) {
+                let body = without_pasted_end(&headers, rest).to_vec();
+                return Ok(Self { headers, body });
             }
             match read_header(line) {
                 Some((name, value)) => drop(headers.append(name, value)),
-                None if number == 1 => {}
-                None => return Err(format!("line {number} of the request is no header: `{line}`")),
+                // A request line, or empty lines before it.
+                None if headers.is_empty() && (line.is_empty() || line.contains(" HTTP/")) => {}
+                None => {
+                    return Err(format!("line {number} of the request is no header: `{}`", shown::printable(line)));
+                }
             }
         }
+    }
+}
+
+/// The body without the line end that an editor puts behind it, if the request says how long it is.
+fn without_pasted_end<'b>(headers: &HeaderMap, body: &'b [u8]) -> &'b [u8] {
+    let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    match said.and_then(|length| body.split_at_checked(length)) {
+        Some((whole, b"\n" | b"\r\n")) => whole,
+        _ => body,
     }
 }
 
@@ -112,6 +122,8 @@ mod tests {
         assert_eq!(pasted.headers["webhook-id"], "x");
         assert_eq!(pasted.headers["host"], "a.example:8080");
         assert_eq!(pasted.body, b"{\"a\":\n1}\r\n");
+        let edited = Pasted::read(b"\nPOST / HTTP/1.1\nContent-Length: 2\n\n{}\n").expect("readable");
+        assert_eq!(edited.body, b"{}", "the line end is the editor's");
         let bare = Pasted::read(b"Webhook-Id: x\n\nbody").expect("readable");
         assert_eq!((bare.headers.len(), bare.body.as_slice()), (1, b"body".as_slice()));
         assert!(Pasted::read(b"Webhook-Id: x\nno header\n\n").is_err());

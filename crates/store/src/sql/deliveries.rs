@@ -21,13 +21,18 @@ const BYTES_WITH_EVENT: usize = 8 * 1024 * 1024;
 const SHOWN_IN_LIST: i64 = 20;
 
 const COLUMNS: &str = "d.id, d.event_id, e.event_type, d.target_kind, d.target_id,
-    coalesce(s.url, c.url, e.one_off_url, ''), coalesce(s.profile, c.profile, e.one_off_profile, ''), d.state, d.reason,
+    coalesce(
+        case when d.state <> 0 then
+            (select a.url from attempts a where a.delivery_id = d.id order by a.claim desc limit 1) end,
+        s.url, c.url, e.one_off_url, ''),
+    coalesce(p.name, s.profile, c.profile, e.one_off_profile, ''), d.state, d.reason,
     d.created_at, d.due_at";
 
 /// What the columns come from.
 const JOINS: &str = "join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
     left join subscriptions s on d.target_kind = 0 and s.id = d.target_id
-    left join callbacks c on d.target_kind = 1 and c.id = d.target_id";
+    left join callbacks c on d.target_kind = 1 and c.id = d.target_id
+    left join profiles p on p.version = d.profile";
 
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<Delivery> {
     let state = DeliveryState::from_code(row.get(7)?).ok_or(StoreError::Damaged("a delivery's state"))?;
@@ -57,8 +62,8 @@ impl<DB: Dialect> Sql<DB> {
         conditions.value("d.id < {}", page.before);
         conditions.value("d.event_id = {}", filter.event_id.map(EventId::uuid));
         conditions.value("e.event_type = {}", filter.event_type.clone());
-        conditions.value("d.target_id = {}", filter.subscription_id.map(SubscriptionId::uuid));
-        conditions.value("d.target_id = {}", filter.callback_id.map(CallbackId::uuid));
+        conditions.value("d.target_kind = 0 and d.target_id = {}", filter.subscription_id.map(SubscriptionId::uuid));
+        conditions.value("d.target_kind = 1 and d.target_id = {}", filter.callback_id.map(CallbackId::uuid));
         conditions.value("d.created_at >= {}", filter.since.map(Timestamp::as_micros));
         conditions.value("d.created_at < {}", filter.until.map(Timestamp::as_micros));
         if let Some(status) = filter.status {

@@ -47,9 +47,9 @@ impl<DB: Dialect> Sql<DB> {
         conditions.value("e.created_at < {}", filter.until.map(postrider_core::Timestamp::as_micros));
         let states = filter.status.map(|status| format!(" and {}", state_condition(status))).unwrap_or_default();
         let with_delivery = format!("exists (select 1 from deliveries d where d.event_id = e.id{states}");
-        let to_target = format!("{with_delivery} and d.target_id = {{}})");
-        conditions.value(&to_target, filter.subscription_id.map(SubscriptionId::uuid));
-        conditions.value(&to_target, filter.callback_id.map(CallbackId::uuid));
+        let to_target = |kind| format!("{with_delivery} and d.target_kind = {kind} and d.target_id = {{}})");
+        conditions.value(&to_target(0), filter.subscription_id.map(SubscriptionId::uuid));
+        conditions.value(&to_target(1), filter.callback_id.map(CallbackId::uuid));
         if filter.status.is_some() {
             conditions.raw(&format!("{with_delivery})"));
         }

@@ -69,8 +69,10 @@ pub(crate) async fn a_callback_gets_the_events_of_its_resource(mut f: Fixture) {
     let second = f.handed().expect("handed over");
     assert_eq!(second.callback.as_deref(), Some(&picky), "with its types");
 
-    let delivery = f.delivery(claimed.id).await.delivery;
-    assert_eq!((delivery.url.as_str(), delivery.profile.as_str()), ("https://b.example/callback", "anycheck"));
+    let pending = f.delivery(second.id).await.delivery;
+    assert_eq!((pending.url.as_str(), pending.profile.as_str()), ("https://b.example/callback", "anycheck"));
+    let ended = f.delivery(claimed.id).await.delivery;
+    assert_eq!(ended.url, "https://a.example/hook", "where it went last");
     let (found, stats) = f.stores.catalogue.callback(f.tenant, made.id).await.expect("read").expect("there");
     assert_eq!((found, stats.successful, stats.failed), (made.clone(), 1, 0));
     assert_eq!(stats.last_triggered_at, Some(f.now()));
@@ -140,9 +142,9 @@ pub(crate) async fn a_one_off_url_gets_its_event(mut f: Fixture) {
     assert_eq!(receipt.deliveries, 2, "besides the subscription");
     let targets = [f.handed().expect("handed over"), f.handed().expect("handed over")];
     let once = targets.iter().find(|claimed| claimed.target == TargetId::OneOff(receipt.id)).expect("handed over");
-    f.settle(once, Decision::Delivered, Some(f.answered(200))).await;
     let delivery = f.delivery(once.id).await.delivery;
     assert_eq!((delivery.url.as_str(), delivery.profile.as_str()), ("https://c.example/once?x=1", "credas"));
+    f.settle(once, Decision::Delivered, Some(f.answered(200))).await;
     let event = f.stores.journal.event(f.tenant, receipt.id).await.expect("read").expect("there");
     assert_eq!(event.one_off, Some(one_off.clone()));
 

@@ -26,9 +26,9 @@ pub(in super::super) struct Delivery {
     /// To which callback.
     #[schema(required)]
     callback_id: Option<Uuid>,
-    /// Where to, as it stands now.
+    /// Where to, as it stands now; of one that ended, where it went last.
     webhook_url: String,
-    /// The wire format.
+    /// The wire format that it was made with, which its tries keep.
     profile: String,
     /// Where it stands.
     status: Status,
@@ -54,9 +54,9 @@ enum Status {
     Pending,
     /// A 2xx came back.
     Delivered,
-    /// Every try failed, or it expired.
+    /// Every try failed, it expired, or its payload does not fit the wire format.
     Failed,
-    /// Its subscription was deactivated or deleted.
+    /// Its target was deactivated or deleted, or the wire format's condition is not met.
     Discarded,
 }
 

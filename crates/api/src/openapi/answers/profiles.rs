@@ -81,7 +81,7 @@ pub(in super::super) struct ProfileList {
     "profile": "casekeeper", "event_type": "verification.updated", "would_be_sent": true, "reason": null,
     "method": "POST", "headers": {"Content-Type": "application/json", "User-Agent": "Postrider/0.1.0"},
     "body": "{\"key\":\"verification.updated\",\"data\":{\"id\":\"01234567-89ab-cdef-0123-456789abcdef\"}}",
-    "signed_with": "whsec_UG9zdHJpZGVyLXByZXZpZXctc2VjcmV0LW9mLW5vYm9keQ=="
+    "signed_with": null
 }))]
 pub(in super::super) struct Preview {
     /// The wire format.
@@ -99,6 +99,8 @@ pub(in super::super) struct Preview {
     headers: BTreeMap<String, String>,
     /// The exact body.
     body: String,
-    /// The secret that signed: the given one, or one that is published and protects nothing.
-    signed_with: String,
+    /// The secret that signed: the given one, or one that is published and protects nothing. Null if the
+    /// format does not sign, or nothing would be sent.
+    #[schema(required)]
+    signed_with: Option<String>,
 }
