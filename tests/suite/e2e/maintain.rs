@@ -72,6 +72,8 @@ async fn a_move_to_postgresql_changes_nothing() {
     let before = seen(&server).await;
     let target = Database::postgres();
     let Database::Postgres(to) = &target else { unreachable!("it is") };
+    let (code, _, err) = run_command(server.options(), &["migrate", "--database", to]).await;
+    assert_eq!(code, 0, "{err}");
     let from = url(server.options());
     let arguments = ["move", "--from", &from, "--to", to, "--json"];
     let (code, _, err) = run_command(server.options(), &arguments).await;

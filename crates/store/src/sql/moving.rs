@@ -231,6 +231,8 @@ pub(crate) async fn move_all<From: Dialect, To: Dialect>(
     if Query::<To>::new("select id from tenants limit 1").row(to).await?.is_some() {
         return Err(StoreError::Unusable("the target has tenants already; it must be empty".to_owned()));
     }
+    // Any process that opened it has left its wire formats there; those of the source come now.
+    Query::<To>::new("delete from profiles").run(to).await?;
     let mut moved = Vec::new();
     for table in &TABLES {
         let copied = table.read_all::<From, To>(from, Some(&mut *to)).await?;
