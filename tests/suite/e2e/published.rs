@@ -295,6 +295,14 @@ fn the_file_that_the_pages_show_is_a_format() {
     assert_eq!(profile.name, "acme");
 }
 
+#[test]
+fn the_filter_that_the_page_shows_can_be_used() {
+    let filter = postrider_core::filter::Filter::compile(&fenced("../filters", "json")).expect("usable");
+    let payload = r#"{"client":{"approval_status":"approved"},"score":0.5,"external_id":1,"country":"AU"}"#;
+    let payload = postrider_core::json::Value::parse(payload).expect("valid");
+    assert_eq!(filter.failing_place(&payload), None);
+}
+
 #[tokio::test]
 async fn each_page_shows_what_is_sent() {
     let server = Server::start().await;
