@@ -166,44 +166,64 @@ impl Profile {
             lookup: Lookup { tables: read_tables(&source, &file.tables)?, aliases: read_aliases(&file.aliases) },
             body,
         };
-        profile.check_references(&source, &file.body)?;
+        profile.check_tables(&source, &file.body)?;
+        profile.check_aliases(&source, &file.body)?;
+        profile.check_headers(&source, &file.body)?;
         profile.try_examples(&source, &file.examples)?;
         Ok(profile)
     }
 
-    /// What is referred to must be there, and what is there must be referred to.
-    fn check_references(&self, source: &Source<'_>, body: &Spanned<String>) -> Result<(), ProfileError> {
+    /// Every table that is looked something up in must be there, and no other.
+    fn check_tables(&self, source: &Source<'_>, body: &Spanned<String>) -> Result<(), ProfileError> {
+        let tables = &self.lookup.tables;
+        let named = |path: &Path| if let Path::Table(name) = path { Some(name.clone()) } else { None };
+        let wanted: Vec<String> = self.written_paths().filter_map(named).collect();
+        if let Some(name) = wanted.iter().find(|name| !tables.iter().any(|table| table.name == **name)) {
+            return Err(source.at(body, format!("there is no table `{name}`")));
+        }
+        match tables.iter().find(|table| !wanted.contains(&table.name)) {
+            Some(table) => Err(source.at(body, format!("nothing uses the table `{}`", table.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// An alias must be of something that is read, and another name for it.
+    fn check_aliases(&self, source: &Source<'_>, body: &Spanned<String>) -> Result<(), ProfileError> {
+        let looked_up = self.lookup.tables.iter().map(|table| &table.of);
+        let required = self.conditions.iter().map(|condition| &condition.present);
+        let read: Vec<&Path> = self.written_paths().chain(looked_up).chain(required).collect();
+        for alias in &self.lookup.aliases {
+            let name = alias.name.join(".");
+            if alias.name == alias.other {
+                return Err(source.at(body, format!("the alias `{name}` stands for itself")));
+            }
+            if !read.iter().any(|path| matches!(path, Path::Payload(names) if *names == alias.name)) {
+                return Err(source.at(body, format!("nothing reads the alias `{name}`")));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the signature sets, nobody else may.
+    fn check_headers(&self, source: &Source<'_>, body: &Spanned<String>) -> Result<(), ProfileError> {
+        let is_signatures = |name: &&HeaderName| match &self.scheme {
+            Scheme::None => false,
+            Scheme::StandardWebhooks => [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE].contains(name),
+            Scheme::Hmac(hmac) => hmac.header == **name,
+        };
+        match self.header_names().find(is_signatures) {
+            Some(name) => Err(source.at(body, format!("the header `{name}` is the signature's"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The paths of the body and the headers.
+    fn written_paths(&self) -> impl Iterator<Item = &Path> {
         let in_headers = self.headers.iter().filter_map(|(_, template)| match template {
             HeaderTemplate::Fact(path) => Some(path),
             HeaderTemplate::Literal(_) => None,
         });
-        let Lookup { tables, aliases } = &self.lookup;
-        let mut paths: Vec<&Path> = self.body.paths().into_iter().chain(in_headers).collect();
-        let named = |path: &&Path| if let Path::Table(name) = path { Some(name.clone()) } else { None };
-        let wanted: Vec<String> = paths.iter().filter_map(named).collect();
-        if let Some(name) = wanted.iter().find(|name| !tables.iter().any(|table| table.name == **name)) {
-            return Err(source.at(body, format!("there is no table `{name}`")));
-        }
-        if let Some(table) = tables.iter().find(|table| !wanted.contains(&table.name)) {
-            return Err(source.at(body, format!("nothing uses the table `{}`", table.name)));
-        }
-        paths.extend(tables.iter().map(|table| &table.of));
-        paths.extend(self.conditions.iter().map(|condition| &condition.present));
-        let is_read =
-            |alias: &&Alias| paths.iter().any(|path| matches!(path, Path::Payload(names) if *names == alias.name));
-        if let Some(alias) = aliases.iter().find(|alias| alias.name == alias.other) {
-            return Err(source.at(body, format!("the alias `{}` stands for itself", alias.name.join("."))));
-        }
-        if let Some(alias) = aliases.iter().find(|alias| !is_read(alias)) {
-            return Err(source.at(body, format!("nothing reads the alias `{}`", alias.name.join("."))));
-        }
-        let signs_in = |name: &HeaderName| matches!(&self.scheme, Scheme::Hmac(hmac) if hmac.header == *name);
-        let clashes =
-            |name: &&HeaderName| signs_in(name) || self.scheme == Scheme::StandardWebhooks && is_standards(name);
-        match self.headers.iter().map(|(name, _)| name).find(clashes) {
-            Some(name) => Err(source.at(body, format!("the header `{name}` is the signature's"))),
-            None => Ok(()),
-        }
+        self.body.paths().into_iter().chain(in_headers)
     }
 
     fn try_examples(&self, source: &Source<'_>, forms: &[ExampleForm]) -> Result<(), ProfileError> {
@@ -237,11 +257,6 @@ impl Example {
             },
         }
     }
-}
-
-/// Whether Standard Webhooks sets this header.
-fn is_standards(name: &HeaderName) -> bool {
-    [WEBHOOK_ID, WEBHOOK_TIMESTAMP, WEBHOOK_SIGNATURE].contains(name)
 }
 
 fn read_name(source: &Source<'_>, name: &Spanned<String>) -> Result<String, ProfileError> {
