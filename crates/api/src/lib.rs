@@ -22,7 +22,6 @@ mod views;
 use axum::Router;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use measure::{MetricsPage, describe_api_metrics};
 pub use openapi::openapi_json;
@@ -71,6 +70,8 @@ pub fn health_router(api: Api) -> Router {
 fn finish(router: Router<Api>, api: Api) -> Router {
     let routes = router
         .route("/api/v1/openapi.json", get(routes::openapi::get))
+        .route("/docs", get(routes::reference::page))
+        .route("/docs/{file}", get(routes::reference::file))
         .route("/healthz", get(routes::health::alive))
         .route("/readyz", get(routes::health::ready))
         .route("/metrics", get(routes::metrics::get))
@@ -80,7 +81,5 @@ fn finish(router: Router<Api>, api: Api) -> Router {
         .layer(axum::middleware::from_fn(uncancelled::finish))
         .layer(axum::middleware::from_fn_with_state(api.clone(), request_id::mark))
         .with_state(api);
-    // The reference has files beside it: its slash must stay.
-    let reference = SwaggerUi::new("/docs").config(Config::from("/api/v1/openapi.json"));
-    Router::new().merge(reference).fallback_service(normalize::TrimSlash::new(routes))
+    Router::new().fallback_service(normalize::TrimSlash::new(routes))
 }

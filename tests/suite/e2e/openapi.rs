@@ -94,7 +94,18 @@ async fn every_field_and_parameter_is_described_and_every_body_has_an_example() 
 #[tokio::test]
 async fn the_reference_is_readable_offline() {
     let server = Server::start().await;
-    let page = reqwest::get(format!("{}/docs/", server.base())).await.expect("an answer").text().await.expect("text");
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let page = async |path: &str| {
+        let answer = client.get(format!("{}{path}", server.base())).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.text().await.expect("text")
+    };
+    let with_slash = page("/docs/").await;
+    let page = page("/docs").await;
+    assert_eq!(page, with_slash);
+    let (base, page) = (r#"<base href="/docs/">"#, page);
+    assert!(page.contains(base), "{page}");
+    let page = page.replace(base, "");
     let links: Vec<&str> = ["src=\"", "href=\""]
         .into_iter()
         .flat_map(|attribute| page.split(attribute).skip(1).filter_map(|rest| rest.split('"').next()))

@@ -11,6 +11,7 @@ pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
 pub(crate) mod profiles;
+pub(crate) mod reference;
 pub(crate) mod tenants;
 pub(crate) mod test;
 pub(crate) mod webhooks;
