@@ -149,7 +149,8 @@ create table events (
     one_off_profile text collate "C",
     request_hash bytea not null,
     delivery_count bigint not null,
-    -- While deliveries are still to be made: the last subscription that has one.
+    -- While subscriptions are still to be gone through, to make deliveries or to count those whose filter
+    -- turned the event away: the last one that was.
     fan_out_after uuid,
     primary key (tenant_id, id)
 );

@@ -98,7 +98,7 @@ impl Filter {
         }
         let value = Value::parse(source).map_err(|refusal| wrong("the filter", refusal.to_string()))?;
         let Kind::Object(object) = value.kind() else { return Err(wrong("the filter", "must be an object")) };
-        let root = Place { path: String::new(), depth: 1, is_payload: true }.object(object)?;
+        let root = Place { outer: None, segment: "", depth: 1, is_payload: true }.object(object)?;
         Ok(Self(Arc::new(Compiled { source: source.to_owned(), root })))
     }
 
@@ -226,19 +226,24 @@ fn join(path: &str, segment: &str) -> String {
     }
 }
 
-/// Where in a filter something is compiled.
-struct Place {
-    path: String,
+/// Where in a filter something is compiled. Its path is put together only to be told.
+struct Place<'p> {
+    outer: Option<&'p Place<'p>>,
+    segment: &'p str,
     /// Of an object that stands here.
     depth: usize,
     /// Whether conditions here are about the whole payload, which is an object.
     is_payload: bool,
 }
 
-impl Place {
+impl Place<'_> {
+    fn path(&self) -> String {
+        self.outer.map_or_else(String::new, |outer| join(&outer.path(), self.segment))
+    }
+
     fn wrong(&self, problem: impl Into<String>) -> FilterError {
-        let place = if self.path.is_empty() { "the filter" } else { &self.path };
-        wrong(place, problem)
+        let path = self.path();
+        wrong(if path.is_empty() { "the filter" } else { &path }, problem)
     }
 
     fn too_deep(&self) -> FilterError {
@@ -246,8 +251,8 @@ impl Place {
     }
 
     /// What is inside, so many levels deeper, about the same value.
-    fn inside(&self, segment: &str, levels: usize) -> Self {
-        Self { path: join(&self.path, segment), depth: self.depth + levels, is_payload: self.is_payload }
+    fn inside<'s>(&'s self, segment: &'s str, levels: usize) -> Place<'s> {
+        Place { outer: Some(self), segment, depth: self.depth + levels, is_payload: self.is_payload }
     }
 
     /// Any value of a filter: an object is conditions, anything else means equal.
@@ -269,7 +274,7 @@ impl Place {
             let (is_member, condition) = match name.strip_prefix('$') {
                 None => {
                     member = Some(name);
-                    (true, Self { is_payload: false, ..self.inside(name, 1) }.value(value)?)
+                    (true, Place { is_payload: false, ..self.inside(name, 1) }.value(value)?)
                 }
                 Some("and") => (false, Condition::All(self.inside(name, 2).list(value)?)),
                 Some("or") => (false, Condition::Any(self.inside(name, 2).list(value)?)),

@@ -71,6 +71,7 @@ pub fn guess<'p>(profiles: &'p Profiles, headers: &HeaderMap) -> Option<&'p Prof
 /// Looks at a request in the format `profile`. The first secret is the current one, others are older.
 #[must_use]
 pub fn inspect(
+    profiles: &Profiles,
     profile: &Profile,
     headers: &HeaderMap,
     body: &[u8],
@@ -83,8 +84,8 @@ pub fn inspect(
             let note = format!("The format `{name}` does not sign; verify what it says by asking the sender back.");
             Finding::new(Verdict::Unchecked, note)
         }
-        Scheme::StandardWebhooks => inspect_standard(profile, headers, body, secrets, now),
-        Scheme::Hmac(hmac) => inspect_hmac(profile, hmac, headers, body, secrets),
+        Scheme::StandardWebhooks => inspect_standard(profiles, profile, headers, body, secrets, now),
+        Scheme::Hmac(hmac) => inspect_hmac(profiles, profile, hmac, headers, body, secrets),
     }
 }
 
@@ -97,10 +98,9 @@ fn shown(name: &HeaderName) -> String {
 }
 
 /// A header that should be there and is not; another format's may be in its place.
-fn missing(profile: &Profile, name: &HeaderName, headers: &HeaderMap) -> Finding {
+fn missing(profiles: &Profiles, profile: &Profile, name: &HeaderName, headers: &HeaderMap) -> Finding {
     let mut finding = Finding::refused(format!("The header {} is missing.", shown(name)));
-    let profiles = Profiles::published();
-    if let Some(other) = guess(&profiles, headers).filter(|other| other.name != profile.name) {
+    if let Some(other) = guess(profiles, headers).filter(|other| other.name != profile.name) {
         finding.notes.push(format!("The request looks like the format `{}`; try that one.", other.name));
     } else if *name != WEBHOOK_ID && *name != WEBHOOK_TIMESTAMP {
         let why = "Without a secret nothing is signed: callbacks and one-off URLs have none until \
@@ -115,13 +115,14 @@ fn no_secret() -> Finding {
 }
 
 fn inspect_standard(
+    profiles: &Profiles,
     profile: &Profile,
     headers: &HeaderMap,
     body: &[u8],
     secrets: &[SigningSecret],
     now: Timestamp,
 ) -> Finding {
-    let missing = |name: &HeaderName| missing(profile, name, headers);
+    let missing = |name: &HeaderName| missing(profiles, profile, name, headers);
     let Some(id) = text(headers, &WEBHOOK_ID) else { return missing(&WEBHOOK_ID) };
     let Some(seconds) = text(headers, &WEBHOOK_TIMESTAMP) else { return missing(&WEBHOOK_TIMESTAMP) };
     let Some(signatures) = text(headers, &WEBHOOK_SIGNATURE) else { return missing(&WEBHOOK_SIGNATURE) };
@@ -142,13 +143,14 @@ fn inspect_standard(
 }
 
 fn inspect_hmac(
+    profiles: &Profiles,
     profile: &Profile,
     hmac: &Hmac,
     headers: &HeaderMap,
     body: &[u8],
     secrets: &[SigningSecret],
 ) -> Finding {
-    let Some(value) = text(headers, &hmac.header) else { return missing(profile, &hmac.header, headers) };
+    let Some(value) = text(headers, &hmac.header) else { return missing(profiles, profile, &hmac.header, headers) };
     if !value.starts_with(&hmac.prefix) {
         return Finding::refused(format!("{} must start with `{}`.", shown(&hmac.header), hmac.prefix));
     }
@@ -245,7 +247,7 @@ mod tests {
 
     fn finding(profile: &str, request: &(HeaderMap, Vec<u8>), secrets: &[SigningSecret], now: Timestamp) -> Finding {
         let profiles = Profiles::published();
-        inspect(profiles.named(profile).expect("published"), &request.0, &request.1, secrets, now)
+        inspect(&profiles, profiles.named(profile).expect("published"), &request.0, &request.1, secrets, now)
     }
 
     #[test]

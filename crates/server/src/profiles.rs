@@ -16,6 +16,7 @@ pub(crate) fn read(folder: &Path) -> Result<Profiles, String> {
         let profile = Profile::parse(&text).map_err(|error| wrong(error.to_string()))?;
         profiles = profiles.with(profile).map_err(|error| wrong(error.to_string()))?;
     }
+    profiles.check_types().map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(profiles)
 }
 

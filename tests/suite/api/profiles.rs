@@ -201,7 +201,11 @@ async fn a_sixth_format_is_a_file() {
 #[rstest]
 #[case("{{payload}}", "{{playload}}", "sixth.toml: line 5: `playload` is none of")]
 #[case("sixth\"", "standard\"", "sixth.toml: there is another profile named `standard`")]
-#[case("[[\"own.happened\"", "[[\"own.other\"", "sixth.toml: `own.happened` is in no catalogue")]
+#[case(
+    "[[\"own.happened\"",
+    "[[\"own.other\"",
+    "the profile `sixth` speaks of `own.happened`, which is in no catalogue"
+)]
 #[tokio::test]
 async fn a_mistake_in_a_file_stops_the_start(#[case] right: &str, #[case] wrong: &str, #[case] expected: &str) {
     let options = ServerOptions::default();

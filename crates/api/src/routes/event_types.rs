@@ -41,7 +41,8 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
     };
     let wanted: Vec<&EventType> = api.profiles.event_types().iter().chain(&own).filter(is_wanted).collect();
     // A name may stand in two groups.
-    let (page, next_cursor) = place.page(wanted, |known| format!("{}/{}", known.group, known.name));
+    let key = |known: &&EventType| format!("{:?}/{}/{}", known.profile, known.group, known.name);
+    let (page, next_cursor) = place.page(wanted, key);
     Ok(json::list("event_types", &page, Some(next_cursor)))
 }
 

@@ -1,7 +1,6 @@
 //! `/api/v1/events/`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::State;
@@ -54,8 +53,8 @@ pub(crate) async fn publish(
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    let catalogue = catalogue_of(&api, caller).await?;
-    let mut draft = read_draft(&body, &api, &catalogue)?;
+    let read = |catalogue: &TenantCatalogue| vec![read_draft(&body, &api, catalogue)];
+    let mut draft = read_drafts(&api, caller, read).await?.pop().ok_or_else(Problem::internal)??;
     if let Some(key) = headers.get("idempotency-key") {
         draft.idempotency_key = Some(key_of_header(key, draft.idempotency_key.as_deref())?);
     }
@@ -88,12 +87,13 @@ pub(crate) async fn publish_batch(
         let why = "is for one event; give each event of a batch an idempotency_key of its own";
         return Err(Problem::invalid_field("Idempotency-Key", why));
     }
-    let catalogue = catalogue_of(&api, caller).await?;
     let mut fields = Fields::parse(&body)?;
     let events = fields.required("events", read_batch);
     let events = events.take(&fields.finish()?);
-    let read: Vec<Result<EventDraft, Problem>> =
-        events.iter().map(|event| read_draft(event.get().as_bytes(), &api, &catalogue)).collect();
+    let read_all = |catalogue: &TenantCatalogue| {
+        events.iter().map(|event| read_draft(event.get().as_bytes(), &api, catalogue)).collect()
+    };
+    let read = read_drafts(&api, caller, read_all).await?;
     let drafts: Vec<EventDraft> = read.iter().filter_map(|draft| draft.as_ref().ok().cloned()).collect();
     let begun = Instant::now();
     let mut published = api.journal.publish(caller.tenant_id, drafts).await.into_iter();
@@ -122,8 +122,20 @@ fn read_batch(raw: &RawValue) -> Result<Vec<&RawValue>, String> {
     if (1..=BATCH_LIMIT).contains(&events.len()) { Ok(events) } else { Err(wrong()) }
 }
 
-async fn catalogue_of(api: &Api, caller: Caller) -> Result<Arc<TenantCatalogue>, Problem> {
-    api.catalogue.snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)
+/// Reads with the catalogue from memory; again with the newest, if something was wrong and somebody has
+/// changed it since: a type may have been made elsewhere just now.
+async fn read_drafts(
+    api: &Api,
+    caller: Caller,
+    read: impl Fn(&TenantCatalogue) -> Vec<Result<EventDraft, Problem>>,
+) -> Result<Vec<Result<EventDraft, Problem>>, Problem> {
+    let known = api.catalogue.snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
+    let drafts = read(&known);
+    if drafts.iter().all(Result::is_ok) {
+        return Ok(drafts);
+    }
+    let newest = api.catalogue.newest_snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
+    Ok(if newest.version() == known.version() { drafts } else { read(&newest) })
 }
 
 fn read_draft(body: &[u8], api: &Api, catalogue: &TenantCatalogue) -> Result<EventDraft, Problem> {

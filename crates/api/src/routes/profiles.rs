@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use postrider_core::event::{Event, EventDraft, KEY_LIMIT};
+use postrider_core::event::{Event, EventDraft, KEY_LIMIT, resource_id_of};
 use postrider_core::event_type::EventTypeName;
 use postrider_core::headers::HeaderList;
 use postrider_core::profile::{Example, Outbound, Profile, Unfit};
@@ -180,7 +180,7 @@ async fn read_preview(
     let secret = secret.or_else(|| SigningSecret::parse(PREVIEW_SECRET)).ok_or_else(Problem::internal)?;
     let draft = EventDraft {
         metadata: metadata.map(Into::into),
-        resource_id,
+        resource_id: resource_id.or_else(|| resource_id_of(&payload)),
         occurred_at,
         ..EventDraft::new(event_type, payload.into())
     };

@@ -33,8 +33,13 @@ pub enum Conflict {
     #[error("there is another profile named `{0}`")]
     TwiceNamed(String),
     /// It speaks of an event type that is in no catalogue.
-    #[error("`{0}` is in no catalogue; list it in `groups`")]
-    UnknownType(EventTypeName),
+    #[error("the profile `{profile}` speaks of `{event_type}`, which is in no catalogue; list it in `groups`")]
+    UnknownType {
+        /// The format.
+        profile: String,
+        /// The type.
+        event_type: EventTypeName,
+    },
 }
 
 impl Profiles {
@@ -52,18 +57,28 @@ impl Profiles {
     /// The same with one more.
     ///
     /// # Errors
-    /// [`Conflict`] if the name is taken, or a condition or an example is of an unknown type.
+    /// [`Conflict`] if the name is taken.
     pub fn with(self, profile: Profile) -> Result<Self, Conflict> {
         if self.named(&profile.name).is_some() {
             return Err(Conflict::TwiceNamed(profile.name));
         }
-        let is_known = |name: &&EventTypeName| self.has_type(name) || profile.has_type(name);
-        if let Some(unknown) = profile.types_spoken_of().find(|name| !is_known(name)) {
-            return Err(Conflict::UnknownType(unknown.clone()));
-        }
         let mut profiles = self.profiles;
         profiles.push(Arc::new(profile));
         Ok(Self::of(profiles))
+    }
+
+    /// Whether every type that a condition or an example is of is in a catalogue.
+    ///
+    /// # Errors
+    /// [`Conflict`] names the first that is not.
+    pub fn check_types(&self) -> Result<(), Conflict> {
+        for profile in &self.profiles {
+            if let Some(unknown) = profile.types_spoken_of().find(|name| !self.has_type(name)) {
+                let (profile, event_type) = (profile.name.clone(), unknown.clone());
+                return Err(Conflict::UnknownType { profile, event_type });
+            }
+        }
+        Ok(())
     }
 
     /// The format of that name.

@@ -1,6 +1,6 @@
 //! Reading a format's file, and finding every mistake in it before anything is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use http::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use super::facts::{Alias, Lookup, Table};
 use super::path::Path;
 use super::template::Template;
 use super::{Condition, Example, Group, HeaderTemplate, Outbound, Profile, Writing};
-use crate::event::{Event, EventDraft};
+use crate::event::{Event, EventDraft, resource_id_of};
 use crate::event_type::EventTypeName;
 use crate::headers::is_reserved_by_connection;
 use crate::json::{Value, compact};
@@ -253,6 +253,7 @@ impl Example {
             created_at: Timestamp::from_micros(0),
             draft: EventDraft {
                 metadata: self.metadata.as_deref().map(Into::into),
+                resource_id: resource_id_of(&self.payload),
                 ..EventDraft::new(self.event_type.clone(), self.payload.as_str().into())
             },
         }
@@ -282,7 +283,14 @@ fn read_groups(source: &Source<'_>, forms: Vec<GroupForm>) -> Result<Vec<Group>,
             [first, ..] => Err(source.at(first, "`event_types` must be pairs of a name and a description")),
             [] => Err(source.mistake(0, "`event_types` has an empty pair")),
         };
-        Ok(Group { name: form.name, event_types: form.event_types.into_iter().map(named).collect::<Result<_, _>>()? })
+        let place = form.event_types.first().and_then(|pair| pair.first()).map_or(0, |name| name.span().start);
+        let event_types: Vec<(EventTypeName, String)> =
+            form.event_types.into_iter().map(named).collect::<Result<_, _>>()?;
+        let names: HashSet<&EventTypeName> = event_types.iter().map(|(name, _)| name).collect();
+        if names.len() < event_types.len() {
+            return Err(source.mistake(place, format!("the group `{}` has a type twice", form.name)));
+        }
+        Ok(Group { name: form.name, event_types })
     };
     forms.into_iter().map(read).collect()
 }

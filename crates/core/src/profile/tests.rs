@@ -295,8 +295,10 @@ fn a_sixth_format_is_a_file() {
     assert!(profiles.has_type(&EventTypeName::parse("own.happened").expect("well-formed")));
     assert_eq!(profiles.with(sixth).map(drop), Err(Conflict::TwiceNamed("sixth".to_owned())));
     let other = Profile::parse(&SIXTH.replace("[[\"own.happened\"", "[[\"own.else\"")).expect("valid");
-    let unknown = EventTypeName::parse("own.happened").expect("well-formed");
-    assert_eq!(Profiles::published().with(other).map(drop), Err(Conflict::UnknownType(unknown)));
+    let event_type = EventTypeName::parse("own.happened").expect("well-formed");
+    let unknown = Conflict::UnknownType { profile: "sixth".to_owned(), event_type };
+    assert_eq!(Profiles::published().with(other).expect("another name").check_types(), Err(unknown));
+    assert_eq!(Profiles::published().check_types(), Ok(()));
 }
 
 #[rstest]
@@ -312,6 +314,7 @@ fn a_sixth_format_is_a_file() {
 #[case("X-Kind", "X Kind", 8, "")]
 #[case("[[groups]]", "[aliases]\nn = \"n\"\n\n[[groups]]", 5, "stands for itself")]
 #[case("\"It happened\"]]", "\"It happened\", \"x\"]]", 20, "must be pairs")]
+#[case("\"It happened\"]]", "\"x\"], [\"own.happened\", \"y\"]]", 20, "has a type twice")]
 #[case("[[groups]]", "[tables.t]\nof = \"event.type\"\nrows = [[1, 2, 3]]\n\n[[groups]]", 19, "must be pairs")]
 #[case("X-Kind", "X-Hub-Signature-256", 5, "is the signature's")]
 #[case("[[groups]]", "[aliases]\nx = \"y\"\n\n[[groups]]", 5, "nothing reads the alias `x`")]

@@ -56,7 +56,7 @@ pub(crate) fn finding_of(
     now: Timestamp,
 ) -> (Option<String>, Finding) {
     match chosen.or_else(|| guess(profiles, headers)) {
-        Some(profile) => (Some(profile.name.clone()), inspect(profile, headers, body, secrets, now)),
+        Some(profile) => (Some(profile.name.clone()), inspect(profiles, profile, headers, body, secrets, now)),
         None => {
             let note = "No signature and no format is known by these headers; name one with --profile.".to_owned();
             (None, Finding { verdict: Verdict::Unchecked, notes: vec![note] })

@@ -49,38 +49,49 @@ pub(super) struct Pending {
 }
 
 impl<DB: Dialect> Sql<DB> {
-    /// Makes the next chunk of the oldest such event. The cursor moves in the same transaction.
+    /// Makes the next chunk of the oldest such event. Candidates are judged before anything is locked:
+    /// what they say of then does not change. The cursor moves in the same transaction, unless somebody
+    /// else has moved it.
     pub(super) async fn fan_out_chunk(&self) -> Result<Option<Vec<LaneId>>> {
-        let mut tx = self.begin().await?;
-        let Some(unfinished) = next_unfinished::<DB>(&mut tx).await? else { return Ok(None) };
+        let mut reader = self.reading().await?;
+        let Some(unfinished) = next_unfinished::<DB>(&mut reader).await? else { return Ok(None) };
         let Unfinished { event, after, makes } = &unfinished;
-        let candidates = next_candidates::<DB>(&mut tx, event, *after).await?;
+        let candidates = next_candidates::<DB>(&mut reader, event, *after).await?;
+        drop(reader);
         let last = candidates.last().filter(|_| candidates.len() == MAX_TARGETS).map(|last| last.id.uuid());
         let (matching, turned_away) = self.judge(&unfinished, candidates);
-        let (mut made, mut lanes, mut versions) = (0, BTreeSet::new(), HashMap::new());
+        let mut versions = HashMap::new();
+        for candidate in &matching {
+            self.version_of(&candidate.profile, &mut versions).await?;
+        }
+        let mut tx = self.begin().await?;
+        if !move_cursor::<DB>(&mut tx, event, *after, last).await? {
+            return Ok(Some(Vec::new()));
+        }
+        let (mut made, mut lanes) = (0, BTreeSet::new());
         for candidate in matching.iter().filter(|_| *makes) {
             let pending = Pending {
                 tenant_id: event.tenant_id,
                 event_id: event.id,
                 target: TargetId::Subscription(candidate.id),
-                profile: self.version_of(&candidate.profile, &mut versions).await?,
+                profile: versions.get(&candidate.profile).copied().unwrap_or(UNKNOWN_PROFILE),
                 lane: LaneId::of(event.tenant_id, &candidate.url),
                 opened_at: event.created_at,
             };
             lanes.insert(pending.lane);
             made += self.insert_pending(&mut tx, &pending).await?;
         }
-        add_made::<DB>(&mut tx, event.tenant_id, self.node.get(), made).await?;
-        Query::<DB>::new("update events set fan_out_after = $3 where tenant_id = $1 and id = $2")
-            .id(event.tenant_id.uuid())
-            .id(event.id.uuid())
-            .bind(last)
-            .run(&mut tx)
-            .await?;
-        add_turned_away::<DB>(&mut tx, self.node.get(), &turned_away).await?;
+        add_made::<DB>(&mut tx, event.tenant_id, self.fan_outs_rows(), made).await?;
+        add_turned_away::<DB>(&mut tx, self.fan_outs_rows(), &turned_away).await?;
         tx.commit().await?;
         measure::turned_away(turned_away.len());
         Ok(Some(lanes.into_iter().collect()))
+    }
+
+    /// The rows of statistics that fan-outs of this node count in: not those of the writer that accepts,
+    /// so that neither waits for the other in a circle.
+    fn fan_outs_rows(&self) -> i64 {
+        -1 - self.node.get()
     }
 
     /// Those that get the event, and those whose filter turns it away. A filter that was changed since
@@ -92,15 +103,13 @@ impl<DB: Dialect> Sql<DB> {
         })
     }
 
-    /// The version of a format, looked up once a chunk.
-    async fn version_of(&self, profile: &str, known: &mut HashMap<String, i64>) -> Result<i64> {
-        if let Some(version) = known.get(profile) {
-            return Ok(*version);
+    /// Looks the version of a format up, once a chunk.
+    async fn version_of(&self, profile: &str, known: &mut HashMap<String, i64>) -> Result<()> {
+        if !known.contains_key(profile) {
+            let found = self.profile_of_name(profile).await?;
+            known.insert(profile.to_owned(), found.map_or(UNKNOWN_PROFILE, |profile| profile.version()));
         }
-        let found = self.profile_of_name(profile).await?;
-        let version = found.map_or(UNKNOWN_PROFILE, |profile| profile.version());
-        known.insert(profile.to_owned(), version);
-        Ok(version)
+        Ok(())
     }
 
     /// Makes a delivery, unless there is one. How many were made.
@@ -125,14 +134,28 @@ impl<DB: Dialect> Sql<DB> {
 }
 
 async fn next_unfinished<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<Unfinished>> {
-    let sql = format!(
-        "select tenant_id, id, fan_out_after, delivery_count from events where fan_out_after is not null order by id limit 1 {}",
-        DB::LOCKED_OR_SKIPPED
+    let query = Query::<DB>::new(
+        "select tenant_id, id, fan_out_after, delivery_count from events
+         where fan_out_after is not null order by id limit 1",
     );
-    let Some(row) = Query::<DB>::assembled(sql).row(db).await? else { return Ok(None) };
+    let Some(row) = query.row(db).await? else { return Ok(None) };
     let event = load_event::<DB>(db, row.id(0)?, row.id(1)?).await?;
     let makes = usize::try_from(row.get::<i64>(3)?).is_ok_and(|count| count > MAX_TARGETS);
     Ok(Some(Unfinished { event, after: row.get(2)?, makes }))
+}
+
+/// Moves the cursor on; false if somebody else did.
+async fn move_cursor<DB: Dialect>(
+    db: &mut DB::Connection,
+    event: &Event,
+    from: Uuid,
+    to: Option<Uuid>,
+) -> Result<bool> {
+    let query = Query::<DB>::new(
+        "update events set fan_out_after = $4 where tenant_id = $1 and id = $2 and fan_out_after = $3",
+    );
+    let moved = query.id(event.tenant_id.uuid()).id(event.id.uuid()).id(from).bind(to).run(db).await?;
+    Ok(moved == 1)
 }
 
 /// The subscriptions that matched when the event was accepted, deleted and deactivated ones too:

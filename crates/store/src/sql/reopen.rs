@@ -78,6 +78,9 @@ impl<DB: Dialect> Sql<DB> {
         existing: Vec<Ended>,
     ) -> Result<Vec<LaneId>, ReopenError> {
         let mut lanes = Vec::new();
+        let mut existing = existing;
+        // In the order in which outcomes are counted, so that none waits for the other in a circle.
+        existing.sort_by_key(|ended| ended.target);
         for ended in existing.into_iter().filter(|ended| ended.state != DeliveryState::Pending) {
             match self.lane_of(db, tenant_id, ended.target).await {
                 Ok(lane) => {
