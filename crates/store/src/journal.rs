@@ -102,6 +102,12 @@ pub struct StatusCounts {
 }
 
 impl StatusCounts {
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> i64 {
+        self.pending + self.delivered + self.failed + self.discarded
+    }
+
     /// Adds `count` deliveries in `state`.
     pub fn add(&mut self, state: DeliveryState, count: i64) {
         let field = match state {

@@ -143,6 +143,27 @@ async fn publish_meanwhile(bases: Arc<std::sync::Mutex<Vec<String>>>, key: Strin
 }
 
 #[tokio::test]
+async fn what_one_node_changes_of_a_tenant_the_other_knows_when_it_is_asked() {
+    let [one, other] = nodes(&Database::postgres()).await;
+    // Both remember the tenant from now on.
+    publish(&one, json!({})).await;
+    publish(&other, json!({})).await;
+    one.post("/api/v1/event-types/", json!({"name": "our.own"})).await;
+    let event = json!({"event_type": "our.own", "payload": {}});
+    assert_eq!(other.request("POST", "/api/v1/events/", Some(event.clone())).await.status, 202);
+    let batch = other.post("/api/v1/events/batch/", json!({"events": [event]})).await;
+    assert!(batch["results"][0]["id"].is_string(), "{batch}");
+
+    let tenant = one.get("/api/v1/tenants/").await["tenants"][0]["id"].as_str().expect("an id").to_owned();
+    let change = json!({"default_profile": "casekeeper"});
+    one.request("PATCH", &format!("/api/v1/tenants/{tenant}/"), Some(change)).await;
+    let callback = json!({"resource_id": "r", "webhook_url": "https://a.example/"});
+    assert_eq!(other.post("/api/v1/callbacks/", callback).await["profile"], "casekeeper");
+    let event = json!({"event_type": "our.own", "payload": {}, "resource_id": "r"});
+    assert_eq!(one.post("/api/v1/events/", event).await["deliveries"], 1, "also the first callback of all");
+}
+
+#[tokio::test]
 async fn a_rolling_restart_loses_and_doubles_nothing() {
     let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
     let database = Database::postgres();

@@ -11,7 +11,7 @@ use postrider_core::event::{EventDraft, KEY_LIMIT, METADATA_LIMIT, OneOff, resou
 use postrider_core::event_type::EventTypeName;
 use postrider_core::json::compact;
 use postrider_core::{EventId, SubscriptionId, Timestamp};
-use postrider_store::{EventFilter, EventView, Receipt};
+use postrider_store::{EventFilter, EventView, Receipt, StatusCounts};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -230,7 +230,7 @@ struct CountsJson {
 impl EventJson {
     fn new(event: EventView, payload: Option<Box<RawValue>>, deliveries: Vec<DeliveryJson>) -> Result<Self, Problem> {
         let counts = event.counts;
-        let made = counts.pending + counts.delivered + counts.failed + counts.discarded;
+        let made = counts.total();
         let shown = i64::try_from(deliveries.len()).unwrap_or(i64::MAX);
         Ok(Self {
             id: event.id,
@@ -292,6 +292,11 @@ pub(crate) async fn get(State(api): State<Api>, Read(caller): Read, Path(id): Pa
     let mut event = api.journal.event(caller.tenant_id, id).await?.ok_or_else(Problem::not_found)?;
     let payload = json::raw(event.payload.take())?;
     let deliveries = api.journal.deliveries_of(caller.tenant_id, id).await?;
+    // Something may have ended between the two reads: what is shown whole is counted as it is shown.
+    if i64::try_from(deliveries.len()).is_ok_and(|shown| shown == event.counts.total()) {
+        event.counts = StatusCounts::default();
+        deliveries.iter().for_each(|view| event.counts.add(view.delivery.state, 1));
+    }
     let deliveries = deliveries.into_iter().map(DeliveryJson::whole).collect::<Result<_, _>>()?;
     Ok(json::ok(&EventJson::new(event, Some(payload), deliveries)?))
 }
