@@ -111,12 +111,14 @@ impl Event {
     }
 }
 
-/// `payload.id`, if it is a string of a usable length. Of duplicates, the last counts.
+/// `payload.id`, if it is a usable string. Of duplicates, the last counts.
 #[must_use]
 pub fn resource_id_of(payload: &str) -> Option<String> {
     let LastId(id) = serde_json::from_str(payload).ok()?;
     let text: String = serde_json::from_str(id?.get()).ok()?;
-    (!text.is_empty() && text.chars().count() <= KEY_LIMIT).then_some(text)
+    // PostgreSQL's text cannot hold U+0000.
+    let is_usable = !text.is_empty() && text.chars().count() <= KEY_LIMIT && !text.contains('\0');
+    is_usable.then_some(text)
 }
 
 /// The last member named `id`, without reading the others.
@@ -190,7 +192,9 @@ mod tests {
     fn the_resource_is_the_payloads_id_if_it_is_a_string() {
         assert_eq!(resource_id_of(r#"{"a":1,"id":"x\u0041"}"#).as_deref(), Some("xA"));
         assert_eq!(resource_id_of(r#"{"id":7,"i\u0064":"x","a":{"id":"y"}}"#).as_deref(), Some("x"), "the last counts");
-        for payload in [r#"{"id":7}"#, r#"{"id":null}"#, r#"{"id":""}"#, "{}", r#"{"x":{"id":"y"}}"#] {
+        for payload in
+            [r#"{"id":"a\u0000"}"#, r#"{"id":7}"#, r#"{"id":null}"#, r#"{"id":""}"#, "{}", r#"{"x":{"id":"y"}}"#]
+        {
             assert_eq!(resource_id_of(payload), None, "{payload}");
         }
     }

@@ -20,6 +20,11 @@ fn example(profile: &str) -> Example {
     Profiles::published().named(profile).expect("published").examples[0].clone()
 }
 
+/// The type to publish it as: `test` cannot be published, any other will do.
+fn example_type(format: &str) -> String {
+    if format == "standard" { "screening.completed".to_owned() } else { example(format).event_type.to_string() }
+}
+
 fn json_of(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
@@ -155,11 +160,7 @@ async fn a_case_keeper_receiver_verifies_by_asking_back() {
 async fn the_receiver_of_each_formats_page_works(#[case] format: &str, #[case] refusal: Option<u16>) {
     let server = Server::start().await;
     let sink = Receiver::content().await;
-    // The type `test` cannot be published: any other will do.
-    let event_type = match format {
-        "standard" => "screening.completed".to_owned(),
-        _ => example(format).event_type.to_string(),
-    };
+    let event_type = example_type(format);
     let subscribe = async |url: &str| {
         let body = json!({"event_type": event_type, "webhook_url": url, "profile": format});
         let made = server.post("/api/v1/webhooks/", body).await;
@@ -197,9 +198,7 @@ async fn the_receiver_of_each_formats_page_works(#[case] format: &str, #[case] r
 
 /// A subscription to the first example of a format, and the body that publishes it.
 async fn subscribe_to_example(server: &Server, format: &str, url: &str) -> Value {
-    let example = example(format);
-    // The type `test` cannot be published: any other will do.
-    let event_type = if format == "standard" { "screening.completed" } else { example.event_type.as_str() };
+    let (example, event_type) = (example(format), example_type(format));
     let body = json!({"event_type": event_type, "webhook_url": url, "profile": format});
     server.post("/api/v1/webhooks/", body).await;
     let metadata = example.metadata.as_deref().map(json_of);

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use postrider_core::callback::{Callback, PER_RESOURCE_LIMIT};
 use postrider_core::catalogue::TenantCatalogue;
-use postrider_core::event::{KEY_LIMIT, METADATA_LIMIT};
+use postrider_core::event::KEY_LIMIT;
 use postrider_core::event_type::{EventTypeName, TEST};
 use postrider_core::secret::SigningSecret;
 use postrider_core::subscription::{DEFAULT_OVERLAP, TargetStats};
@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::events::{compact_object, known_type};
+use super::events::{known_type, read_metadata};
 use super::path_id;
 use super::webhooks::{StatsJson, read_overlap, read_profile, read_url};
 use crate::auth::{Manage, ManageOrPublish, Read};
@@ -72,10 +72,7 @@ pub(crate) async fn create(
     let resource_id = fields.required("resource_id", name_up_to(KEY_LIMIT));
     let url = fields.required("webhook_url", |raw| read_url(raw, &api.url_policy));
     let profile = fields.optional("profile", |raw| read_profile(raw, &api.profiles));
-    let metadata = fields.optional("metadata", compact_object);
-    if metadata.as_ref().is_some_and(|metadata| metadata.len() > METADATA_LIMIT) {
-        fields.error("metadata", format!("must have at most {METADATA_LIMIT} bytes"));
-    }
+    let metadata = fields.optional("metadata", read_metadata);
     let event_types = fields.optional("event_types", |raw| {
         let wrong = || format!("must be a list of 1 to {TYPES_LIMIT} event types");
         let names: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;

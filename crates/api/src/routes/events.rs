@@ -146,14 +146,11 @@ fn read_draft(body: &[u8], api: &Api, catalogue: &TenantCatalogue) -> Result<Eve
     let occurred_at = fields.optional("occurred_at", time);
     let expires_at = fields.optional("expires_at", time);
     let resource_id = fields.optional("resource_id", name_up_to(KEY_LIMIT));
-    let metadata = fields.optional("metadata", compact_object);
-    if metadata.as_ref().is_some_and(|metadata| metadata.len() > METADATA_LIMIT) {
-        fields.error("metadata", format!("must have at most {METADATA_LIMIT} bytes"));
-    }
+    let metadata = fields.optional("metadata", read_metadata);
     let one_off = read_one_off(&mut fields, api);
     let checked = fields.finish()?;
     let payload = payload.take(&checked);
-    let resource_id = resource_id.or_else(|| resource_id_of(&payload).filter(|id| !id.contains('\0')));
+    let resource_id = resource_id.or_else(|| resource_id_of(&payload));
     Ok(EventDraft {
         event_type: event_type.take(&checked),
         payload: payload.into(),
@@ -173,6 +170,13 @@ fn read_one_off(fields: &mut Fields<'_>, api: &Api) -> Option<OneOff> {
     let url = fields.optional("webhook_url", |raw| read_url(raw, &api.url_policy));
     let profile = fields.optional_beside("profile", "webhook_url", is_given, |raw| read_profile(raw, &api.profiles));
     url.map(|url| OneOff { url, profile })
+}
+
+/// The publisher's own data.
+pub(super) fn read_metadata(raw: &RawValue) -> Result<String, String> {
+    let metadata = compact_object(raw)?;
+    let is_small = metadata.len() <= METADATA_LIMIT;
+    if is_small { Ok(metadata) } else { Err(format!("must have at most {METADATA_LIMIT} bytes")) }
 }
 
 pub(super) fn compact_object(raw: &RawValue) -> Result<String, String> {

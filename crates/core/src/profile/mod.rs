@@ -13,7 +13,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 
 use crate::event::Event;
 use crate::event_type::EventTypeName;
-use crate::json::{Value, ecmascript};
+use crate::json::{Kind, Value, ecmascript};
 use crate::lifecycle::AnswerRules;
 use crate::secret::Secrets;
 use crate::signature::Scheme;
@@ -139,6 +139,15 @@ pub enum Unfit {
     Condition(String),
     /// The format has no place for such a payload.
     Misfit(Misfit),
+}
+
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Condition(unmet) => f.write_str(unmet),
+            Self::Misfit(misfit) => misfit.fmt(f),
+        }
+    }
 }
 
 /// What of an event does not fit a format. Names the field, never its value: that may be personal.
@@ -277,8 +286,8 @@ impl HeaderTemplate {
         let wrong = || Misfit::new(path.to_string(), "cannot stand in a header: it must be visible ASCII or a number");
         let value = Value::parse(&json).map_err(|_| wrong())?;
         let text = match value.kind() {
-            crate::json::Kind::String(text) => text,
-            crate::json::Kind::Number(_) => value.raw(),
+            Kind::String(text) => text,
+            Kind::Number(_) => value.raw(),
             _ => return Err(wrong()),
         };
         let is_visible = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) && text.trim() == text;
@@ -290,14 +299,6 @@ fn unwritable(error: ecmascript::Unwritable) -> Misfit {
     match error {
         ecmascript::Unwritable::Refused(refusal) => Misfit::new("the body", refusal.to_string()),
         ecmascript::Unwritable::OutOfRange(path) => Misfit::new(path, "is a number beyond the range of a double"),
-    }
-}
-impl std::fmt::Display for Unfit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Condition(unmet) => f.write_str(unmet),
-            Self::Misfit(misfit) => misfit.fmt(f),
-        }
     }
 }
 

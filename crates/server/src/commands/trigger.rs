@@ -46,7 +46,7 @@ fn draft(profiles: &Profiles, event_type: EventTypeName, args: TriggerArgs) -> R
     if metadata.as_ref().is_some_and(|metadata| metadata.len() > METADATA_LIMIT) {
         return Err(format!("--metadata: must have at most {METADATA_LIMIT} bytes"));
     }
-    let resource_id = args.resource_id.or_else(|| resource_id_of(&payload).filter(|id| !id.contains('\0')));
+    let resource_id = args.resource_id.or_else(|| resource_id_of(&payload));
     Ok(EventDraft { resource_id, metadata: metadata.map(Into::into), ..EventDraft::new(event_type, payload.into()) })
 }
 

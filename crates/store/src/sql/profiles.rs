@@ -14,14 +14,13 @@ impl<DB: Dialect> Sql<DB> {
     pub(crate) async fn register_profiles(&self, purpose: Purpose) -> Result<()> {
         let known = Query::<DB>::new("select version from profiles").rows(&mut *self.reader().await?).await?;
         let known = known.iter().map(|row| row.get(0)).collect::<Result<Vec<i64>>>()?;
-        let new: Vec<&Arc<Profile>> =
-            self.profiles.own().iter().filter(|profile| !known.contains(&profile.version())).collect();
-        let new = if purpose == Purpose::Serve { self.profiles.own().iter().collect() } else { new };
-        if new.is_empty() {
+        let is_news = |profile: &&Arc<Profile>| purpose == Purpose::Serve || !known.contains(&profile.version());
+        let news: Vec<&Arc<Profile>> = self.profiles.own().iter().filter(is_news).collect();
+        if news.is_empty() {
             return Ok(());
         }
         let mut tx = self.begin().await?;
-        for profile in new {
+        for profile in news {
             Query::<DB>::new(
                 "insert into profiles (version, name, source, used_at) values ($1, $2, $3, $4)
                  on conflict (version) do update set used_at = excluded.used_at",
