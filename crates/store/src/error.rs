@@ -67,6 +67,15 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let passes = error.sqlite_error().is_none_or(|failure| passes_on_sqlite(failure.extended_code));
+        let error = if passes { Self::Unavailable(error.to_string()) } else { Self::Refused(error.to_string()) };
+        measure::failed(&error);
+        error
+    }
+}
+
 impl StoreError {
     fn of(error: &sqlx::Error) -> Self {
         match error {
@@ -94,5 +103,10 @@ fn passes(code: &str, is_sqlstate: bool) -> bool {
     if is_sqlstate {
         return PASSING_SQLSTATES.iter().any(|passing| code.starts_with(passing));
     }
-    PASSING_SQLITE_CODES.contains(&(code.parse::<i32>().unwrap_or(0) & 0xff))
+    passes_on_sqlite(code.parse().unwrap_or(0))
+}
+
+/// An extended code holds its primary one in its low byte.
+fn passes_on_sqlite(code: i32) -> bool {
+    PASSING_SQLITE_CODES.contains(&(code & 0xff))
 }

@@ -11,7 +11,7 @@ use super::{OpenError, Purpose, StoreOptions, Stores};
 use crate::error::StoreError;
 use crate::node_number::NodeNumber;
 use crate::session::{Session, SessionOptions};
-use crate::sql::{CommitLanes, Pools, Sql};
+use crate::sql::{Backend, GroupCommit, Scripts, Sql};
 
 /// Connections of a process, beside one for its session.
 const WRITERS: u32 = 3;
@@ -49,7 +49,7 @@ pub(super) async fn open(connect: PgConnectOptions, options: StoreOptions) -> Re
 async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<Stores, StoreError> {
     let connect = connect.application_name("postrider");
     prepare(&connect).await?;
-    let pools = open_pools(&connect);
+    let (reading, writing) = (reading(&connect), writing(&connect));
     let StoreOptions { world, vault, hand_over, profiles, purpose, .. } = options;
     let node = NodeNumber::unwatched();
     let session = match purpose {
@@ -59,7 +59,17 @@ async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<S
             Some(Session::open(SessionOptions { connect, node, world, hand_over }).await?)
         }
     };
-    let store = Sql::<Postgres>::start(pools, node, world, vault, profiles, hand_over, session);
+    let writer = || Scripts::new(pool(1, &writing), node.clone());
+    let backend = Backend {
+        writes: pool(WRITERS, &writing),
+        turn: None,
+        reads: pool(READERS, &reading),
+        lookups: pool(LOOKUPS, &writing),
+        commits: GroupCommit::as_tasks(writer(), writer(), &world, &hand_over),
+        node: node.clone(),
+        session,
+    };
+    let store = Sql::new(backend, world, vault, profiles, hand_over);
     store.register_profiles(purpose).await?;
     let store = Arc::new(store);
     Ok(Stores { catalogue: store.clone(), journal: store.clone(), queue: store, _lock: None })
@@ -104,18 +114,20 @@ async fn check_server(connection: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn reading(connect: &PgConnectOptions) -> PgConnectOptions {
+    connect.clone().options(SETTINGS)
+}
+
+fn writing(connect: &PgConnectOptions) -> PgConnectOptions {
+    reading(connect).options(BY_INDEX)
+}
+
 /// Connections are made when they are first needed: the database may be away for a while.
-fn open_pools(connect: &PgConnectOptions) -> Pools<Postgres> {
-    let reads = connect.clone().options(SETTINGS);
-    let writes = reads.clone().options(BY_INDEX);
-    let pool = |connections, options: &PgConnectOptions| -> Pool<Postgres> {
-        PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE)
-            // A question more, so that no request meets a connection that died with a server before.
-            .test_before_acquire(true)
-            .connect_lazy_with(options.clone())
-    };
-    let lanes = CommitLanes::Two { accepts: pool(1, &writes), records: pool(1, &writes) };
-    Pools { writes: pool(WRITERS, &writes), reads: pool(READERS, &reads), lookups: pool(LOOKUPS, &writes), lanes }
+fn pool(connections: u32, options: &PgConnectOptions) -> Pool<Postgres> {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        // A question more, so that no request meets a connection that died with a server before.
+        .test_before_acquire(true)
+        .connect_lazy_with(options.clone())
 }

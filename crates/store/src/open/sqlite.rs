@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Pool, Sqlite};
+use tokio::sync::Semaphore;
 
 use super::serve_lock::ServeLock;
 use super::{OpenError, Purpose, StoreOptions, Stores};
 use crate::error::StoreError;
 use crate::node_number::NodeNumber;
-use crate::sql::{self, CommitLanes, Pools, Sql};
+use crate::sql::{self, Backend, GroupCommit, Sql, Statements};
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -25,18 +26,16 @@ pub(super) async fn open(path: &Path, options: StoreOptions) -> Result<Stores, O
         Purpose::Visit if !path.exists() => return Err(OpenError::Missing(options.database_url)),
         Purpose::Visit | Purpose::Create => None,
     };
-    let pools = open_pools(path, options.purpose).await;
-    let pools = pools.map_err(|error| OpenError::Open { url: options.database_url.clone(), error })?;
-    let StoreOptions { purpose, database_url, world, vault, hand_over, profiles, .. } = options;
-    let store = Sql::<Sqlite>::start(pools, NodeNumber::only(), world, vault, profiles, hand_over, None);
-    store.register_profiles(purpose).await.map_err(|error| OpenError::Open { url: database_url, error })?;
+    let url = options.database_url.clone();
+    let store = open_store(path, options).await.map_err(|error| OpenError::Open { url, error })?;
     let store = Arc::new(store);
     Ok(Stores { catalogue: store.clone(), journal: store.clone(), queue: store, _lock: lock })
 }
 
-async fn open_pools(path: &Path, purpose: Purpose) -> Result<Pools<Sqlite>, StoreError> {
+async fn open_store(path: &Path, options: StoreOptions) -> Result<Sql<Sqlite>, StoreError> {
+    let StoreOptions { purpose, world, vault, hand_over, profiles, .. } = options;
     make_private(path).map_err(|error| StoreError::Unusable(error.to_string()))?;
-    // One writer: SQLite has no more, and would make a second one wait by sleeping.
+    // One for all who write now and then; group commits have their own, and take turns with it.
     let writes = sql::open_pool(path, 1, false).await?;
     sql::migrate(&writes).await?;
     if purpose == Purpose::Serve {
@@ -44,7 +43,13 @@ async fn open_pools(path: &Path, purpose: Purpose) -> Result<Pools<Sqlite>, Stor
     }
     let reads = sql::open_pool(path, READERS, true).await?;
     let lookups = sql::open_pool(path, LOOKUPS, true).await?;
-    Ok(Pools { lanes: CommitLanes::One(writes.clone()), writes, reads, lookups })
+    let (turn, node) = (Arc::new(Semaphore::new(1)), NodeNumber::only());
+    let ledger = Statements::open(path, writes.clone(), Arc::clone(&turn), node.clone())?;
+    let commits = GroupCommit::on_a_thread(ledger, &world, &hand_over);
+    let backend = Backend { writes, turn: Some(turn), reads, lookups, commits, node, session: None };
+    let store = Sql::new(backend, world, vault, profiles, hand_over);
+    store.register_profiles(purpose).await?;
+    Ok(store)
 }
 
 /// For one connection beside whoever serves; it waits for its turn.

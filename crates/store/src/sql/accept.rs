@@ -13,7 +13,7 @@ use postrider_core::{DeliveryId, EventId, SubscriptionId, Timestamp};
 use sqlx::error::BoxDynError;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::dialect::{Kind, RowSet, Schema, Step};
+use super::dialect::{Cells, Kind, RowSet, Schema, Shape, Step};
 use super::{Dialect, LEASE_MARGIN};
 use crate::error::Result;
 use crate::hand_over::{Claimed, HandOver};
@@ -69,7 +69,7 @@ impl Accept {
     }
 }
 
-const EVENT: Schema = &[
+pub(super) const EVENT: Schema = &[
     ("tenant_id", Kind::Uuid),
     ("id", Kind::Uuid),
     ("event_type", Kind::Text),
@@ -89,7 +89,7 @@ const EVENT: Schema = &[
     ("version", Kind::Int),
 ];
 
-const DELIVERY: Schema = &[
+pub(super) const DELIVERY: Schema = &[
     ("tenant_id", Kind::Uuid),
     ("id", Kind::Uuid),
     ("event_id", Kind::Uuid),
@@ -104,57 +104,75 @@ const DELIVERY: Schema = &[
 
 const TURNED_AWAY: Schema = &[("tenant_id", Kind::Uuid), ("event_id", Kind::Uuid), ("subscription_id", Kind::Uuid)];
 
-/// The statements, with `node` at parameter `first` and the rows behind it. The first one returns
-/// the ids of the events that were inserted.
-pub(super) fn steps<DB: Dialect>(first: usize) -> Vec<Step> {
-    let events = DB::Rows::source(EVENT, first + 1);
-    let deliveries = DB::Rows::source(DELIVERY, first + 1 + DB::Rows::parameters(EVENT));
-    let turned_away =
-        DB::Rows::source(TURNED_AWAY, first + 1 + DB::Rows::parameters(EVENT) + DB::Rows::parameters(DELIVERY));
-    let accepted = DB::written("events", "accepted");
-    let key_order = DB::KEY_ORDER;
-    let insert_events = format!(
+/// Inserts events, with the rows from parameter `first` on, and returns their ids: not of those whose
+/// catalogue moved since they were matched, or whose key is taken.
+pub(super) fn insert_events<S: Shape>(first: usize, key_order: &str) -> String {
+    format!(
         "insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
              metadata, idempotency_key, trace_context, one_off_url, one_off_profile, request_hash, delivery_count,
              fan_out_after)
          select r.tenant_id, r.id, r.event_type, r.payload, r.created_at, r.occurred_at, r.expires_at, r.resource_id,
              r.metadata, r.idempotency_key, r.trace_context, r.one_off_url, r.one_off_profile, r.request_hash,
              r.delivery_count, r.fan_out_after
-         from {events} r
+         from {} r
          join tenants t on t.id = r.tenant_id and t.catalogue_version = r.version and t.deleted_at is null
          where true {key_order}
          on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
-         returning id, tenant_id"
-    );
-    let insert_deliveries = format!(
+         returning id, tenant_id",
+        S::source(EVENT, first)
+    )
+}
+
+/// Inserts those deliveries for which `condition` holds, with the node at parameter `node`.
+pub(super) fn insert_deliveries<S: Shape>(node: usize, first: usize, condition: &str) -> String {
+    format!(
         "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
              lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
          select r.tenant_id, r.id, r.event_id, r.target_kind, r.target_id, r.profile, r.lane, 0, r.due_at,
-             r.lease_until, r.claim, ${first}, r.claim, 0, 0, r.due_at, r.due_at
-         from {deliveries} r
-         where exists (select 1 from {accepted} e where e.tenant_id = r.tenant_id and e.id = r.event_id)"
-    );
-    let count = format!(
-        "insert into tenant_stats (tenant_id, node, made, pruned)
-         select r.tenant_id, ${first}, count(*), 0
-         from {deliveries} r
-         where exists (select 1 from {accepted} e where e.tenant_id = r.tenant_id and e.id = r.event_id)
-         group by r.tenant_id
+             r.lease_until, r.claim, ${node}, r.claim, 0, 0, r.due_at, r.due_at
+         from {} r where {condition}",
+        S::source(DELIVERY, first)
+    )
+}
+
+/// Adds up deliveries made, given rows of a tenant, a node, a number and 0.
+pub(super) fn add_made(rows: &str) -> String {
+    format!(
+        "insert into tenant_stats (tenant_id, node, made, pruned) {rows}
          on conflict (tenant_id, node) do update set made = tenant_stats.made + excluded.made"
-    );
-    let count_turned_away = format!(
-        "insert into filter_stats (subscription_id, node, turned_away)
-         select r.subscription_id, ${first}, count(*)
-         from {turned_away} r
-         where exists (select 1 from {accepted} e where e.tenant_id = r.tenant_id and e.id = r.event_id)
-         group by r.subscription_id
+    )
+}
+
+/// Adds up events turned away, given rows of a subscription, a node and a number.
+pub(super) fn add_turned_away(rows: &str) -> String {
+    format!(
+        "insert into filter_stats (subscription_id, node, turned_away) {rows}
          on conflict (subscription_id, node) do update set turned_away = filter_stats.turned_away + excluded.turned_away"
+    )
+}
+
+/// The statements, with the node at parameter `first` and the rows behind it. The first one returns
+/// the ids of the events that were inserted.
+pub(super) fn steps<DB: Dialect>(first: usize) -> Vec<Step> {
+    let events = first + 1;
+    let deliveries = events + DB::Rows::parameters(EVENT);
+    let turned_away = deliveries + DB::Rows::parameters(DELIVERY);
+    let accepted = DB::written("events", "accepted");
+    let is_in = format!("exists (select 1 from {accepted} e where e.tenant_id = r.tenant_id and e.id = r.event_id)");
+    let made = format!(
+        "select r.tenant_id, ${first}, count(*), 0 from {} r where {is_in} group by r.tenant_id",
+        DB::Rows::source(DELIVERY, deliveries)
     );
+    let turned_away = format!(
+        "select r.subscription_id, ${first}, count(*) from {} r where {is_in} group by r.subscription_id",
+        DB::Rows::source(TURNED_AWAY, turned_away)
+    );
+    let step = |name, sql, returns| Step { name, sql, returns };
     vec![
-        Step { name: "accepted", sql: insert_events, returns: true },
-        Step { name: "made", sql: insert_deliveries, returns: false },
-        Step { name: "counted", sql: count, returns: false },
-        Step { name: "turned_away", sql: count_turned_away, returns: false },
+        step("accepted", insert_events::<DB::Rows>(events, DB::KEY_ORDER), true),
+        step("made", insert_deliveries::<DB::Rows>(first, deliveries, &is_in), false),
+        step("counted", add_made(&made), false),
+        step("turned_away", add_turned_away(&turned_away), false),
     ]
 }
 
@@ -186,7 +204,7 @@ pub(super) fn bind<DB: Dialect>(
     turned_away.bind(arguments)
 }
 
-fn put_event<R: RowSet>(rows: &mut R, accept: &Accept) {
+pub(super) fn put_event(rows: &mut impl Cells, accept: &Accept) {
     let Event { id, tenant_id, created_at, draft } = &*accept.event;
     rows.uuid(Some(tenant_id.uuid()));
     rows.uuid(Some(id.uuid()));
@@ -208,7 +226,7 @@ fn put_event<R: RowSet>(rows: &mut R, accept: &Accept) {
     rows.end_row();
 }
 
-fn put_delivery<R: RowSet>(rows: &mut R, event: &Event, target: &Target, now: Timestamp) {
+pub(super) fn put_delivery(rows: &mut impl Cells, event: &Event, target: &Target, now: Timestamp) {
     let lease_until = target.slot.is_some().then(|| lease_until(now, target));
     rows.uuid(Some(event.tenant_id.uuid()));
     rows.uuid(Some(target.delivery_id.uuid()));

@@ -29,30 +29,36 @@ pub(crate) enum Kind {
 /// Columns of a [`RowSet`], in order.
 pub(crate) type Schema = &'static [(&'static str, Kind)];
 
-/// Many rows, bound to one statement of fixed text: a batch of any size is one round trip and one
-/// entry of the statement cache. Values go in row by row, in the order of the schema.
-pub(crate) trait RowSet: Send {
-    type Database: Dialect;
-
-    fn new(schema: Schema) -> Self;
-
-    /// How many parameters a set of such rows takes.
+/// How rows stand in a statement.
+pub(crate) trait Shape {
+    /// How many parameters rows of `schema` take.
     fn parameters(schema: Schema) -> usize;
 
-    /// A sub-select with the columns of `schema`, for a set bound from parameter `first` on.
+    /// A sub-select with the columns of `schema`, of values bound from parameter `first` on.
     fn source(schema: Schema, first: usize) -> String;
+}
 
+/// Takes the values of rows, one by one, in the order of the schema.
+pub(crate) trait Cells {
     fn uuid(&mut self, value: Option<Uuid>);
     fn int(&mut self, value: Option<i64>);
     fn text(&mut self, value: Option<&str>);
     fn bytes(&mut self, value: Option<&[u8]>);
     fn end_row(&mut self);
 
-    fn bind(self, arguments: &mut <Self::Database as Database>::Arguments) -> Result<(), BoxDynError>;
-
     fn time(&mut self, value: Option<Timestamp>) {
         self.int(value.map(Timestamp::as_micros));
     }
+}
+
+/// Many rows, bound to one statement of fixed text: a batch of any size is one round trip and one
+/// entry of the statement cache.
+pub(crate) trait RowSet: Shape + Cells + Send {
+    type Database: Dialect;
+
+    fn new(schema: Schema) -> Self;
+
+    fn bind(self, arguments: &mut <Self::Database as Database>::Arguments) -> Result<(), BoxDynError>;
 }
 
 /// A statement of a [`Script`].

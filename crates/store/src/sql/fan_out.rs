@@ -11,9 +11,9 @@ use postrider_core::target_url::TargetUrl;
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
-use super::accept::{MAX_TARGETS, UNKNOWN_PROFILE};
+use super::accept::{self, MAX_TARGETS, UNKNOWN_PROFILE};
 use super::claim::load_event;
-use super::dialect::RowSet;
+use super::dialect::{Cells, RowSet, Shape};
 use super::events::IDS;
 use super::{Dialect, Query, Row, Sql};
 use crate::error::Result;
@@ -192,12 +192,7 @@ async fn add_turned_away<DB: Dialect>(db: &mut DB::Connection, node: i64, from: 
     if from.is_empty() {
         return Ok(());
     }
-    let sql = format!(
-        "insert into filter_stats (subscription_id, node, turned_away)
-         select r.id, $1, 1 from {} r where true
-         on conflict (subscription_id, node) do update set turned_away = filter_stats.turned_away + 1",
-        DB::Rows::source(IDS, 2)
-    );
+    let sql = accept::add_turned_away(&format!("select r.id, $1, 1 from {} r where true", DB::Rows::source(IDS, 2)));
     let mut rows = DB::Rows::new(IDS);
     for candidate in from {
         rows.uuid(Some(candidate.id.uuid()));
@@ -214,14 +209,7 @@ pub(super) async fn add_made<DB: Dialect>(
     node: i64,
     made: u64,
 ) -> Result<()> {
-    Query::<DB>::new(
-        "insert into tenant_stats (tenant_id, node, made, pruned) values ($1, $2, $3, 0)
-         on conflict (tenant_id, node) do update set made = tenant_stats.made + excluded.made",
-    )
-    .id(tenant_id.uuid())
-    .bind(node)
-    .bind(i64::try_from(made).unwrap_or(i64::MAX))
-    .run(db)
-    .await?;
+    let query = Query::<DB>::assembled(accept::add_made("values ($1, $2, $3, 0)"));
+    query.id(tenant_id.uuid()).bind(node).bind(i64::try_from(made).unwrap_or(i64::MAX)).run(db).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod callback_secrets;
 mod callbacks;
 mod catalogue;
 mod claim;
+mod commit;
 mod conditions;
 mod deliveries;
 mod dialect;
@@ -18,7 +19,6 @@ mod event_types;
 mod events;
 mod explain;
 mod fan_out;
-mod group_commit;
 mod journal;
 mod leases;
 mod moving;
@@ -36,6 +36,7 @@ mod subscriptions;
 mod tenants;
 mod versions;
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ use postrider_core::profile::Profiles;
 use postrider_core::vault::Vault;
 use postrider_core::{TenantId, World};
 use sqlx::{Pool, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::cache::CatalogueCache;
 use crate::error::{Result, StoreError};
@@ -51,9 +53,8 @@ use crate::hand_over::HandOver;
 use crate::node_number::NodeNumber;
 use crate::profile_book::ProfileBook;
 use crate::session::Session;
+pub(crate) use commit::{GroupCommit, Scripts, Statements};
 pub(crate) use dialect::Dialect;
-pub(crate) use group_commit::CommitLanes;
-use group_commit::GroupCommit;
 pub(crate) use leases::free_leases;
 pub use moving::MovedTable;
 pub(crate) use moving::move_all;
@@ -66,20 +67,28 @@ use versions::Versions;
 /// Added to a row's timeout when it is claimed: time to build, sign, record, and for clocks to differ.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(15);
 
-/// The connections of a process, so parted that none can keep the others from their work.
-pub(crate) struct Pools<DB: Dialect> {
+/// What a process has of its database: connections, so parted that none can keep the others from their
+/// work, and who writes on them.
+pub(crate) struct Backend<DB: Dialect> {
     /// Claims, and changes by people.
     pub(crate) writes: Pool<DB>,
+    /// Held by whoever writes, where a process must have but one writer at a time.
+    pub(crate) turn: Option<Arc<Semaphore>>,
     /// Lists and what else people read; some of it takes long.
     pub(crate) reads: Pool<DB>,
     /// What accepts and deliveries wait for: keys, catalogues, lanes.
     pub(crate) lookups: Pool<DB>,
-    pub(crate) lanes: CommitLanes<DB>,
+    /// Events and settlements.
+    pub(crate) commits: GroupCommit,
+    pub(crate) node: NodeNumber,
+    /// With the other processes, if this one serves together with others.
+    pub(crate) session: Option<Session>,
 }
 
 /// A store on one database.
 pub(crate) struct Sql<DB: Dialect> {
     writes: Pool<DB>,
+    turn: Option<Arc<Semaphore>>,
     reads: Pool<DB>,
     lookups: Pool<DB>,
     node: NodeNumber,
@@ -93,26 +102,22 @@ pub(crate) struct Sql<DB: Dialect> {
     versions: Option<Versions>,
     seen_by_retention: prune::Seen,
     seen_callbacks: prune_callbacks::SeenCallbacks,
-    /// With the other processes, if this one serves together with others.
     session: Option<Session>,
 }
 
 impl<DB: Dialect> Sql<DB> {
-    /// Starts the writers.
-    pub(crate) fn start(
-        pools: Pools<DB>,
-        node: NodeNumber,
+    pub(crate) fn new(
+        backend: Backend<DB>,
         world: World,
         vault: Vault,
         profiles: Arc<Profiles>,
         hand_over: HandOver,
-        session: Option<Session>,
     ) -> Self {
-        let Pools { writes, reads, lookups, lanes } = pools;
-        let commits = GroupCommit::start(lanes, &node, &world, &hand_over);
+        let Backend { writes, turn, reads, lookups, commits, node, session } = backend;
         let versions = DB::SHARED.then(|| Versions::start(lookups.clone()));
         Self {
             writes,
+            turn,
             reads,
             lookups,
             node,
@@ -145,8 +150,12 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// A transaction that may write. Rolled back when dropped.
-    async fn begin(&self) -> Result<Transaction<'static, DB>> {
-        Ok(DB::begin(&self.writes).await?)
+    async fn begin(&self) -> Result<Writing<DB>> {
+        let turn = match &self.turn {
+            Some(turn) => Some(Arc::clone(turn).acquire_owned().await.map_err(|_| commit::closed())?),
+            None => None,
+        };
+        Ok(Writing { tx: DB::begin(&self.writes).await?, _turn: turn })
     }
 
     /// The tenant's catalogue from memory, or else from the database.
@@ -209,13 +218,39 @@ impl<DB: Dialect> Sql<DB> {
             // It may have happened all the same.
             Err(_) => self.cache.forget(change.tenant_id),
         }
-        Ok(committed?)
+        committed
+    }
+}
+
+/// A transaction that may write. Rolled back when dropped.
+struct Writing<DB: Dialect> {
+    tx: Transaction<'static, DB>,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl<DB: Dialect> Writing<DB> {
+    async fn commit(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+impl<DB: Dialect> Deref for Writing<DB> {
+    type Target = DB::Connection;
+
+    fn deref(&self) -> &DB::Connection {
+        &self.tx
+    }
+}
+
+impl<DB: Dialect> DerefMut for Writing<DB> {
+    fn deref_mut(&mut self) -> &mut DB::Connection {
+        &mut self.tx
     }
 }
 
 /// A change of a tenant's catalogue under way. Undone when dropped.
 struct Change<DB: Dialect> {
-    tx: Transaction<'static, DB>,
+    tx: Writing<DB>,
     tenant_id: TenantId,
     version: i64,
 }

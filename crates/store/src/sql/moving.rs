@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::dialect::{Dialect, Kind, RowSet, Schema};
+use super::dialect::{Cells, Dialect, Kind, RowSet, Schema, Shape};
 use super::query::{Query, Row};
 use crate::error::{Result, StoreError};
 
@@ -340,7 +340,7 @@ impl Value {
         }
     }
 
-    fn put<R: RowSet>(&self, rows: &mut R) {
+    fn put(&self, rows: &mut impl Cells) {
         match self {
             Self::Uuid(value) => rows.uuid(*value),
             Self::Int(value) => rows.int(*value),

@@ -5,7 +5,7 @@ use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{Arguments, AssertSqlSafe, Pool, Postgres, Row as _, SqlSafeStr, SqlStr, Transaction};
 use uuid::Uuid;
 
-use super::dialect::{Dialect, Field, Kind, RowSet, Schema, Script, Step};
+use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script, Shape, Step};
 
 /// A script as one statement, so that it is one round trip and, if it is a whole, needs no other
 /// transaction than its own.
@@ -123,19 +123,7 @@ fn mismatch(column: &Column) -> ! {
     unreachable!("the value is not of the schema's type: {column:?}")
 }
 
-impl RowSet for ArrayRows {
-    type Database = Postgres;
-
-    fn new(schema: Schema) -> Self {
-        let column = |(_, kind): &(&str, Kind)| match kind {
-            Kind::Uuid => Column::Uuid(Vec::new()),
-            Kind::Int => Column::Int(Vec::new()),
-            Kind::Text => Column::Text(Vec::new()),
-            Kind::Bytes => Column::Bytes(Vec::new()),
-        };
-        Self { columns: schema.iter().map(column).collect(), next: 0 }
-    }
-
+impl Shape for ArrayRows {
     fn parameters(schema: Schema) -> usize {
         schema.len()
     }
@@ -154,7 +142,9 @@ impl RowSet for ArrayRows {
         let names: Vec<&str> = schema.iter().map(|(name, _)| *name).collect();
         format!("(select * from unnest({}) as u({}))", arrays.join(", "), names.join(", "))
     }
+}
 
+impl Cells for ArrayRows {
     fn uuid(&mut self, value: Option<Uuid>) {
         match self.column() {
             Column::Uuid(values) => values.push(value),
@@ -185,6 +175,20 @@ impl RowSet for ArrayRows {
 
     fn end_row(&mut self) {
         self.next = 0;
+    }
+}
+
+impl RowSet for ArrayRows {
+    type Database = Postgres;
+
+    fn new(schema: Schema) -> Self {
+        let column = |(_, kind): &(&str, Kind)| match kind {
+            Kind::Uuid => Column::Uuid(Vec::new()),
+            Kind::Int => Column::Int(Vec::new()),
+            Kind::Text => Column::Text(Vec::new()),
+            Kind::Bytes => Column::Bytes(Vec::new()),
+        };
+        Self { columns: schema.iter().map(column).collect(), next: 0 }
     }
 
     fn bind(self, arguments: &mut PgArguments) -> Result<(), BoxDynError> {

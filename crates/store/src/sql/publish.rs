@@ -14,8 +14,7 @@ use postrider_core::target::TargetId;
 use tokio::sync::oneshot;
 
 use super::accept::{Accept, MAX_TARGETS, Target};
-use super::group_commit::GroupCommit;
-use super::{Dialect, Query, Sql};
+use super::{Dialect, GroupCommit, Query, Sql};
 use crate::error::{Result, StoreError};
 use crate::journal::{PublishError, Receipt};
 

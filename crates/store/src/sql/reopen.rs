@@ -38,7 +38,7 @@ impl<DB: Dialect> Sql<DB> {
         let ended = ended_by_id::<DB>(&mut tx, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
         let lane = self.lane_of(&mut tx, tenant_id, ended.target).await?;
         self.reopen(&mut tx, tenant_id, &ended, lane).await?;
-        tx.commit().await.map_err(StoreError::from)?;
+        tx.commit().await?;
         self.hand_over.wake(lane);
         self.find_delivery(tenant_id, id).await?.ok_or(ReopenError::NotFound)
     }
@@ -52,7 +52,7 @@ impl<DB: Dialect> Sql<DB> {
         if let Some(id) = only {
             let mut tx = self.begin().await?;
             let lane = self.replay_to(&mut tx, tenant_id, event_id, id).await?;
-            tx.commit().await.map_err(StoreError::from)?;
+            tx.commit().await?;
             self.hand_over.wake(lane);
             return Ok(1);
         }
@@ -64,7 +64,7 @@ impl<DB: Dialect> Sql<DB> {
             let Some(last) = chunk.last() else { return Ok(opened) };
             after = last.id;
             let lanes = self.replay_existing(&mut tx, tenant_id, chunk).await?;
-            tx.commit().await.map_err(StoreError::from)?;
+            tx.commit().await?;
             lanes.iter().for_each(|lane| self.hand_over.wake(*lane));
             opened += i64::try_from(lanes.len()).unwrap_or(i64::MAX);
         }

@@ -9,12 +9,12 @@ use postrider_core::target::TargetId;
 use postrider_core::{DeliveryId, Timestamp};
 use sqlx::error::BoxDynError;
 
-use super::dialect::{Kind, RowSet, Schema, Step};
+use super::dialect::{Cells, Kind, RowSet, Schema, Shape, Step};
 use super::{Dialect, Query};
 use crate::error::{Result, StoreError};
 use crate::queue::Settlement;
 
-const OUTCOME: Schema = &[
+pub(super) const OUTCOME: Schema = &[
     ("tenant_id", Kind::Uuid),
     ("id", Kind::Uuid),
     ("claim", Kind::Int),
@@ -45,7 +45,7 @@ pub(super) const ATTEMPT: Schema = &[
     ("late", Kind::Int),
 ];
 
-const STATS: Schema =
+pub(super) const STATS: Schema =
     &[("target_id", Kind::Uuid), ("successful", Kind::Int), ("failed", Kind::Int), ("last_attempt_at", Kind::Int)];
 
 /// Changes the rows that are still as their claims left them, with `now` at parameter `first` and
@@ -53,7 +53,7 @@ const STATS: Schema =
 /// outcome, sent again because its commit was not heard of, finds the row changed.
 ///
 /// `state + 0`: otherwise planners take the partial index on pending rows and scan it.
-pub(super) fn update_step<DB: Dialect>(first: usize) -> Step {
+pub(super) fn update_step<S: Shape>(first: usize) -> Step {
     let sql = format!(
         "update deliveries set state = r.state, reason = r.reason, due_at = coalesce(r.due_at, deliveries.due_at),
              lease_until = 0, claim = deliveries.claim + 1, strikes = 0, marked = 0,
@@ -63,14 +63,9 @@ pub(super) fn update_step<DB: Dialect>(first: usize) -> Step {
          where deliveries.tenant_id = r.tenant_id and deliveries.id = r.id and deliveries.claim = r.claim
              and deliveries.state + 0 = 0
          returning deliveries.id",
-        DB::Rows::source(OUTCOME, first + 1)
+        S::source(OUTCOME, first + 1)
     );
     Step { name: "settled", sql, returns: true }
-}
-
-/// How many parameters [`update_step`] takes.
-pub(super) fn update_parameters<DB: Dialect>() -> usize {
-    1 + DB::Rows::parameters(OUTCOME)
 }
 
 pub(super) fn bind_update<DB: Dialect>(
@@ -86,7 +81,7 @@ pub(super) fn bind_update<DB: Dialect>(
     rows.bind(arguments)
 }
 
-fn put_outcome<R: RowSet>(rows: &mut R, settlement: &Settlement) {
+pub(super) fn put_outcome(rows: &mut impl Cells, settlement: &Settlement) {
     let Settlement { claim, decision, .. } = settlement;
     let due_at = if let Decision::Retry(due_at) = decision { Some(*due_at) } else { None };
     rows.uuid(Some(settlement.tenant_id.uuid()));
@@ -152,17 +147,21 @@ async fn settle_late<DB: Dialect>(db: &mut DB::Connection, late: &Settlement, no
     Ok(Settled { from: admitted.then_some(state), is_news: true })
 }
 
-/// Records attempts and statistics, with `node` at parameter 1 and the rows behind it.
-pub(super) fn record_steps<DB: Dialect>() -> Vec<Step> {
+/// Keeps attempts, with the rows from parameter `first` on.
+pub(super) fn insert_attempts<S: Shape>(first: usize) -> String {
     let columns = ATTEMPT.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let attempts = format!(
+    format!(
         "insert into attempts ({columns}) select {columns} from {} r where true
          on conflict (delivery_id, claim) where delivery_id is not null do nothing",
-        DB::Rows::source(ATTEMPT, 2)
-    );
-    let stats = format!(
+        S::source(ATTEMPT, first)
+    )
+}
+
+/// Adds up what targets have seen, with the node at parameter `node` and the rows from `first` on.
+pub(super) fn add_stats<S: Shape>(node: usize, first: usize) -> String {
+    format!(
         "insert into target_stats (target_id, node, successful, failed, last_attempt_at)
-         select r.target_id, $1, r.successful, r.failed, r.last_attempt_at from {} r where true
+         select r.target_id, ${node}, r.successful, r.failed, r.last_attempt_at from {} r where true
          on conflict (target_id, node) do update set
              successful = target_stats.successful + excluded.successful,
              failed = target_stats.failed + excluded.failed,
@@ -170,9 +169,17 @@ pub(super) fn record_steps<DB: Dialect>() -> Vec<Step> {
                  case when excluded.last_attempt_at > target_stats.last_attempt_at
                      then excluded.last_attempt_at else target_stats.last_attempt_at end,
                  excluded.last_attempt_at)",
-        DB::Rows::source(STATS, 2 + DB::Rows::parameters(ATTEMPT))
-    );
-    vec![Step { name: "kept", sql: attempts, returns: false }, Step { name: "counted", sql: stats, returns: false }]
+        S::source(STATS, first)
+    )
+}
+
+/// Records attempts and statistics, with the node at parameter 1 and the rows behind it.
+pub(super) fn record_steps<S: Shape>() -> Vec<Step> {
+    let stats = add_stats::<S>(1, 2 + S::parameters(ATTEMPT));
+    vec![
+        Step { name: "kept", sql: insert_attempts::<S>(2), returns: false },
+        Step { name: "counted", sql: stats, returns: false },
+    ]
 }
 
 pub(super) fn bind_records<DB: Dialect>(
@@ -182,39 +189,56 @@ pub(super) fn bind_records<DB: Dialect>(
     node: i64,
 ) -> Result<(), BoxDynError> {
     let mut attempts = DB::Rows::new(ATTEMPT);
-    let mut changes: BTreeMap<TargetId, StatsChange> = BTreeMap::new();
+    let mut seen = Seen::default();
     for (settlement, settled) in settlements.iter().zip(settled) {
-        let change = changes.entry(settlement.target).or_default();
-        if let Some(from) = settled.from {
-            change.count(from, settlement.decision.state());
-        }
-        if let Some((number, exchange)) = settlement.attempt.as_ref().filter(|_| settled.is_news) {
-            change.last_attempt_at = change.last_attempt_at.max(Some(exchange.started_at));
-            attempts.uuid(Some(settlement.tenant_id.uuid()));
-            attempts.uuid(Some(settlement.delivery_id.uuid()));
-            attempts.int(Some(settlement.claim));
-            attempts.int(Some(*number));
-            put_exchange(&mut attempts, exchange, settled.from.is_none());
-        }
+        seen.note(settlement, settled);
+        put_attempt(&mut attempts, settlement, settled);
     }
     let mut stats = DB::Rows::new(STATS);
-    let is_counted = |target: &TargetId, change: &StatsChange| match target {
-        TargetId::Subscription(_) => !change.is_empty(),
-        // That it was used at all is what retention asks for.
-        TargetId::Callback(_) => true,
-        // It has but one delivery: there is nothing to sum up.
-        TargetId::OneOff(_) => false,
-    };
-    for (target, change) in changes.iter().filter(|(target, change)| is_counted(target, change)) {
-        stats.uuid(Some(target.uuid()));
-        stats.int(Some(change.successful));
-        stats.int(Some(change.failed));
-        stats.time(change.last_attempt_at);
-        stats.end_row();
-    }
+    seen.put(&mut stats, |_| Ok::<(), std::convert::Infallible>(())).unwrap_or_else(|never| match never {});
     DB::bind(arguments, node)?;
     attempts.bind(arguments)?;
     stats.bind(arguments)
+}
+
+/// The attempt of a settlement, if there is one to keep. Whether there was.
+pub(super) fn put_attempt(rows: &mut impl Cells, settlement: &Settlement, settled: &Settled) -> bool {
+    let Some((number, exchange)) = settlement.attempt.as_ref().filter(|_| settled.is_news) else { return false };
+    rows.uuid(Some(settlement.tenant_id.uuid()));
+    rows.uuid(Some(settlement.delivery_id.uuid()));
+    rows.int(Some(settlement.claim));
+    rows.int(Some(*number));
+    put_exchange(rows, exchange, settled.from.is_none());
+    true
+}
+
+/// What targets have seen in one batch.
+#[derive(Default)]
+pub(super) struct Seen(BTreeMap<TargetId, StatsChange>);
+
+impl Seen {
+    pub(super) fn note(&mut self, settlement: &Settlement, settled: &Settled) {
+        let change = self.0.entry(settlement.target).or_default();
+        if let Some(from) = settled.from {
+            change.count(from, settlement.decision.state());
+        }
+        if let Some((_, exchange)) = settlement.attempt.as_ref().filter(|_| settled.is_news) {
+            change.last_attempt_at = change.last_attempt_at.max(Some(exchange.started_at));
+        }
+    }
+
+    /// A row for each target; `after` is called behind each.
+    pub(super) fn put<C: Cells, E>(&self, rows: &mut C, after: impl Fn(&mut C) -> Result<(), E>) -> Result<(), E> {
+        for (target, change) in self.0.iter().filter(|(target, change)| change.is_counted(target)) {
+            rows.uuid(Some(target.uuid()));
+            rows.int(Some(change.successful));
+            rows.int(Some(change.failed));
+            rows.time(change.last_attempt_at);
+            rows.end_row();
+            after(rows)?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -231,13 +255,19 @@ impl StatsChange {
         self.failed += failed;
     }
 
-    const fn is_empty(&self) -> bool {
-        self.successful == 0 && self.failed == 0 && self.last_attempt_at.is_none()
+    const fn is_counted(&self, target: &TargetId) -> bool {
+        match target {
+            TargetId::Subscription(_) => self.successful != 0 || self.failed != 0 || self.last_attempt_at.is_some(),
+            // That it was used at all is what retention asks for.
+            TargetId::Callback(_) => true,
+            // It has but one delivery: there is nothing to sum up.
+            TargetId::OneOff(_) => false,
+        }
     }
 }
 
 /// The columns of [`ATTEMPT`] from `started_at` on, and the end of the row.
-pub(super) fn put_exchange<R: RowSet>(rows: &mut R, exchange: &Exchange, late: bool) {
+pub(super) fn put_exchange(rows: &mut impl Cells, exchange: &Exchange, late: bool) {
     let response = exchange.result.as_ref().ok();
     let headers = |list| serde_json::to_string(list).unwrap_or_default();
     rows.time(Some(exchange.started_at));
@@ -255,24 +285,4 @@ pub(super) fn put_exchange<R: RowSet>(rows: &mut R, exchange: &Exchange, late: b
     rows.int(Some(exchange.timings.total_us));
     rows.int(Some(i64::from(late)));
     rows.end_row();
-}
-
-#[cfg(test)]
-mod tests {
-    use sqlx::{AssertSqlSafe, Row as _, Sqlite};
-
-    use super::*;
-
-    /// With a million pending rows, planners are tempted by the small index on them, and scan it.
-    #[tokio::test]
-    async fn an_outcome_finds_its_row_by_the_primary_key() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let pool = super::super::open_pool(&folder.path().join("test.db"), 1, false).await.expect("opens");
-        super::super::migrate(&pool).await.expect("migrates");
-        let explain = format!("explain query plan {}", update_step::<Sqlite>(1).sql);
-        let rows = sqlx::query(AssertSqlSafe(explain)).fetch_all(&pool).await.expect("explains");
-        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
-        let expected = "SEARCH deliveries USING PRIMARY KEY (tenant_id=? AND id=?)";
-        assert!(plan.iter().any(|step| step == expected), "{plan:#?}");
-    }
 }

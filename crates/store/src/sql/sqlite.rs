@@ -12,7 +12,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Pool, Row as _, SqlSafeStr, SqlStr, Sqlite, Transaction};
 use uuid::Uuid;
 
-use super::dialect::{Dialect, Field, Kind, RowSet, Schema, Script};
+use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script, Shape};
 use crate::error::StoreError;
 
 const MIGRATIONS: [(i64, &str, &str); 1] =
@@ -144,13 +144,7 @@ impl JsonRows {
     }
 }
 
-impl RowSet for JsonRows {
-    type Database = Sqlite;
-
-    fn new(_: Schema) -> Self {
-        Self::default()
-    }
-
+impl Shape for JsonRows {
     fn parameters(_: Schema) -> usize {
         2
     }
@@ -173,7 +167,9 @@ impl RowSet for JsonRows {
             .collect();
         format!("(select {} from json_each(${first}))", columns.join(", "))
     }
+}
 
+impl Cells for JsonRows {
     fn uuid(&mut self, value: Option<Uuid>) {
         let Some(uuid) = value else { return self.null() };
         let mut hex = [0; 34];
@@ -207,6 +203,14 @@ impl RowSet for JsonRows {
     fn end_row(&mut self) {
         self.json.push(b']');
         self.in_row = false;
+    }
+}
+
+impl RowSet for JsonRows {
+    type Database = Sqlite;
+
+    fn new(_: Schema) -> Self {
+        Self::default()
     }
 
     fn bind(mut self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {

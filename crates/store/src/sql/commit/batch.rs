@@ -1,0 +1,92 @@
+//! Settlements and events of one commit.
+
+use std::collections::{HashSet, VecDeque};
+
+use postrider_core::{EventId, Timestamp};
+use tokio::sync::oneshot;
+
+use super::Waiting;
+use super::writer::Takes;
+use crate::error::{Result, StoreError};
+use crate::queue::Settlement;
+use crate::sql::accept::Accept;
+use crate::sql::settle::Settled;
+
+/// Most events and most settlements of one commit.
+const BATCH_ROWS: usize = 512;
+/// About how many bytes of events one commit takes.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// A settlement on its way into the store.
+pub(crate) struct Settle {
+    pub(super) settlement: Settlement,
+    /// Hears whether the delivery was changed.
+    pub(super) reply: oneshot::Sender<Result<bool>>,
+}
+
+/// What is committed together.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(super) settles: Vec<Settle>,
+    pub(super) accepts: Vec<Accept>,
+}
+
+impl Batch {
+    /// As much of what waits as one commit takes.
+    pub(super) fn of(waiting: &mut Waiting, takes: Takes) -> Self {
+        let mut batch = Self::default();
+        if takes != Takes::Accepts {
+            batch.settles = take_settles(&mut waiting.settles);
+        }
+        if takes != Takes::Settles {
+            batch.accepts = waiting.accepts.take(BATCH_ROWS, BATCH_BYTES);
+        }
+        batch
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.settles.len() + self.accepts.len()
+    }
+
+    pub(super) fn settlements(&self) -> Vec<&Settlement> {
+        self.settles.iter().map(|settle| &settle.settlement).collect()
+    }
+
+    /// Two halves; settlements and events part first.
+    pub(super) fn split(mut self) -> [Self; 2] {
+        if !self.settles.is_empty() && !self.accepts.is_empty() {
+            let accepts = Self { settles: Vec::new(), accepts: self.accepts };
+            return [Self { settles: self.settles, accepts: Vec::new() }, accepts];
+        }
+        let settles = self.settles.split_off(self.settles.len() / 2);
+        let accepts = self.accepts.split_off(self.accepts.len() / 2);
+        [self, Self { settles, accepts }]
+    }
+
+    pub(super) fn fail(self, error: &StoreError) {
+        self.settles.into_iter().for_each(|settle| drop(settle.reply.send(Err(error.copy()))));
+        self.accepts.into_iter().for_each(|accept| drop(accept.reply.send(Err(error.copy()))));
+    }
+}
+
+/// What a commit did.
+pub(crate) struct Committed {
+    /// The events that were inserted.
+    pub(super) inserted: HashSet<EventId>,
+    /// What became of each settlement, in order.
+    pub(super) settled: Vec<Result<Settled>>,
+    pub(super) at: Timestamp,
+}
+
+/// Up to a batch of settlements, no two of the same delivery: the second must see the first.
+fn take_settles(waiting: &mut VecDeque<Settle>) -> Vec<Settle> {
+    let mut taken: Vec<Settle> = Vec::new();
+    let mut seen = HashSet::new();
+    while taken.len() < BATCH_ROWS
+        && let Some(next) = waiting.front()
+        && seen.insert(next.settlement.delivery_id)
+    {
+        taken.extend(waiting.pop_front());
+    }
+    taken
+}

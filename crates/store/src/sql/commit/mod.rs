@@ -1,0 +1,161 @@
+//! The writers: what arrives while one commit runs is the next one. No timer.
+//!
+//! Where a database has one writer, it takes settlements and events in one transaction, settlements
+//! first, so that neither kind can wait for the other in a circle. Where it has many, each kind has
+//! a writer of its own.
+
+mod batch;
+mod scripts;
+mod statements;
+mod writer;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use postrider_core::World;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::JoinHandle;
+
+use super::accept::Accept;
+use crate::error::{Result, StoreError};
+use crate::fair_queue::FairQueue;
+use crate::hand_over::HandOver;
+use crate::queue::Settlement;
+use batch::Settle;
+pub(crate) use scripts::Scripts;
+pub(crate) use statements::Statements;
+use writer::{Ledger, Takes, Writer};
+
+/// Bytes of events that may wait for their commit.
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// What a row weighs beside its event's payload, in bytes.
+const DELIVERY_BYTES: usize = 256;
+
+/// What waits for its commit.
+#[derive(Default)]
+struct Waiting {
+    settles: VecDeque<Settle>,
+    accepts: FairQueue<Accept>,
+    closed: bool,
+}
+
+struct Inbox {
+    waiting: Mutex<Waiting>,
+    settle_arrived: Arc<Notify>,
+    accept_arrived: Arc<Notify>,
+    room: Arc<Semaphore>,
+}
+
+impl Inbox {
+    fn new(settle_arrived: Arc<Notify>, accept_arrived: Arc<Notify>) -> Arc<Self> {
+        let room = Arc::new(Semaphore::new(WAITING_BYTES));
+        Arc::new(Self { waiting: Mutex::default(), settle_arrived, accept_arrived, room })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.room.close();
+        self.accept_arrived.notify_one();
+        self.settle_arrived.notify_one();
+    }
+}
+
+/// A handle to the writers. When it is dropped, they write what waits and end.
+pub(crate) struct GroupCommit {
+    inbox: Arc<Inbox>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl GroupCommit {
+    /// One writer for everything, on a thread of its own: its ledger may block.
+    pub(crate) fn on_a_thread<L: Ledger>(ledger: L, world: &World, hand_over: &HandOver) -> Self {
+        let arrived = Arc::new(Notify::new());
+        let inbox = Inbox::new(Arc::clone(&arrived), arrived);
+        let writer = Writer::new(ledger, Takes::Both, world.clone(), hand_over.clone(), Arc::clone(&inbox));
+        let runtime = Handle::current();
+        let thread = tokio::task::spawn_blocking(move || runtime.block_on(writer.run()));
+        Self { inbox, writers: Mutex::new(vec![thread]) }
+    }
+
+    /// A task for each kind.
+    pub(crate) fn as_tasks<L: Ledger>(accepts: L, records: L, world: &World, hand_over: &HandOver) -> Self {
+        let inbox = Inbox::new(Arc::default(), Arc::default());
+        let start = |ledger, takes| {
+            let inbox = Arc::clone(&inbox);
+            tokio::spawn(Writer::new(ledger, takes, world.clone(), hand_over.clone(), inbox).run())
+        };
+        let writers = vec![start(accepts, Takes::Accepts), start(records, Takes::Settles)];
+        Self { inbox, writers: Mutex::new(writers) }
+    }
+
+    /// What an event with so many rows beside its own takes of the room for what waits.
+    pub(super) fn weight(payload: usize, rows: usize) -> usize {
+        (payload + (rows + 1) * DELIVERY_BYTES).min(WAITING_BYTES)
+    }
+
+    /// Waits for room for an event.
+    pub(super) async fn room(&self, weight: usize) -> Result<tokio::sync::OwnedSemaphorePermit> {
+        let permits = u32::try_from(weight).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.inbox.room).acquire_many_owned(permits).await;
+        room.map_err(|_| closed())
+    }
+
+    /// Puts an event in line; its `reply` hears after the commit.
+    pub(super) fn accept(&self, accept: Accept) {
+        let weight = Self::weight(accept.event.draft.payload.len(), accept.rows());
+        let mut waiting = self.inbox.lock();
+        if waiting.closed {
+            drop(accept.reply.send(Err(closed())));
+            return;
+        }
+        waiting.accepts.push(accept.event.tenant_id, weight, accept);
+        drop(waiting);
+        self.inbox.accept_arrived.notify_one();
+    }
+
+    /// Writes a settlement down and waits for its commit. Whether it changed the delivery.
+    pub(super) async fn settle(&self, settlement: Settlement) -> Result<bool> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut waiting = self.inbox.lock();
+            if waiting.closed {
+                return Err(closed());
+            }
+            waiting.settles.push_back(Settle { settlement, reply });
+        }
+        self.inbox.settle_arrived.notify_one();
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Whether what is put in line will be written.
+    pub(super) fn is_running(&self) -> bool {
+        let writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        !writers.is_empty() && !writers.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Takes nothing more, and waits until all that waited is committed.
+    pub(super) async fn close(&self) {
+        self.inbox.close();
+        let writers = std::mem::take(&mut *self.writers.lock().unwrap_or_else(PoisonError::into_inner));
+        for writer in writers {
+            if let Err(error) = writer.await {
+                tracing::error!(%error, "a writer ended badly");
+            }
+        }
+    }
+}
+
+impl Drop for GroupCommit {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
+pub(super) fn closed() -> StoreError {
+    StoreError::Unavailable("it is shutting down".to_owned())
+}

@@ -1,0 +1,287 @@
+//! A batch statement by statement, for SQLite: its calls return at once, and each statement is prepared
+//! once and bound to the values themselves.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_core::delivery::DeliveryState;
+use postrider_core::{EventId, SubscriptionId, TenantId, Timestamp};
+use rusqlite::types::ToSql;
+use rusqlite::{CachedStatement, Connection};
+use sqlx::{Pool, Sqlite};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::batch::{Batch, Committed, Settle};
+use super::scripts::Scripts;
+use super::writer::Ledger;
+use crate::error::{Result, StoreError};
+use crate::node_number::NodeNumber;
+use crate::sql::accept::{self, Accept};
+use crate::sql::dialect::{Cells, Kind, Schema, Shape};
+use crate::sql::settle::{self, Seen, Settled};
+
+/// How long a statement waits for a command beside this process to finish its own.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Rows of a tenant, or of a subscription, and a number.
+const TALLY: Schema = &[("id", Kind::Uuid), ("number", Kind::Int)];
+
+/// Writes on a connection of its own.
+pub(crate) struct Statements {
+    connection: Connection,
+    /// Held by whoever writes in this process. SQLite would let the others wait by sleeping.
+    turn: Arc<Semaphore>,
+    node: i64,
+    texts: Texts,
+    /// For settlements that come late.
+    late: Scripts<Sqlite>,
+}
+
+/// The node, or the time, is parameter 1; a row begins at 2.
+struct Texts {
+    insert_event: String,
+    insert_delivery: String,
+    add_made: String,
+    add_turned_away: String,
+    update_delivery: String,
+    insert_attempt: String,
+    add_stats: String,
+}
+
+impl Texts {
+    fn new() -> Self {
+        let tally = || format!("select r.id, $1, r.number{{}} from {} r where true", OneRow::source(TALLY, 2));
+        // SQLite takes `$1` for a name.
+        let numbered = |sql: String| sql.replace('$', "?");
+        Self {
+            insert_event: numbered(accept::insert_events::<OneRow>(2, "")),
+            insert_delivery: numbered(accept::insert_deliveries::<OneRow>(1, 2, "true")),
+            add_made: numbered(accept::add_made(&tally().replace("{}", ", 0"))),
+            add_turned_away: numbered(accept::add_turned_away(&tally().replace("{}", ""))),
+            update_delivery: numbered(settle::update_step::<OneRow>(1).sql),
+            insert_attempt: numbered(settle::insert_attempts::<OneRow>(2)),
+            add_stats: numbered(settle::add_stats::<OneRow>(1, 2)),
+        }
+    }
+}
+
+/// What one transaction did.
+struct Written {
+    inserted: HashSet<EventId>,
+    /// Whether each settlement found its row as its claim had left it.
+    changed: Vec<bool>,
+}
+
+impl Statements {
+    /// Opens a connection beside those of `pool`. `turn` has one permit for all who write.
+    pub(crate) fn open(
+        path: &Path,
+        pool: Pool<Sqlite>,
+        turn: Arc<Semaphore>,
+        node: NodeNumber,
+    ) -> Result<Self, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch("pragma synchronous = full; pragma cache_size = -16000; pragma temp_store = memory")?;
+        connection.set_prepared_statement_cache_capacity(32);
+        let (number, late) = (node.get(), Scripts::new(pool, node));
+        Ok(Self { connection, turn, node: number, texts: Texts::new(), late })
+    }
+
+    fn write(&self, batch: &Batch, now: Timestamp) -> rusqlite::Result<Written> {
+        self.connection.prepare_cached("begin immediate")?.execute([])?;
+        let changed = self.settle(&batch.settles, now)?;
+        let inserted = self.accept(&batch.accepts, now)?;
+        self.connection.prepare_cached("commit")?.execute([])?;
+        Ok(Written { inserted, changed })
+    }
+
+    fn settle(&self, settles: &[Settle], now: Timestamp) -> rusqlite::Result<Vec<bool>> {
+        if settles.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut changed = Vec::with_capacity(settles.len());
+        let mut seen = Seen::default();
+        let mut outcomes = self.line(&self.texts.update_delivery, now.as_micros())?;
+        let mut attempts = self.line(&self.texts.insert_attempt, self.node)?;
+        for Settle { settlement, .. } in settles {
+            settle::put_outcome(&mut outcomes, settlement);
+            let is_changed = outcomes.run()?;
+            if is_changed {
+                let settled = Settled { from: Some(DeliveryState::Pending), is_news: true };
+                seen.note(settlement, &settled);
+                if settle::put_attempt(&mut attempts, settlement, &settled) {
+                    attempts.run()?;
+                }
+            }
+            changed.push(is_changed);
+        }
+        let mut stats = self.line(&self.texts.add_stats, self.node)?;
+        seen.put(&mut stats, |stats| stats.run().map(drop))?;
+        Ok(changed)
+    }
+
+    fn accept(&self, accepts: &[Accept], now: Timestamp) -> rusqlite::Result<HashSet<EventId>> {
+        let mut inserted = HashSet::with_capacity(accepts.len());
+        if accepts.is_empty() {
+            return Ok(inserted);
+        }
+        let mut events = self.line(&self.texts.insert_event, self.node)?;
+        let mut deliveries = self.line(&self.texts.insert_delivery, self.node)?;
+        let mut made: BTreeMap<TenantId, i64> = BTreeMap::new();
+        let mut turned_away: BTreeMap<SubscriptionId, i64> = BTreeMap::new();
+        for accept in accepts {
+            accept::put_event(&mut events, accept);
+            if !events.run()? {
+                continue;
+            }
+            inserted.insert(accept.event.id);
+            for target in &accept.targets {
+                accept::put_delivery(&mut deliveries, &accept.event, target, now);
+                deliveries.run()?;
+                *made.entry(accept.event.tenant_id).or_default() += 1;
+            }
+            for id in &accept.turned_away {
+                *turned_away.entry(*id).or_default() += 1;
+            }
+        }
+        self.add_up(&self.texts.add_made, made.into_iter().map(|(id, number)| (id.uuid(), number)))?;
+        self.add_up(&self.texts.add_turned_away, turned_away.into_iter().map(|(id, number)| (id.uuid(), number)))?;
+        Ok(inserted)
+    }
+
+    fn add_up(&self, text: &str, numbers: impl Iterator<Item = (Uuid, i64)>) -> rusqlite::Result<()> {
+        let mut line = self.line(text, self.node)?;
+        for (id, number) in numbers {
+            line.uuid(Some(id));
+            line.int(Some(number));
+            line.end_row();
+            line.run()?;
+        }
+        Ok(())
+    }
+
+    /// A statement to run for one row after the other; `first` is its parameter 1, if it has one.
+    fn line(&self, text: &str, first: i64) -> rusqlite::Result<Line<'_>> {
+        let mut statement = self.connection.prepare_cached(text)?;
+        statement.raw_bind_parameter(1, first)?;
+        Ok(Line { statement, next: FIRST_CELL, failed: None })
+    }
+
+    fn roll_back(&self) {
+        if !self.connection.is_autocommit() {
+            // Fails if SQLite has rolled back by itself, as it does when the disk is full.
+            drop(self.connection.execute_batch("rollback"));
+        }
+    }
+}
+
+impl Ledger for Statements {
+    async fn commit(&mut self, batch: &Batch, now: Timestamp) -> Result<Committed> {
+        let turn = Arc::clone(&self.turn);
+        let _turn = turn.acquire().await.map_err(|_| super::closed())?;
+        let Written { inserted, changed } = self.write(batch, now).inspect_err(|_| self.roll_back())?;
+        let mut settled = Vec::with_capacity(changed.len());
+        for (settle, is_changed) in batch.settles.iter().zip(changed) {
+            settled.push(if is_changed {
+                Ok(Settled { from: Some(DeliveryState::Pending), is_news: true })
+            } else {
+                let late = self.late.settle(&[&settle.settlement], now).await;
+                late.and_then(|mut settled| settled.pop().ok_or(StoreError::Damaged("a settlement was passed over")))
+            });
+        }
+        Ok(Committed { inserted, settled, at: now })
+    }
+}
+
+/// The parameter that rows begin at.
+const FIRST_CELL: usize = 2;
+
+/// A statement that takes a row at a time.
+struct Line<'c> {
+    statement: CachedStatement<'c>,
+    next: usize,
+    failed: Option<rusqlite::Error>,
+}
+
+impl Line<'_> {
+    fn put(&mut self, value: impl ToSql) {
+        let bound = self.statement.raw_bind_parameter(self.next, value);
+        self.next += 1;
+        if let Err(error) = bound {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Runs the statement for the row that was put in. Whether it returned one.
+    fn run(&mut self) -> rusqlite::Result<bool> {
+        self.next = FIRST_CELL;
+        match self.failed.take() {
+            Some(error) => Err(error),
+            None => Ok(self.statement.raw_query().next()?.is_some()),
+        }
+    }
+}
+
+impl Cells for Line<'_> {
+    fn uuid(&mut self, value: Option<Uuid>) {
+        self.put(value.as_ref().map(|uuid| uuid.as_bytes().as_slice()));
+    }
+
+    fn int(&mut self, value: Option<i64>) {
+        self.put(value);
+    }
+
+    fn text(&mut self, value: Option<&str>) {
+        self.put(value);
+    }
+
+    fn bytes(&mut self, value: Option<&[u8]>) {
+        self.put(value);
+    }
+
+    fn end_row(&mut self) {}
+}
+
+/// One row: a parameter for each of its values.
+struct OneRow;
+
+impl Shape for OneRow {
+    fn parameters(schema: Schema) -> usize {
+        schema.len()
+    }
+
+    fn source(schema: Schema, first: usize) -> String {
+        let cells = schema.iter().enumerate().map(|(at, (name, _))| format!("${} as {name}", first + at));
+        format!("(select {})", cells.collect::<Vec<_>>().join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{Dialect, migrate, open_pool};
+
+    /// With a million pending rows, planners are tempted by the small index on them, and scan it.
+    #[tokio::test]
+    async fn an_outcome_finds_its_row_by_the_primary_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("test.db");
+        migrate(&open_pool(&path, 1, false).await.expect("opens")).await.expect("migrates");
+        let connection = Connection::open(&path).expect("opens");
+        let of_many = settle::update_step::<<Sqlite as Dialect>::Rows>(1).sql;
+        for update in [Texts::new().update_delivery, of_many] {
+            let mut explain = connection.prepare(&format!("explain query plan {update}")).expect("prepares");
+            let mut steps = explain.raw_query();
+            let mut plan = Vec::new();
+            while let Some(step) = steps.next().expect("explains") {
+                plan.push(step.get::<_, String>("detail").expect("text"));
+            }
+            let expected = "SEARCH deliveries USING PRIMARY KEY (tenant_id=? AND id=?)";
+            assert!(plan.iter().any(|step| step == expected), "{plan:#?}");
+        }
+    }
+}

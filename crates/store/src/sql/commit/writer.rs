@@ -1,0 +1,125 @@
+//! Commits batch after batch.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use postrider_core::{Timestamp, World};
+
+use super::Inbox;
+use super::batch::{Batch, Committed};
+use crate::error::{Result, StoreError};
+use crate::hand_over::HandOver;
+use crate::measure::{self, Rows};
+use crate::sql::accept;
+
+/// How often a batch is committed that meets others.
+const MAX_ROUNDS: usize = 5;
+
+/// Writes a batch down, as a whole or not at all. Settlements that find their row otherwise than
+/// their claim left it may be written by themselves.
+pub(crate) trait Ledger: Send + 'static {
+    fn commit(&mut self, batch: &Batch, now: Timestamp) -> impl Future<Output = Result<Committed>> + Send;
+}
+
+/// What a writer takes of what waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    Both,
+    Settles,
+    Accepts,
+}
+
+pub(super) struct Writer<L: Ledger> {
+    ledger: L,
+    takes: Takes,
+    world: World,
+    hand_over: HandOver,
+    inbox: Arc<Inbox>,
+}
+
+impl<L: Ledger> Writer<L> {
+    pub(super) const fn new(ledger: L, takes: Takes, world: World, hand_over: HandOver, inbox: Arc<Inbox>) -> Self {
+        Self { ledger, takes, world, hand_over, inbox }
+    }
+
+    pub(super) async fn run(mut self) {
+        while let Some(batch) = next_batch(&self.inbox, self.takes).await {
+            let mut parts = vec![batch];
+            while let Some(part) = parts.pop() {
+                match self.commit(&part).await {
+                    Ok(committed) => self.finish(part, committed),
+                    // Only the culprit may fail: halve until it stands alone.
+                    Err(error) if !error.is_temporary() && part.len() > 1 => {
+                        tracing::warn!(%error, size = part.len(), "a batch failed; halving it");
+                        let [first, second] = part.split();
+                        parts.extend([second, first]);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, size = part.len(), "a commit failed");
+                        part.fail(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits a batch; again, if another transaction was in the way.
+    async fn commit(&mut self, batch: &Batch) -> Result<Committed> {
+        let mut rounds = 1;
+        loop {
+            let begun = Instant::now();
+            let result = self.ledger.commit(batch, self.world.now()).await;
+            measure::commit_took(begun.elapsed());
+            match result {
+                Err(StoreError::Contended(why)) if rounds < MAX_ROUNDS => {
+                    tracing::info!(why, rounds, "a commit met another; committing again");
+                    rounds += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn finish(&self, batch: Batch, committed: Committed) {
+        let Committed { inserted, settled, at } = committed;
+        measure::accepted(inserted.len());
+        measure::committed(Rows::Events, batch.accepts.len());
+        measure::committed(Rows::Outcomes, batch.settles.len());
+        for accept in batch.accepts {
+            accept::finish(accept, &inserted, at, &self.hand_over);
+        }
+        for (settle, settled) in batch.settles.into_iter().zip(settled) {
+            let is_changed = settled.map(|settled| {
+                match settled.from {
+                    Some(_) => measure::settled(&settle.settlement.decision),
+                    None if settled.is_news => measure::settled_late(),
+                    None => {}
+                }
+                settled.from.is_some()
+            });
+            drop(settle.reply.send(is_changed));
+        }
+    }
+}
+
+/// What waits now. `None` when closed and empty.
+async fn next_batch(inbox: &Inbox, takes: Takes) -> Option<Batch> {
+    let arrived = match takes {
+        Takes::Accepts => &inbox.accept_arrived,
+        Takes::Both | Takes::Settles => &inbox.settle_arrived,
+    };
+    loop {
+        {
+            let mut waiting = inbox.lock();
+            let batch = Batch::of(&mut waiting, takes);
+            if batch.len() > 0 {
+                return Some(batch);
+            }
+            if waiting.closed {
+                return None;
+            }
+        }
+        arrived.notified().await;
+    }
+}
