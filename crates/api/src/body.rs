@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use crate::problem::Problem;
@@ -33,7 +33,7 @@ impl<S: Sync> FromRequest<S> for JsonBody {
 
 async fn read(request: Request) -> Result<Bytes, Problem> {
     let mut body = request.into_body();
-    let mut kept = BytesMut::new();
+    let mut kept: Vec<Bytes> = Vec::with_capacity(1);
     let mut seen = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::malformed("The body did not arrive whole."))?;
@@ -43,10 +43,15 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
             break;
         }
         if seen <= BODY_LIMIT {
-            kept.extend_from_slice(&data);
+            kept.push(data);
         }
     }
-    if seen > BODY_LIMIT { Err(Problem::too_large(BODY_LIMIT)) } else { Ok(kept.freeze()) }
+    if seen > BODY_LIMIT { Err(Problem::too_large(BODY_LIMIT)) } else { Ok(joined(kept)) }
+}
+
+/// Most bodies come in one piece, which is taken as it is.
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    if pieces.len() > 1 { pieces.concat().into() } else { pieces.pop().unwrap_or_default() }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

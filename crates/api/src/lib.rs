@@ -47,8 +47,7 @@ pub fn router(api: Api) -> Router {
         .route("/logs/{log_id}", get(logs::get))
         .route("/event-types", get(event_types::list).post(event_types::create))
         .route("/event-types/{name}", axum::routing::patch(event_types::update).delete(event_types::delete))
-        .route("/events", get(events::list).post(events::publish))
-        .route("/events/batch", post(events::publish_batch))
+        .route("/events", get(events::list))
         .route("/events/{id}", get(events::get))
         .route("/events/{id}/explain", get(explain::get))
         .route("/events/{id}/replay", post(events::replay))
@@ -59,6 +58,10 @@ pub fn router(api: Api) -> Router {
         .route("/tenants/{id}", get(tenants::get).patch(tenants::update).delete(tenants::delete))
         .route("/api-keys", get(api_keys::list).post(api_keys::create))
         .route("/api-keys/{id}", axum::routing::delete(api_keys::delete));
+    // What was put in line is committed and sent on, whoever waits for the answer.
+    let publishing =
+        Router::new().route("/events", post(events::publish)).route("/events/batch", post(events::publish_batch));
+    let v1 = v1.layer(axum::middleware::from_fn(uncancelled::finish)).merge(publishing);
     finish(Router::new().nest("/api/v1", v1), api)
 }
 
@@ -78,7 +81,6 @@ fn finish(router: Router<Api>, api: Api) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(CatchPanicLayer::custom(problem::from_panic))
-        .layer(axum::middleware::from_fn(uncancelled::finish))
         .layer(axum::middleware::from_fn_with_state(api.clone(), request_id::mark))
         .with_state(api);
     Router::new().fallback_service(normalize::TrimSlash::new(routes))

@@ -142,8 +142,8 @@ impl Exchange {
         const LEFT_OUT: &str = "(left out: it could not be stored)";
         match &mut self.result {
             Ok(response) => {
-                let had = !response.headers.0.is_empty() || !response.body.is_empty();
-                response.headers.0.clear();
+                let had = !response.headers.is_empty() || !response.body.is_empty();
+                response.headers.clear();
                 response.body.clear();
                 had
             }

@@ -1,5 +1,6 @@
 //! Header lists: the static ones that a subscription sends, and how headers are shown.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -129,7 +130,7 @@ impl StaticHeaders {
     /// Names with masked values, for people.
     #[must_use]
     pub fn masked(&self) -> HeaderList {
-        HeaderList(self.0.iter().map(|(name, _)| (title_case(name.as_str()), MASK.to_owned())).collect())
+        self.0.iter().map(|(name, _)| (name.clone(), HeaderValue::from_static(MASK))).collect()
     }
 
     /// Plain text for the vault.
@@ -152,30 +153,56 @@ impl fmt::Debug for StaticHeaders {
     }
 }
 
-/// Headers as they are recorded and shown: a JSON object in the order on the wire, names in
-/// Title-Case, values of a repeated name joined by `, `.
+/// Headers as they are recorded and shown, in the order on the wire. As JSON: an object, names in
+/// Title-Case, values of a repeated name joined by `, `, bytes that are not UTF-8 replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderList(pub Vec<(String, String)>);
+pub struct HeaderList(Vec<(HeaderName, HeaderValue)>);
 
 impl HeaderList {
-    /// Adds one, joining it to an earlier one of the same name.
-    pub fn push(&mut self, name: &str, value: &str) {
-        let name = title_case(name);
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => {
-                values.push_str(", ");
-                values.push_str(value);
-            }
-            None => self.0.push((name, value.to_owned())),
-        }
+    /// Adds one.
+    pub fn push(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.push((name, value));
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes all out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The values of a name as text.
+    fn values(&self, name: &HeaderName) -> impl Iterator<Item = Cow<'_, str>> {
+        let own = self.0.iter().filter(move |(other, _)| other == name);
+        own.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()))
+    }
+}
+
+impl FromIterator<(HeaderName, HeaderValue)> for HeaderList {
+    fn from_iter<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(headers: I) -> Self {
+        Self(headers.into_iter().collect())
     }
 }
 
 impl Serialize for HeaderList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
+        let mut map = serializer.serialize_map(None)?;
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            if self.0[..at].iter().any(|(earlier, _)| earlier == name) {
+                continue;
+            }
+            let mut values = self.values(name);
+            let mut joined = values.next().unwrap_or_default();
+            for value in values {
+                let whole = joined.to_mut();
+                whole.push_str(", ");
+                whole.push_str(&value);
+            }
+            map.serialize_entry(&title_case(name.as_str()), &joined)?;
         }
         map.end()
     }
@@ -247,8 +274,19 @@ mod tests {
     fn values_are_hidden_and_survive_the_vault() {
         let headers = one("authorization", "Bearer sentinel").expect("permitted");
         assert!(!format!("{headers:?}").contains("sentinel"));
-        assert_eq!(headers.masked().0, [("Authorization".to_owned(), MASK.to_owned())]);
+        assert_eq!(serde_json::to_string(&headers.masked()).expect("serialises"), r#"{"Authorization":"********"}"#);
         assert_eq!(StaticHeaders::from_plain(&headers.to_plain()), Some(headers));
+    }
+
+    #[test]
+    fn repeated_names_are_joined_in_json() {
+        let header = |name: &'static str, value: &[u8]| {
+            (HeaderName::from_static(name), HeaderValue::from_bytes(value).expect("a value"))
+        };
+        let list: HeaderList =
+            [header("set-cookie", b"a"), header("x-b", b"\xff\"1"), header("set-cookie", b"c")].into_iter().collect();
+        let json = serde_json::to_string(&list).expect("serialises");
+        assert_eq!(json, "{\"Set-Cookie\":\"a, c\",\"X-B\":\"\u{fffd}\\\"1\"}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! When a failed delivery is tried again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backoff::ExponentialBackoffBuilder;
@@ -8,9 +9,9 @@ use backoff::backoff::Backoff;
 /// The longest that a receiver's `Retry-After` may put a try off.
 pub const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Waits between the end of a try and the next: as many retries as entries.
+/// Waits between the end of a try and the next: as many retries as entries. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetrySchedule(Vec<u32>);
+pub struct RetrySchedule(Arc<[u32]>);
 
 impl RetrySchedule {
     /// Most entries.
@@ -22,7 +23,7 @@ impl RetrySchedule {
     #[must_use]
     pub fn new(seconds: Vec<u32>) -> Option<Self> {
         let fits = seconds.len() <= Self::MAX_ENTRIES && seconds.iter().all(|s| (1..=Self::MAX_SECONDS).contains(s));
-        fits.then_some(Self(seconds))
+        fits.then(|| Self(seconds.into()))
     }
 
     /// The waits in whole seconds.

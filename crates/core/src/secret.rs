@@ -1,6 +1,7 @@
 //! Signing secrets: `whsec_` and base64, one current, older ones overlapping during a rotation.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,9 +12,13 @@ use crate::{Timestamp, World};
 
 const PREFIX: &str = "whsec_";
 
-/// A secret that signs deliveries. Shown once; its `Debug` hides it; wiped from memory when dropped.
+/// A secret that signs deliveries. Shown once; its `Debug` hides it; wiped from memory when the last clone
+/// is dropped. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SigningSecret {
+pub struct SigningSecret(Arc<Forms>);
+
+#[derive(PartialEq, Eq)]
+struct Forms {
     shown: Zeroizing<String>,
     key: Zeroizing<Vec<u8>>,
 }
@@ -24,26 +29,27 @@ impl SigningSecret {
     pub fn generate(world: &World) -> Self {
         let key = Zeroizing::new(world.random_bytes::<32>().to_vec());
         let shown = Zeroizing::new(format!("{PREFIX}{}", BASE64_STANDARD.encode(&*key)));
-        Self { shown, key }
+        Self(Arc::new(Forms { shown, key }))
     }
 
     /// Reads a secret as it was shown; `None` unless it is `whsec_` and base64 of at least one byte.
     #[must_use]
     pub fn parse(shown: &str) -> Option<Self> {
         let key = BASE64_STANDARD.decode(shown.strip_prefix(PREFIX)?).ok()?;
-        (!key.is_empty()).then(|| Self { shown: Zeroizing::new(shown.to_owned()), key: Zeroizing::new(key) })
+        let (shown, key) = (Zeroizing::new(shown.to_owned()), Zeroizing::new(key));
+        (!key.is_empty()).then(|| Self(Arc::new(Forms { shown, key })))
     }
 
     /// For the one answer that shows it, and for the vault.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        &self.shown
+        &self.0.shown
     }
 
     /// The HMAC key of Standard Webhooks: the decoded part after the prefix.
     #[must_use]
     pub fn key(&self) -> &[u8] {
-        &self.key
+        &self.0.key
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use url::{Host, Url};
 
@@ -13,15 +14,15 @@ pub const URL_LIMIT: usize = 2048;
 /// Endings of names that never lead outside.
 const INTERNAL_SUFFIXES: [&str; 5] = [".local", ".localhost", ".internal", ".svc", ".home.arpa"];
 
-/// A URL that was permitted, in its WHATWG serialisation, query included.
+/// A URL that was permitted, in its WHATWG serialisation, query included. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct TargetUrl(Url);
+pub struct TargetUrl(Arc<Url>);
 
 impl TargetUrl {
     /// Takes back what was permitted when it was stored; the address rules apply again at dial.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
-        Url::parse(text).ok().filter(Url::has_host).map(Self)
+        Url::parse(text).ok().filter(Url::has_host).map(|url| Self(Arc::new(url)))
     }
 
     /// As it is kept, shown and sent.
@@ -32,7 +33,7 @@ impl TargetUrl {
 
     /// The parsed URL.
     #[must_use]
-    pub const fn url(&self) -> &Url {
+    pub fn url(&self) -> &Url {
         &self.0
     }
 
@@ -130,7 +131,7 @@ impl UrlPolicy {
         if url.as_str().len() > URL_LIMIT {
             return Err(UrlRefusal::TooLong);
         }
-        Ok(TargetUrl(url))
+        Ok(TargetUrl(Arc::new(url)))
     }
 
     fn judge_scheme(&self, raw: &str, url: &Url) -> Result<(), UrlRefusal> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::{ResolverBuilder, TokioResolver};
-use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use postrider_core::address::AddressPolicy;
 use postrider_core::attempt::{BODY_LIMIT, Exchange, Failure, HEAD_LIMIT, Response, Timings};
 use postrider_core::headers::{HeaderList, MASK, StaticHeaders};
@@ -188,39 +188,25 @@ impl Reception {
 
 /// What goes on the wire, with the values of static headers masked.
 fn recorded(outgoing: &Outgoing<'_>) -> HeaderList {
-    let mut list = HeaderList::default();
+    let mut list: HeaderList = outgoing.prepared.headers.iter().cloned().collect();
     let url = outgoing.url.url();
-    let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    for (name, value) in &outgoing.prepared.headers {
-        list.push(name.as_str(), &text(value));
-    }
     if outgoing.added_headers().all(|(name, _)| name != ACCEPT) {
-        list.push(ACCEPT.as_str(), "*/*");
+        list.push(ACCEPT, HeaderValue::from_static("*/*"));
     }
-    outgoing.added_headers().for_each(|(name, _)| list.push(name.as_str(), MASK));
-    list.push("host", host);
-    list.push("content-length", &outgoing.prepared.body.len().to_string());
+    outgoing.added_headers().for_each(|(name, _)| list.push(name.clone(), HeaderValue::from_static(MASK)));
+    if let Ok(host) = HeaderValue::from_str(&url[url::Position::BeforeHost..url::Position::AfterPort]) {
+        list.push(HOST, host);
+    }
+    list.push(CONTENT_LENGTH, HeaderValue::from(outgoing.prepared.body.len()));
     list
 }
 
 /// The response's head, cut where it grows too large to keep.
 fn kept_head(headers: &HeaderMap) -> HeaderList {
-    let mut list = HeaderList::default();
     let mut size = 0;
-    for (name, value) in headers {
+    let fits = |(name, value): &(&HeaderName, &HeaderValue)| {
         size += name.as_str().len() + value.len();
-        if size > HEAD_LIMIT {
-            break;
-        }
-        push(&mut list, name, value);
-    }
-    list
-}
-
-fn push(list: &mut HeaderList, name: &HeaderName, value: &HeaderValue) {
-    list.push(name.as_str(), &text(value));
-}
-
-fn text(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
+        size <= HEAD_LIMIT
+    };
+    headers.iter().take_while(fits).map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -139,10 +139,7 @@ pub(crate) async fn preview(
         Err(Unfit::Condition(unmet)) => (None, Some(format!("profile_condition: {unmet}"))),
         Err(Unfit::Misfit(misfit)) => return Err(Problem::invalid_field(&misfit.field, misfit.problem)),
     };
-    let mut headers = HeaderList::default();
-    for (name, value) in prepared.iter().flat_map(|prepared| &prepared.headers) {
-        headers.push(name.as_str(), value.to_str().unwrap_or_default());
-    }
+    let headers = prepared.iter().flat_map(|prepared| prepared.headers.iter().cloned()).collect();
     let body = prepared.as_ref().map(|prepared| String::from_utf8_lossy(&prepared.body).into_owned());
     Ok(json::ok(&PreviewJson {
         profile: &profile.name,

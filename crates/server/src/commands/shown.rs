@@ -8,11 +8,7 @@ use postrider_core::json::{Value, pretty};
 
 /// Headers as they are shown.
 pub(crate) fn header_list(headers: &HeaderMap) -> HeaderList {
-    let mut list = HeaderList::default();
-    for (name, value) in headers {
-        list.push(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
-    }
-    list
+    headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// A stranger's text without what a terminal would obey.

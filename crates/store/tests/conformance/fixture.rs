@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use postrider_core::attempt::{AttemptOutcome, Exchange, Failure, Response, Timings};
 use postrider_core::event::EventDraft;
 use postrider_core::event_type::EventTypeName;
@@ -217,7 +218,7 @@ impl Fixture {
 
     /// An exchange that begins now.
     pub(crate) fn answered(&self, status: u16) -> Exchange {
-        let headers = HeaderList(vec![("Server".to_owned(), "test".to_owned())]);
+        let headers = header("server", "test");
         let body = b"\0not text\xff".to_vec();
         self.exchange(Ok(Response { status, headers, body, retry_after: None }))
     }
@@ -230,12 +231,16 @@ impl Fixture {
         Exchange {
             started_at: self.now(),
             url: "https://a.example/hook".to_owned(),
-            request_headers: HeaderList(vec![("Webhook-Id".to_owned(), "x".to_owned())]),
+            request_headers: header("webhook-id", "x"),
             remote_address: Some("192.0.2.1:443".to_owned()),
             timings: Timings { dns_us: Some(1), connect_us: None, first_byte_us: Some(2), total_us: 3 },
             result,
         }
     }
+}
+
+fn header(name: &'static str, value: &'static str) -> HeaderList {
+    [(HeaderName::from_static(name), HeaderValue::from_static(value))].into_iter().collect()
 }
 
 async fn open(database: &Database, world: &World, limits: LaneLimits, purpose: Purpose) -> (Stores, Inbox) {

@@ -5,12 +5,14 @@
 //! a writer of its own.
 
 mod batch;
+mod finish;
 mod scripts;
 mod statements;
+mod sync;
 mod writer;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use postrider_core::World;
 use tokio::runtime::Handle;
@@ -22,15 +24,20 @@ use crate::error::{Result, StoreError};
 use crate::fair_queue::FairQueue;
 use crate::hand_over::HandOver;
 use crate::queue::Settlement;
-use batch::Settle;
+use batch::{Batch, Committed, Settle};
+use finish::finish;
 pub(crate) use scripts::Scripts;
 pub(crate) use statements::Statements;
+pub(crate) use sync::Log;
 use writer::{Ledger, Takes, Writer};
 
 /// Bytes of events that may wait for their commit.
 const WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// What a row weighs beside its event's payload, in bytes.
 const DELIVERY_BYTES: usize = 256;
+
+/// Most commits that wait for one sync.
+const MAX_UNSYNCED: usize = 16;
 
 /// What waits for its commit.
 #[derive(Default)]
@@ -72,22 +79,33 @@ pub(crate) struct GroupCommit {
 }
 
 impl GroupCommit {
-    /// One writer for everything, on a thread of its own: its ledger may block.
-    pub(crate) fn on_a_thread<L: Ledger>(ledger: L, world: &World, hand_over: &HandOver) -> Self {
+    /// One writer for everything, and the sync of what it wrote, each on a thread of its own.
+    pub(crate) fn on_threads<L: Ledger>(ledger: L, log: Log, world: &World, hand_over: &HandOver) -> Self {
         let arrived = Arc::new(Notify::new());
         let inbox = Inbox::new(Arc::clone(&arrived), arrived);
-        let writer = Writer::new(ledger, Takes::Both, world.clone(), hand_over.clone(), Arc::clone(&inbox));
+        let (to_sync, committed) = mpsc::sync_channel::<(Batch, Committed)>(MAX_UNSYNCED);
+        let done = Box::new(move |batch, committed| {
+            if let Err(mpsc::SendError((batch, _))) = to_sync.send((batch, committed)) {
+                batch.fail(&closed());
+            }
+        });
+        let writer = Writer { ledger, takes: Takes::Both, world: world.clone(), inbox: Arc::clone(&inbox), done };
         let runtime = Handle::current();
-        let thread = tokio::task::spawn_blocking(move || runtime.block_on(writer.run()));
-        Self { inbox, writers: Mutex::new(vec![thread]) }
+        let writing = tokio::task::spawn_blocking(move || runtime.block_on(writer.run()));
+        let syncing = tokio::task::spawn_blocking({
+            let (inbox, hand_over) = (Arc::clone(&inbox), hand_over.clone());
+            move || sync::run(&log, &committed, &inbox, &hand_over)
+        });
+        Self { inbox, writers: Mutex::new(vec![writing, syncing]) }
     }
 
     /// A task for each kind.
     pub(crate) fn as_tasks<L: Ledger>(accepts: L, records: L, world: &World, hand_over: &HandOver) -> Self {
         let inbox = Inbox::new(Arc::default(), Arc::default());
         let start = |ledger, takes| {
-            let inbox = Arc::clone(&inbox);
-            tokio::spawn(Writer::new(ledger, takes, world.clone(), hand_over.clone(), inbox).run())
+            let (inbox, hand_over) = (Arc::clone(&inbox), hand_over.clone());
+            let done = Box::new(move |batch, committed| finish(batch, committed, &hand_over));
+            tokio::spawn(Writer { ledger, takes, world: world.clone(), inbox, done }.run())
         };
         let writers = vec![start(accepts, Takes::Accepts), start(records, Takes::Settles)];
         Self { inbox, writers: Mutex::new(writers) }

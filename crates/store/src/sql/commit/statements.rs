@@ -85,7 +85,8 @@ impl Statements {
     ) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
-        connection.execute_batch("pragma synchronous = full; pragma cache_size = -16000; pragma temp_store = memory")?;
+        connection
+            .execute_batch("pragma synchronous = full; pragma cache_size = -16000; pragma temp_store = memory")?;
         connection.set_prepared_statement_cache_capacity(32);
         let (number, late) = (node.get(), Scripts::new(pool, node));
         Ok(Self { connection, turn, node: number, texts: Texts::new(), late })

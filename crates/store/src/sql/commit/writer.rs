@@ -9,9 +9,7 @@ use postrider_core::{Timestamp, World};
 use super::Inbox;
 use super::batch::{Batch, Committed};
 use crate::error::{Result, StoreError};
-use crate::hand_over::HandOver;
-use crate::measure::{self, Rows};
-use crate::sql::accept;
+use crate::measure;
 
 /// How often a batch is committed that meets others.
 const MAX_ROUNDS: usize = 5;
@@ -31,24 +29,21 @@ pub(super) enum Takes {
 }
 
 pub(super) struct Writer<L: Ledger> {
-    ledger: L,
-    takes: Takes,
-    world: World,
-    hand_over: HandOver,
-    inbox: Arc<Inbox>,
+    pub(super) ledger: L,
+    pub(super) takes: Takes,
+    pub(super) world: World,
+    pub(super) inbox: Arc<Inbox>,
+    /// Called with each batch behind its commit.
+    pub(super) done: Box<dyn FnMut(Batch, Committed) + Send>,
 }
 
 impl<L: Ledger> Writer<L> {
-    pub(super) const fn new(ledger: L, takes: Takes, world: World, hand_over: HandOver, inbox: Arc<Inbox>) -> Self {
-        Self { ledger, takes, world, hand_over, inbox }
-    }
-
     pub(super) async fn run(mut self) {
         while let Some(batch) = next_batch(&self.inbox, self.takes).await {
             let mut parts = vec![batch];
             while let Some(part) = parts.pop() {
                 match self.commit(&part).await {
-                    Ok(committed) => self.finish(part, committed),
+                    Ok(committed) => (self.done)(part, committed),
                     // Only the culprit may fail: halve until it stands alone.
                     Err(error) if !error.is_temporary() && part.len() > 1 => {
                         tracing::warn!(%error, size = part.len(), "a batch failed; halving it");
@@ -78,27 +73,6 @@ impl<L: Ledger> Writer<L> {
                 }
                 other => return other,
             }
-        }
-    }
-
-    fn finish(&self, batch: Batch, committed: Committed) {
-        let Committed { inserted, settled, at } = committed;
-        measure::accepted(inserted.len());
-        measure::committed(Rows::Events, batch.accepts.len());
-        measure::committed(Rows::Outcomes, batch.settles.len());
-        for accept in batch.accepts {
-            accept::finish(accept, &inserted, at, &self.hand_over);
-        }
-        for (settle, settled) in batch.settles.into_iter().zip(settled) {
-            let is_changed = settled.map(|settled| {
-                match settled.from {
-                    Some(_) => measure::settled(&settle.settlement.decision),
-                    None if settled.is_news => measure::settled_late(),
-                    None => {}
-                }
-                settled.from.is_some()
-            });
-            drop(settle.reply.send(is_changed));
         }
     }
 }

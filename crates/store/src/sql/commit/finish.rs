@@ -1,0 +1,28 @@
+//! What follows a commit: answers, hand-overs, counts.
+
+use super::batch::{Batch, Committed};
+use crate::hand_over::HandOver;
+use crate::measure::{self, Rows};
+use crate::sql::accept;
+
+/// Tells everybody what became of a batch.
+pub(super) fn finish(batch: Batch, committed: Committed, hand_over: &HandOver) {
+    let Committed { inserted, settled, at } = committed;
+    measure::accepted(inserted.len());
+    measure::committed(Rows::Events, batch.accepts.len());
+    measure::committed(Rows::Outcomes, batch.settles.len());
+    for accept in batch.accepts {
+        accept::finish(accept, &inserted, at, hand_over);
+    }
+    for (settle, settled) in batch.settles.into_iter().zip(settled) {
+        let is_changed = settled.map(|settled| {
+            match settled.from {
+                Some(_) => measure::settled(&settle.settlement.decision),
+                None if settled.is_news => measure::settled_late(),
+                None => {}
+            }
+            settled.from.is_some()
+        });
+        drop(settle.reply.send(is_changed));
+    }
+}
