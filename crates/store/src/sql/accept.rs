@@ -69,7 +69,7 @@ impl Accept {
     }
 }
 
-pub(super) const EVENT: Schema = &[
+const EVENT: Schema = &[
     ("tenant_id", Kind::Uuid),
     ("id", Kind::Uuid),
     ("event_type", Kind::Text),
@@ -89,7 +89,7 @@ pub(super) const EVENT: Schema = &[
     ("version", Kind::Int),
 ];
 
-pub(super) const DELIVERY: Schema = &[
+const DELIVERY: Schema = &[
     ("tenant_id", Kind::Uuid),
     ("id", Kind::Uuid),
     ("event_id", Kind::Uuid),
@@ -106,7 +106,7 @@ const TURNED_AWAY: Schema = &[("tenant_id", Kind::Uuid), ("event_id", Kind::Uuid
 
 /// Inserts events, with the rows from parameter `first` on, and returns their ids: not of those whose
 /// catalogue moved since they were matched, or whose key is taken.
-pub(super) fn insert_events<S: Shape>(first: usize, key_order: &str) -> String {
+fn insert_events<DB: Dialect>(first: usize) -> String {
     format!(
         "insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
              metadata, idempotency_key, trace_context, one_off_url, one_off_profile, request_hash, delivery_count,
@@ -116,22 +116,23 @@ pub(super) fn insert_events<S: Shape>(first: usize, key_order: &str) -> String {
              r.delivery_count, r.fan_out_after
          from {} r
          join tenants t on t.id = r.tenant_id and t.catalogue_version = r.version and t.deleted_at is null
-         where true {key_order}
+         where true {}
          on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
          returning id, tenant_id",
-        S::source(EVENT, first)
+        DB::Rows::source(EVENT, first),
+        DB::KEY_ORDER
     )
 }
 
 /// Inserts those deliveries for which `condition` holds, with the node at parameter `node`.
-pub(super) fn insert_deliveries<S: Shape>(node: usize, first: usize, condition: &str) -> String {
+fn insert_deliveries<DB: Dialect>(node: usize, first: usize, condition: &str) -> String {
     format!(
         "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
              lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
          select r.tenant_id, r.id, r.event_id, r.target_kind, r.target_id, r.profile, r.lane, 0, r.due_at,
              r.lease_until, r.claim, ${node}, r.claim, 0, 0, r.due_at, r.due_at
          from {} r where {condition}",
-        S::source(DELIVERY, first)
+        DB::Rows::source(DELIVERY, first)
     )
 }
 
@@ -169,8 +170,8 @@ pub(super) fn steps<DB: Dialect>(first: usize) -> Vec<Step> {
     );
     let step = |name, sql, returns| Step { name, sql, returns };
     vec![
-        step("accepted", insert_events::<DB::Rows>(events, DB::KEY_ORDER), true),
-        step("made", insert_deliveries::<DB::Rows>(first, deliveries, &is_in), false),
+        step("accepted", insert_events::<DB>(events), true),
+        step("made", insert_deliveries::<DB>(first, deliveries, &is_in), false),
         step("counted", add_made(&made), false),
         step("turned_away", add_turned_away(&turned_away), false),
     ]
@@ -188,6 +189,8 @@ pub(super) fn bind<DB: Dialect>(
     let mut turned_away = DB::Rows::new(TURNED_AWAY);
     for accept in accepts {
         put_event(&mut events, accept);
+        events.int(Some(accept.version));
+        events.end_row();
         for subscription_id in &accept.turned_away {
             turned_away.uuid(Some(accept.event.tenant_id.uuid()));
             turned_away.uuid(Some(accept.event.id.uuid()));
@@ -204,6 +207,7 @@ pub(super) fn bind<DB: Dialect>(
     turned_away.bind(arguments)
 }
 
+/// The values of an event, but for the version that it was matched against.
 pub(super) fn put_event(rows: &mut impl Cells, accept: &Accept) {
     let Event { id, tenant_id, created_at, draft } = &*accept.event;
     rows.uuid(Some(tenant_id.uuid()));
@@ -222,8 +226,6 @@ pub(super) fn put_event(rows: &mut impl Cells, accept: &Accept) {
     rows.bytes(Some(&accept.request_hash));
     rows.int(i64::try_from(accept.delivery_count).ok());
     rows.uuid(accept.fans_out.then(uuid::Uuid::nil));
-    rows.int(Some(accept.version));
-    rows.end_row();
 }
 
 pub(super) fn put_delivery(rows: &mut impl Cells, event: &Event, target: &Target, now: Timestamp) {

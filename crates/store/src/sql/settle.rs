@@ -14,7 +14,7 @@ use super::{Dialect, Query};
 use crate::error::{Result, StoreError};
 use crate::queue::Settlement;
 
-pub(super) const OUTCOME: Schema = &[
+const OUTCOME: Schema = &[
     ("tenant_id", Kind::Uuid),
     ("id", Kind::Uuid),
     ("claim", Kind::Int),
@@ -45,7 +45,7 @@ pub(super) const ATTEMPT: Schema = &[
     ("late", Kind::Int),
 ];
 
-pub(super) const STATS: Schema =
+const STATS: Schema =
     &[("target_id", Kind::Uuid), ("successful", Kind::Int), ("failed", Kind::Int), ("last_attempt_at", Kind::Int)];
 
 /// Changes the rows that are still as their claims left them, with `now` at parameter `first` and
@@ -53,7 +53,7 @@ pub(super) const STATS: Schema =
 /// outcome, sent again because its commit was not heard of, finds the row changed.
 ///
 /// `state + 0`: otherwise planners take the partial index on pending rows and scan it.
-pub(super) fn update_step<S: Shape>(first: usize) -> Step {
+pub(super) fn update_step<DB: Dialect>(first: usize) -> Step {
     let sql = format!(
         "update deliveries set state = r.state, reason = r.reason, due_at = coalesce(r.due_at, deliveries.due_at),
              lease_until = 0, claim = deliveries.claim + 1, strikes = 0, marked = 0,
@@ -63,7 +63,7 @@ pub(super) fn update_step<S: Shape>(first: usize) -> Step {
          where deliveries.tenant_id = r.tenant_id and deliveries.id = r.id and deliveries.claim = r.claim
              and deliveries.state + 0 = 0
          returning deliveries.id",
-        S::source(OUTCOME, first + 1)
+        DB::Rows::source(OUTCOME, first + 1)
     );
     Step { name: "settled", sql, returns: true }
 }
@@ -147,16 +147,6 @@ async fn settle_late<DB: Dialect>(db: &mut DB::Connection, late: &Settlement, no
     Ok(Settled { from: admitted.then_some(state), is_news: true })
 }
 
-/// Keeps attempts, with the rows from parameter `first` on.
-pub(super) fn insert_attempts<S: Shape>(first: usize) -> String {
-    let columns = ATTEMPT.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    format!(
-        "insert into attempts ({columns}) select {columns} from {} r where true
-         on conflict (delivery_id, claim) where delivery_id is not null do nothing",
-        S::source(ATTEMPT, first)
-    )
-}
-
 /// Adds up what targets have seen, with the node at parameter `node` and the rows from `first` on.
 pub(super) fn add_stats<S: Shape>(node: usize, first: usize) -> String {
     format!(
@@ -174,12 +164,15 @@ pub(super) fn add_stats<S: Shape>(node: usize, first: usize) -> String {
 }
 
 /// Records attempts and statistics, with the node at parameter 1 and the rows behind it.
-pub(super) fn record_steps<S: Shape>() -> Vec<Step> {
-    let stats = add_stats::<S>(1, 2 + S::parameters(ATTEMPT));
-    vec![
-        Step { name: "kept", sql: insert_attempts::<S>(2), returns: false },
-        Step { name: "counted", sql: stats, returns: false },
-    ]
+pub(super) fn record_steps<DB: Dialect>() -> Vec<Step> {
+    let columns = ATTEMPT.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let attempts = format!(
+        "insert into attempts ({columns}) select {columns} from {} r where true
+         on conflict (delivery_id, claim) where delivery_id is not null do nothing",
+        DB::Rows::source(ATTEMPT, 2)
+    );
+    let stats = add_stats::<DB::Rows>(1, 2 + DB::Rows::parameters(ATTEMPT));
+    vec![Step { name: "kept", sql: attempts, returns: false }, Step { name: "counted", sql: stats, returns: false }]
 }
 
 pub(super) fn bind_records<DB: Dialect>(

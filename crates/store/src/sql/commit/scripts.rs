@@ -41,8 +41,8 @@ impl<DB: Dialect> Scripts<DB> {
             node,
             kept: None,
             accept: script(true, accept::steps::<DB>(1), true),
-            settle: script(true, vec![settle::update_step::<DB::Rows>(1)], false),
-            record: script(false, settle::record_steps::<DB::Rows>(), true),
+            settle: script(true, vec![settle::update_step::<DB>(1)], false),
+            record: script(false, settle::record_steps::<DB>(), true),
         }
     }
 

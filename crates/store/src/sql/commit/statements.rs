@@ -1,7 +1,7 @@
 //! A batch statement by statement, for SQLite: its calls return at once, and each statement is prepared
 //! once and bound to the values themselves.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::{EventId, SubscriptionId, TenantId, Timestamp};
 use rusqlite::types::ToSql;
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use sqlx::{Pool, Sqlite};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -26,44 +26,71 @@ use crate::sql::settle::{self, Seen, Settled};
 /// How long a statement waits for a command beside this process to finish its own.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Rows of a tenant, or of a subscription, and a number.
-const TALLY: Schema = &[("id", Kind::Uuid), ("number", Kind::Int)];
-
 /// Writes on a connection of its own.
 pub(crate) struct Statements {
     connection: Connection,
     /// Held by whoever writes in this process. SQLite would let the others wait by sleeping.
     turn: Arc<Semaphore>,
     node: i64,
-    texts: Texts,
+    sums: Sums,
     /// For settlements that come late.
     late: Scripts<Sqlite>,
 }
 
-/// The node, or the time, is parameter 1; a row begins at 2.
-struct Texts {
-    insert_event: String,
-    insert_delivery: String,
-    add_made: String,
-    add_turned_away: String,
-    update_delivery: String,
-    insert_attempt: String,
-    add_stats: String,
+/// The statements, each for one row. What they say is said elsewhere of many rows; an insert of plain
+/// values and an update by key spare SQLite the journal that it keeps of a statement that may touch many
+/// rows.
+///
+/// The node, or the time, is parameter 1; a row begins at 2, in the order of its [`Schema`].
+mod texts {
+    pub(super) const VERSION: &str = "select catalogue_version from tenants where id = ?1 and deleted_at is null";
+
+    /// The last value of a row, the catalogue's version, is left out.
+    pub(super) const INSERT_EVENT: &str = "
+        insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
+            metadata, idempotency_key, trace_context, one_off_url, one_off_profile, request_hash, delivery_count,
+            fan_out_after)
+        values (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+        on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing";
+
+    pub(super) const INSERT_DELIVERY: &str = "
+        insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, due_at, lease_until,
+            claim, state, node, strikes, tries, attempts, created_at, opened_at)
+        values (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?1, ?11, 0, 0, ?9, ?9)";
+
+    pub(super) const UPDATE_DELIVERY: &str = "
+        update deliveries set state = ?5, reason = ?6, due_at = coalesce(?7, due_at), lease_until = 0,
+            claim = claim + 1, strikes = 0, marked = 0, tries = tries + ?8, attempts = attempts + ?8, settled_at = ?1
+        where tenant_id = ?2 and id = ?3 and claim = ?4 and state + 0 = 0";
+
+    pub(super) const INSERT_ATTEMPT: &str = "
+        insert into attempts (tenant_id, delivery_id, claim, number, started_at, outcome, http_status, message, url,
+            request_headers, response_headers, response_body, remote_address, dns_us, connect_us, first_byte_us,
+            total_us, late)
+        values (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+        on conflict (delivery_id, claim) where delivery_id is not null do nothing";
 }
 
-impl Texts {
+/// Rows of a tenant, or of a subscription, and a number.
+const TALLY: Schema = &[("id", Kind::Uuid), ("number", Kind::Int)];
+
+/// The statements that add up, of which a batch needs few.
+struct Sums {
+    made: String,
+    turned_away: String,
+    stats: String,
+}
+
+impl Sums {
     fn new() -> Self {
-        let tally = || format!("select r.id, $1, r.number{{}} from {} r where true", OneRow::source(TALLY, 2));
+        let rows =
+            |columns| format!("select r.id, $1, r.number{columns} from {} r where true", OneRow::source(TALLY, 2));
         // SQLite takes `$1` for a name.
         let numbered = |sql: String| sql.replace('$', "?");
         Self {
-            insert_event: numbered(accept::insert_events::<OneRow>(2, "")),
-            insert_delivery: numbered(accept::insert_deliveries::<OneRow>(1, 2, "true")),
-            add_made: numbered(accept::add_made(&tally().replace("{}", ", 0"))),
-            add_turned_away: numbered(accept::add_turned_away(&tally().replace("{}", ""))),
-            update_delivery: numbered(settle::update_step::<OneRow>(1).sql),
-            insert_attempt: numbered(settle::insert_attempts::<OneRow>(2)),
-            add_stats: numbered(settle::add_stats::<OneRow>(1, 2)),
+            made: numbered(accept::add_made(&rows(", 0"))),
+            turned_away: numbered(accept::add_turned_away(&rows(""))),
+            stats: numbered(settle::add_stats::<OneRow>(1, 2)),
         }
     }
 }
@@ -89,7 +116,7 @@ impl Statements {
             .execute_batch("pragma synchronous = full; pragma cache_size = -16000; pragma temp_store = memory")?;
         connection.set_prepared_statement_cache_capacity(32);
         let (number, late) = (node.get(), Scripts::new(pool, node));
-        Ok(Self { connection, turn, node: number, texts: Texts::new(), late })
+        Ok(Self { connection, turn, node: number, sums: Sums::new(), late })
     }
 
     fn write(&self, batch: &Batch, now: Timestamp) -> rusqlite::Result<Written> {
@@ -106,8 +133,8 @@ impl Statements {
         }
         let mut changed = Vec::with_capacity(settles.len());
         let mut seen = Seen::default();
-        let mut outcomes = self.line(&self.texts.update_delivery, now.as_micros())?;
-        let mut attempts = self.line(&self.texts.insert_attempt, self.node)?;
+        let mut outcomes = self.line(texts::UPDATE_DELIVERY, now.as_micros())?;
+        let mut attempts = self.line(texts::INSERT_ATTEMPT, self.node)?;
         for Settle { settlement, .. } in settles {
             settle::put_outcome(&mut outcomes, settlement);
             let is_changed = outcomes.run()?;
@@ -120,7 +147,7 @@ impl Statements {
             }
             changed.push(is_changed);
         }
-        let mut stats = self.line(&self.texts.add_stats, self.node)?;
+        let mut stats = self.line(&self.sums.stats, self.node)?;
         seen.put(&mut stats, |stats| stats.run().map(drop))?;
         Ok(changed)
     }
@@ -130,11 +157,15 @@ impl Statements {
         if accepts.is_empty() {
             return Ok(inserted);
         }
-        let mut events = self.line(&self.texts.insert_event, self.node)?;
-        let mut deliveries = self.line(&self.texts.insert_delivery, self.node)?;
+        let mut versions = HashMap::new();
+        let mut events = self.line(texts::INSERT_EVENT, self.node)?;
+        let mut deliveries = self.line(texts::INSERT_DELIVERY, self.node)?;
         let mut made: BTreeMap<TenantId, i64> = BTreeMap::new();
         let mut turned_away: BTreeMap<SubscriptionId, i64> = BTreeMap::new();
         for accept in accepts {
+            if self.version(accept.event.tenant_id, &mut versions)? != Some(accept.version) {
+                continue;
+            }
             accept::put_event(&mut events, accept);
             if !events.run()? {
                 continue;
@@ -149,9 +180,24 @@ impl Statements {
                 *turned_away.entry(*id).or_default() += 1;
             }
         }
-        self.add_up(&self.texts.add_made, made.into_iter().map(|(id, number)| (id.uuid(), number)))?;
-        self.add_up(&self.texts.add_turned_away, turned_away.into_iter().map(|(id, number)| (id.uuid(), number)))?;
+        self.add_up(&self.sums.made, made.into_iter().map(|(id, number)| (id.uuid(), number)))?;
+        self.add_up(&self.sums.turned_away, turned_away.into_iter().map(|(id, number)| (id.uuid(), number)))?;
         Ok(inserted)
+    }
+
+    /// The version of a tenant's catalogue; nobody changes it during this transaction.
+    fn version(
+        &self,
+        tenant_id: TenantId,
+        known: &mut HashMap<TenantId, Option<i64>>,
+    ) -> rusqlite::Result<Option<i64>> {
+        if let Some(version) = known.get(&tenant_id) {
+            return Ok(*version);
+        }
+        let mut statement = self.connection.prepare_cached(texts::VERSION)?;
+        let version = statement.query_row([tenant_id.uuid().as_bytes()], |row| row.get(0)).optional()?;
+        known.insert(tenant_id, version);
+        Ok(version)
     }
 
     fn add_up(&self, text: &str, numbers: impl Iterator<Item = (Uuid, i64)>) -> rusqlite::Result<()> {
@@ -165,10 +211,10 @@ impl Statements {
         Ok(())
     }
 
-    /// A statement to run for one row after the other; `first` is its parameter 1, if it has one.
+    /// A statement to run for one row after the other; `first` is its parameter 1.
     fn line(&self, text: &str, first: i64) -> rusqlite::Result<Line<'_>> {
         let mut statement = self.connection.prepare_cached(text)?;
-        statement.raw_bind_parameter(1, first)?;
+        statement.raw_bind_parameter(FIRST_CELL - 1, first)?;
         Ok(Line { statement, next: FIRST_CELL, failed: None })
     }
 
@@ -217,12 +263,12 @@ impl Line<'_> {
         }
     }
 
-    /// Runs the statement for the row that was put in. Whether it returned one.
+    /// Runs the statement for the row that was put in. Whether it changed one.
     fn run(&mut self) -> rusqlite::Result<bool> {
         self.next = FIRST_CELL;
         match self.failed.take() {
             Some(error) => Err(error),
-            None => Ok(self.statement.raw_query().next()?.is_some()),
+            None => Ok(self.statement.raw_execute()? > 0),
         }
     }
 }
@@ -264,7 +310,7 @@ impl Shape for OneRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::{Dialect, migrate, open_pool};
+    use crate::sql::{migrate, open_pool};
 
     /// With a million pending rows, planners are tempted by the small index on them, and scan it.
     #[tokio::test]
@@ -273,8 +319,8 @@ mod tests {
         let path = folder.path().join("test.db");
         migrate(&open_pool(&path, 1, false).await.expect("opens")).await.expect("migrates");
         let connection = Connection::open(&path).expect("opens");
-        let of_many = settle::update_step::<<Sqlite as Dialect>::Rows>(1).sql;
-        for update in [Texts::new().update_delivery, of_many] {
+        let of_many = settle::update_step::<Sqlite>(1).sql;
+        for update in [texts::UPDATE_DELIVERY.to_owned(), of_many] {
             let mut explain = connection.prepare(&format!("explain query plan {update}")).expect("prepares");
             let mut steps = explain.raw_query();
             let mut plan = Vec::new();
