@@ -20,6 +20,9 @@ fn written() -> BTreeSet<(String, u32)> {
     let mut found = BTreeSet::new();
     for file in std::fs::read_dir(folder).expect("a folder") {
         let path = file.expect("a file").path();
+        if path.is_dir() {
+            continue;
+        }
         let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
         if ELSEWHERE.contains(&name.as_str()) {
             continue;
