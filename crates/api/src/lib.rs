@@ -31,12 +31,14 @@ pub use state::{Api, ApiOptions, Readiness};
 /// All routes, with and without their trailing slash.
 pub fn router(api: Api) -> Router {
     use routes::{
-        api_keys, callbacks, deliveries, event_types, events, explain, logs, profiles, tenants, test, webhooks,
+        api_keys, callbacks, deliveries, event_types, events, explain, logs, profiles, tenants, test, webhook_health,
+        webhooks,
     };
     let v1 = Router::new()
         .route("/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/webhooks/test", post(test::send))
         .route("/webhooks/{id}", get(webhooks::get).patch(webhooks::update).delete(webhooks::delete))
+        .route("/webhooks/{id}/health", get(webhook_health::get))
         .route("/webhooks/{id}/rotate-secret", post(webhooks::rotate_secret))
         .route("/callbacks", get(callbacks::list).post(callbacks::create))
         .route("/callbacks/{id}", get(callbacks::get).delete(callbacks::delete))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use postrider_core::World;
+use postrider_core::lanes::Lanes;
 use postrider_core::profile::Profiles;
 use postrider_core::target_url::UrlPolicy;
 use postrider_core::test_send::TestSender;
@@ -23,6 +24,8 @@ pub struct ApiOptions {
     pub profiles: Arc<Profiles>,
     /// Sends tests.
     pub tester: Arc<dyn TestSender>,
+    /// How endpoints are found to be; none if this process does not send.
+    pub lanes: Option<Lanes>,
     /// Time and chance.
     pub world: World,
     /// The rules for URLs given from outside.
@@ -43,6 +46,7 @@ pub struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) tester: Arc<dyn TestSender>,
+    pub(crate) lanes: Option<Lanes>,
     pub(crate) world: World,
     pub(crate) url_policy: UrlPolicy,
     pub(crate) readiness: Readiness,
@@ -55,12 +59,13 @@ impl Api {
     /// Puts the API together.
     #[must_use]
     pub fn new(options: ApiOptions) -> Self {
-        let ApiOptions { catalogue, journal, profiles, tester, world, url_policy, readiness, metrics } = options;
+        let ApiOptions { catalogue, journal, profiles, tester, lanes, world, url_policy, readiness, metrics } = options;
         Self(Arc::new(Shared {
             catalogue,
             journal,
             profiles,
             tester,
+            lanes,
             world,
             url_policy,
             readiness,

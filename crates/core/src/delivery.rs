@@ -93,6 +93,8 @@ pub enum FailReason {
     Poison,
     /// The payload does not fit the wire format.
     Misfit(Misfit),
+    /// It waited too long for its endpoint to answer anybody.
+    EndpointUnavailable,
 }
 
 /// Why a delivery was not to be tried.
@@ -112,7 +114,7 @@ pub enum DiscardReason {
 
 impl FailReason {
     /// The names of all of them.
-    pub const NAMES: [&str; 5] = ["retries_exhausted", "expired", "gone", "poison", "misfit"];
+    pub const NAMES: [&str; 6] = ["retries_exhausted", "expired", "gone", "poison", "misfit", "endpoint_unavailable"];
 
     /// Its name in the API, without details.
     #[must_use]
@@ -123,6 +125,7 @@ impl FailReason {
             Self::Gone => "gone",
             Self::Poison => "poison",
             Self::Misfit(_) => "misfit",
+            Self::EndpointUnavailable => "endpoint_unavailable",
         }
     }
 }

@@ -4,11 +4,13 @@
 //!            accept                                   2xx
 //!  event ─────────────▶ PENDING ───claim/send────────────────▶ DELIVERED
 //!                        │  ▲  │                                   │
-//!                        │  │  └─ tries used up, expired, gone, misfit, poison ─▶ FAILED(reason)
+//!                        │  │  └─ tries used up, expired, gone, misfit, poison, unavailable ─▶ FAILED(reason)
 //!                        │  └── retry: due_at = end of the try + schedule │
 //!                        └── inactive, deleted, condition ─▶ DISCARDED(reason)
 //!                           ◀──────────── retry / replay ────────────────┘
 //! ```
+
+use std::time::Duration;
 
 use crate::Timestamp;
 use crate::attempt::Exchange;
@@ -124,6 +126,13 @@ pub fn is_expired(expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     expires_at.is_some_and(|end| now >= end)
 }
 
+/// Whether a delivery that was opened at `opened_at` has waited for a dead endpoint as long as its schedule
+/// would have taken, and `patience` beyond.
+#[must_use]
+pub fn is_given_up(opened_at: Timestamp, schedule: &RetrySchedule, patience: Duration, now: Timestamp) -> bool {
+    now.since(opened_at) > schedule.total() + patience
+}
+
 impl From<Unfit> for Decision {
     fn from(unfit: Unfit) -> Self {
         match unfit {
@@ -176,8 +185,6 @@ impl Fence {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rstest::rstest;
 
     use super::*;
@@ -210,6 +217,15 @@ mod tests {
         let expires_at = expires_at.map(|s| Timestamp::from_micros(s * 1_000_000));
         let rules = AnswerRules { retry_after: heed, gone: heed };
         after_attempt(exchange, Progress { tries, schedule: &schedule, expires_at, rules })
+    }
+
+    #[test]
+    fn a_dead_endpoint_is_waited_for_with_patience() {
+        let (opened_at, patience) = (Timestamp::from_micros(0), Duration::from_secs(60));
+        let given_up = |seconds: i64| {
+            is_given_up(opened_at, &RetrySchedule::default(), patience, Timestamp::from_micros(seconds * 1_000_000))
+        };
+        assert_eq!((given_up(155 + 60), given_up(155 + 61)), (false, true));
     }
 
     fn retry_at(seconds: i64) -> Decision {

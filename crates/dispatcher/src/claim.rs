@@ -2,9 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use postrider_core::lanes::{LaneId, Lanes, Slot};
+use postrider_core::lanes::{LaneId, Lanes, Reserved, Slot};
 use postrider_core::{Timestamp, World};
 use postrider_store::{DueLanes, Handed, Queue, Result};
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +17,9 @@ const PER_TURN: usize = 64;
 
 /// How often all lanes are looked at, for what nobody told us of.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// With very many lanes, the part of the time that goes into looking: one in so many.
+const SWEEP_SHARE: u32 = 50;
 
 /// Lanes read at once by a sweep.
 const SWEEP_PAGE: usize = 256;
@@ -69,8 +72,9 @@ impl Claimer {
         let mut drains: Vec<oneshot::Sender<()>> = Vec::new();
         while !self.stop.is_cancelled() {
             if self.world.now() >= sweep_at {
+                let begun = Instant::now();
                 self.sweep().await;
-                sweep_at = self.world.now() + SWEEP;
+                sweep_at = self.world.now() + SWEEP.max(begun.elapsed() * SWEEP_SHARE);
             }
             self.hear(&mut signals);
             let now = self.world.now();
@@ -103,16 +107,17 @@ impl Claimer {
     }
 
     async fn claim(&mut self, lane: LaneId) {
-        let slots = self.lanes.reserve_waiting(lane, PER_TURN);
-        if slots.is_empty() {
+        let slots = match self.lanes.reserve_waiting(lane, PER_TURN, self.world.now()) {
+            Reserved::Slots(slots) => slots,
             // The lane is named again when one comes free.
-            return;
-        }
+            Reserved::WhenFreed => return,
+            Reserved::At(at) => return self.timers.set(at, lane),
+        };
         let wanted = slots.len();
         match self.claim_into(lane, slots).await {
             Ok(claimed) => {
                 let more = claimed == wanted;
-                self.lanes.set_waiting(lane, more);
+                self.lanes.set_waiting(lane, more, self.world.now());
                 if more {
                     self.ready.push(lane);
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_core::attempt::Exchange;
 use postrider_core::delivery::FailReason;
-use postrider_core::lanes::LaneId;
+use postrider_core::lanes::{Answer, LaneId, Slot};
 use postrider_core::lifecycle::{self, Decision, Progress};
 use postrider_core::profile::Outbound;
 use postrider_core::target::{Endpoint, TargetId};
@@ -29,6 +29,8 @@ pub(crate) struct Deliverer {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) client: GuardedClient,
     pub(crate) world: World,
+    /// How long deliveries wait for a dead endpoint beyond their schedule.
+    pub(crate) patience: Duration,
     /// Hears when which lane has a retry due.
     pub(crate) retries: mpsc::UnboundedSender<(Timestamp, LaneId)>,
     /// Ends what is in flight at the end of a drain.
@@ -49,11 +51,11 @@ impl Outcome {
 
 impl Deliverer {
     /// Build → sign → send → classify → decide → record.
-    pub(crate) async fn deliver(&self, claimed: Claimed) {
+    pub(crate) async fn deliver(&self, claimed: Claimed, slot: &mut Slot) {
         let outcome = tokio::select! {
             biased;
             () = self.abort.cancelled() => None,
-            outcome = self.attempt(&claimed) => outcome,
+            outcome = self.attempt(&claimed, slot) => outcome,
         };
         match outcome {
             Some(outcome) => self.record(&claimed, outcome).await,
@@ -68,7 +70,7 @@ impl Deliverer {
     }
 
     /// `None` gives the claim back.
-    async fn attempt(&self, claimed: &Claimed) -> Option<Outcome> {
+    async fn attempt(&self, claimed: &Claimed, slot: &mut Slot) -> Option<Outcome> {
         let draft = &claimed.event.draft;
         let looked_up = self.endpoint(claimed).await.inspect_err(|error| {
             tracing::warn!(delivery_id = %claimed.id, %error, "a target cannot be looked up");
@@ -80,6 +82,9 @@ impl Deliverer {
         let now = self.world.now();
         if lifecycle::is_expired(draft.expires_at, now) {
             return Some(Outcome::unsent(Decision::Failed(FailReason::Expired)));
+        }
+        if slot.is_probe() && lifecycle::is_given_up(claimed.opened_at, &endpoint.schedule, self.patience, now) {
+            return Some(Outcome::unsent(Decision::Failed(FailReason::EndpointUnavailable)));
         }
         if claimed.lease_until.since(now) < endpoint.timeout.duration() + RECORD_TIME {
             return None;
@@ -99,6 +104,7 @@ impl Deliverer {
         let outgoing = Outgoing { url, prepared, headers, timeout: *timeout };
         let exchange = self.client.send(outgoing).instrument(span.clone()).await;
         span.record("outcome", exchange.outcome().name());
+        slot.heard(Answer::of(&exchange), claimed.id, self.world.now());
         measure_attempt(claimed, &exchange);
         let progress = Progress {
             tries: claimed.tries + 1,

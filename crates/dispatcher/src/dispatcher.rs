@@ -34,6 +34,8 @@ pub struct DispatcherOptions {
     pub world: World,
     /// How long ended deliveries are kept.
     pub retention: Retention,
+    /// How long deliveries wait for a dead endpoint beyond their schedule.
+    pub patience: Duration,
 }
 
 /// The running dispatcher. Every task it starts is waited for by [`Dispatcher::shut_down`].
@@ -53,7 +55,7 @@ impl Dispatcher {
     /// Starts claiming and sending.
     #[must_use]
     pub fn start(options: DispatcherOptions) -> Self {
-        let DispatcherOptions { queue, hand_over, inbox, client, world, retention } = options;
+        let DispatcherOptions { queue, hand_over, inbox, client, world, retention, patience } = options;
         let (services, taking, deliveries) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let (stop, abort, broken) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let (retries, retries_heard) = mpsc::unbounded_channel();
@@ -63,6 +65,7 @@ impl Dispatcher {
             queue: Arc::clone(&queue),
             client,
             world: world.clone(),
+            patience,
             retries,
             abort: abort.clone(),
         });
@@ -164,8 +167,8 @@ impl Starter {
             return;
         }
         self.deliveries.spawn(async move {
-            let Handed { claimed, slot } = handed;
-            deliverer.deliver(claimed).await;
+            let Handed { claimed, mut slot } = handed;
+            deliverer.deliver(claimed, &mut slot).await;
             drop(slot);
         });
     }

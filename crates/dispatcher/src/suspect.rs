@@ -20,13 +20,13 @@ pub(crate) const fn is_suspect(claimed: &Claimed) -> bool {
 impl Quarantine {
     /// Sends a suspect alone, or ends it if it was found marked.
     pub(crate) async fn deliver(&self, deliverer: &Arc<Deliverer>, handed: Handed) {
-        let Handed { claimed, slot } = handed;
+        let Handed { claimed, mut slot } = handed;
         let _alone = self.0.lock().await;
         if claimed.marked {
             deliverer.end_poisoned(&claimed).await;
         } else {
             match deliverer.queue.mark(claimed.event.tenant_id, claimed.id, claimed.claim).await {
-                Ok(true) => deliverer.deliver(claimed).await,
+                Ok(true) => deliverer.deliver(claimed, &mut slot).await,
                 Ok(false) => tracing::info!(delivery_id = %claimed.id, "a suspect was claimed elsewhere"),
                 Err(error) => tracing::warn!(delivery_id = %claimed.id, %error, "a suspect is not marked yet"),
             }

@@ -20,7 +20,7 @@ use crate::profiles;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "traces.endpoint",
     "listen",
     "metrics_listen",
@@ -33,6 +33,7 @@ const KNOWN: [&str; 17] = [
     "targets.allow",
     "targets.deny",
     "targets.ca_file",
+    "targets.patience",
     "retention.payloads",
     "retention.deliveries",
     "profiles_dir",
@@ -92,6 +93,8 @@ pub struct Settings {
     pub url_policy: UrlPolicy,
     /// PEM of authorities trusted beside the system's.
     pub targets_ca: Option<Vec<u8>>,
+    /// How long deliveries wait for a dead endpoint beyond their schedule.
+    pub patience: Duration,
     /// How long ended deliveries are kept.
     pub retention: Retention,
     /// The wire formats.
@@ -284,6 +287,7 @@ impl Raw {
             master_key_previous: self.read("master_key_previous", key, MasterKey::parse)?,
             url_policy: UrlPolicy { dev, addresses },
             targets_ca: ca_file,
+            patience: self.read("targets.patience", duration, read_duration)?.unwrap_or(day),
             retention: Retention {
                 payloads: self.read("retention.payloads", duration, read_duration)?.unwrap_or(day * 30),
                 deliveries: self.read("retention.deliveries", duration, read_duration)?.unwrap_or(day * 30),

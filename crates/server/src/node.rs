@@ -117,6 +117,7 @@ impl Node {
         } else {
             (HandOver::closed(), None)
         };
+        let lanes = settings.role.dispatches().then(|| hand_over.lanes().clone());
         let stores = open_stores(&settings, vault, &hand_over, &world).await?;
         let first_key = prepare_default_tenant(&*stores.catalogue, &settings, &world).await?;
         let dispatcher = inbox.map(|inbox| {
@@ -127,6 +128,7 @@ impl Node {
                 client: client.clone(),
                 world: world.clone(),
                 retention: settings.retention,
+                patience: settings.patience,
             })
         });
         let readiness = Readiness::default();
@@ -135,6 +137,7 @@ impl Node {
             journal: stores.journal.clone(),
             profiles: settings.profiles.clone(),
             tester: std::sync::Arc::new(client),
+            lanes,
             world,
             url_policy: settings.url_policy.clone(),
             readiness: readiness.clone(),

@@ -6,9 +6,11 @@ use postrider_core::cursor::Page;
 use postrider_core::delivery::{Delivery, DeliveryState, StatusFilter};
 use postrider_core::event::{EventDraft, OneOff};
 use postrider_core::explain::Check;
+use postrider_core::lanes::LaneId;
 use postrider_core::{CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId, Timestamp};
 
 use crate::error::{Result, StoreError};
+use crate::queue::Backlog;
 
 /// An event was accepted: it and all its deliveries are durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,6 +216,8 @@ pub trait Journal: Send + Sync + 'static {
     /// What speaks for and against an event's delivery to a subscription; `None` if there is no such
     /// event or was no such subscription.
     async fn explain(&self, tenant_id: TenantId, event_id: EventId, id: SubscriptionId) -> Result<Option<Explained>>;
+    /// What waits in a lane of the tenant.
+    async fn backlog(&self, tenant_id: TenantId, lane: LaneId) -> Result<Backlog>;
     /// One attempt, whole.
     async fn attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>>;
 

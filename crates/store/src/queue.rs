@@ -42,12 +42,12 @@ pub struct LaneDue {
     pub at: Timestamp,
 }
 
-/// What waits to be sent.
+/// What waits to be sent in a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
     /// Pending deliveries.
     pub pending: i64,
-    /// When the one that is due the longest came due; `None` if nothing is pending.
+    /// When the one that is due the longest came due, or will; `None` if nothing is pending.
     pub oldest_due_at: Option<Timestamp>,
 }
 
@@ -90,8 +90,8 @@ pub trait Queue: Send + Sync + 'static {
     /// Looks at a bounded number of events and removes what retention no longer keeps. False when all
     /// were looked at once; the next call begins anew.
     async fn prune(&self, retention: Retention) -> Result<bool>;
-    /// What waits, of all tenants.
-    async fn backlog(&self) -> Result<Backlog>;
+    /// What waits in each lane that has something pending, of all tenants.
+    async fn backlogs(&self) -> Result<Vec<(LaneId, Backlog)>>;
     /// Whether what is to be written down will be, as far as this process goes.
     fn is_running(&self) -> bool;
     /// Waits for the commits under way and lets nobody begin another.

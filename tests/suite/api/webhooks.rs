@@ -26,6 +26,7 @@ async fn create_list_get_update_delete() {
     assert_answer("webhook_list", &list);
     let path = format!("/api/v1/webhooks/{}/", created.body["id"].as_str().expect("an id"));
     assert_answer("webhook", &server.get(&path).await);
+    assert_answer("webhook_health", &server.get(&format!("{path}health/")).await);
 
     let change = json!({"webhook_url": "https://b.example:8443/x?y=z", "is_active": false, "description": "",
         "retry_schedule": [1, 86400], "timeout_seconds": 30, "headers": {"Authorization": "Bearer s"}});
@@ -36,6 +37,7 @@ async fn create_list_get_update_delete() {
     let deleted = server.request("DELETE", &path, None).await;
     assert_eq!((deleted.status, &deleted.body), (200, &json!({"message": "Webhook deleted successfully"})));
     assert_eq!(server.request("GET", &path, None).await.status, 404);
+    assert_eq!(server.request("GET", &format!("{path}health"), None).await.status, 404);
     assert_eq!(server.request("DELETE", &path, None).await.status, 404);
     assert_eq!(server.get("/api/v1/webhooks/").await, json!({"webhooks": []}));
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::deliver::{publish, settled, subscribe};
 
-async fn scrape(server: &Server) -> String {
+pub(super) async fn scrape(server: &Server) -> String {
     let page = reqwest::Client::new().get(format!("{}/metrics", server.base())).bearer_auth(server.key());
     page.send().await.expect("an answer").text().await.expect("text")
 }

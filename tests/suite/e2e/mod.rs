@@ -7,6 +7,7 @@ pub(crate) mod deliver;
 mod deploy;
 mod durable;
 mod guard;
+mod lanes;
 mod maintain;
 mod metrics;
 mod nodes;

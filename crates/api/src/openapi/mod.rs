@@ -44,6 +44,7 @@ use utoipa::{Modify, OpenApi};
         paths::webhooks::get_webhook,
         paths::webhooks::update_webhook,
         paths::webhooks::delete_webhook,
+        paths::webhooks::webhook_health,
         paths::webhooks::rotate_secret,
         paths::webhooks::test_webhook,
         paths::events::publish_event,

@@ -14,6 +14,7 @@ pub(crate) mod profiles;
 pub(crate) mod reference;
 pub(crate) mod tenants;
 pub(crate) mod test;
+pub(crate) mod webhook_health;
 pub(crate) mod webhooks;
 
 use std::str::FromStr;

@@ -16,8 +16,7 @@ use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;
 use crate::queue::{Backlog, LaneDue};
 
-/// How many rows of a lane are looked at to find the earliest that may be claimed. More than one
-/// lane can have in flight, so that leased rows at its head do not hide the others.
+/// How many rows of a lane whose rows are all leased are looked at to find the first lease to end.
 const LOOK_AHEAD: i64 = 512;
 
 impl<DB: Dialect> Sql<DB> {
@@ -90,7 +89,8 @@ impl<DB: Dialect> Sql<DB> {
         Ok(event)
     }
 
-    /// Lanes with pending rows, by jumping from lane to lane in the index.
+    /// Lanes with pending rows, by jumping from lane to lane in the index. Of each, its first row that nobody
+    /// has leased counts; if all are leased, the end of the first lease.
     pub(super) async fn list_lanes_due(&self, after: Option<LaneId>, limit: usize) -> Result<Vec<LaneDue>> {
         let rows = Query::<DB>::new(
             "with recursive lanes(lane) as (
@@ -99,25 +99,38 @@ impl<DB: Dialect> Sql<DB> {
                  select (select min(d.lane) from deliveries d where d.state = 0 and d.lane > lanes.lane)
                  from lanes where lanes.lane is not null
              )
-             select lane, (
-                 select min(case when h.lease_until > h.due_at then h.lease_until else h.due_at end) from (
-                     select d.due_at, d.lease_until from deliveries d
-                     where d.state = 0 and d.lane = lanes.lane order by d.due_at limit $3
-                 ) h)
+             select lane, coalesce((
+                 select d.due_at from deliveries d
+                 where d.state = 0 and d.lane = lanes.lane and d.lease_until <= $3 order by d.due_at limit 1
+             ), (
+                 select min(h.lease_until) from (
+                     select d.lease_until from deliveries d
+                     where d.state = 0 and d.lane = lanes.lane order by d.due_at limit $4
+                 ) h))
              from lanes where lane is not null limit $2",
         )
         .bind(after.map_or(i64::MIN, |lane| lane.0))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .time(self.world.now())
         .bind(LOOK_AHEAD)
         .rows(&mut *self.lookup().await?)
         .await?;
         rows.iter().map(|row| Ok(LaneDue { lane: LaneId(row.get(0)?), at: row.time(1)? })).collect()
     }
 
-    pub(super) async fn count_backlog(&self) -> Result<Backlog> {
-        let query = Query::<DB>::new("select count(*), min(due_at) from deliveries where state = 0");
-        let row = query.row(&mut *self.reader().await?).await?.ok_or(StoreError::Damaged("a count"))?;
-        Ok(Backlog { pending: row.get(0)?, oldest_due_at: row.maybe_time(1)? })
+    pub(super) async fn count_backlogs(&self) -> Result<Vec<(LaneId, Backlog)>> {
+        let query =
+            Query::<DB>::new("select lane, count(*), min(due_at) from deliveries where state = 0 group by lane");
+        let rows = query.rows(&mut *self.reader().await?).await?;
+        rows.iter().map(|row| Ok((LaneId(row.get(0)?), read_backlog(row, 1)?))).collect()
+    }
+
+    pub(super) async fn count_backlog(&self, tenant_id: TenantId, lane: LaneId) -> Result<Backlog> {
+        let query = Query::<DB>::new(
+            "select count(*), min(due_at) from deliveries where state = 0 and lane = $1 and tenant_id = $2",
+        );
+        let row = query.bind(lane.0).id(tenant_id.uuid()).row(&mut *self.reader().await?).await?;
+        read_backlog(&row.ok_or(StoreError::Damaged("a count"))?, 0)
     }
 
     /// As if the claim had not been made: its strike is taken back, its mark wiped.
@@ -147,6 +160,10 @@ impl<DB: Dialect> Sql<DB> {
         tx.commit().await?;
         Ok(marked == 1)
     }
+}
+
+fn read_backlog<DB: Dialect>(row: &Row<DB>, first: usize) -> Result<Backlog> {
+    Ok(Backlog { pending: row.get(first)?, oldest_due_at: row.maybe_time(first + 1)? })
 }
 
 async fn claim_rows<DB: Dialect>(

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use postrider_core::attempt::{Attempt, Exchange};
 use postrider_core::cursor::Page;
 use postrider_core::event::EventDraft;
+use postrider_core::lanes::LaneId;
 use postrider_core::{DeliveryId, EventId, LogId, SubscriptionId, TenantId};
 
 use super::{Dialect, Sql};
@@ -11,6 +12,7 @@ use crate::error::Result;
 use crate::journal::{
     DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt, ReopenError,
 };
+use crate::queue::Backlog;
 
 #[async_trait]
 impl<DB: Dialect> Journal for Sql<DB> {
@@ -44,6 +46,10 @@ impl<DB: Dialect> Journal for Sql<DB> {
 
     async fn explain(&self, tenant_id: TenantId, event_id: EventId, id: SubscriptionId) -> Result<Option<Explained>> {
         self.explain_event(tenant_id, event_id, id).await
+    }
+
+    async fn backlog(&self, tenant_id: TenantId, lane: LaneId) -> Result<Backlog> {
+        self.count_backlog(tenant_id, lane).await
     }
 
     async fn attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>> {

@@ -188,7 +188,7 @@ impl<DB: Dialect> Sql<DB> {
     /// A target that holds so many bytes beside the payload.
     async fn target(&self, event: &Event, id: TargetId, lane: LaneId, profile: &str, bytes: usize) -> Result<Target> {
         let profile = self.profile_of_name(profile).await?;
-        let slot = self.hand_over.lanes().reserve(lane);
+        let slot = self.hand_over.lanes().reserve(lane, event.created_at);
         Ok(Target {
             delivery_id: self.world.new_id_at(event.created_at),
             id,

@@ -62,8 +62,8 @@ impl<DB: Dialect> Queue for Sql<DB> {
         self.prune_step(retention).await
     }
 
-    async fn backlog(&self) -> Result<Backlog> {
-        self.count_backlog().await
+    async fn backlogs(&self) -> Result<Vec<(LaneId, Backlog)>> {
+        self.count_backlogs().await
     }
 
     fn is_running(&self) -> bool {

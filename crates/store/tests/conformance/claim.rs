@@ -108,12 +108,17 @@ pub(crate) async fn a_mark_needs_the_claim(mut f: Fixture) {
 }
 
 pub(crate) async fn what_waits_is_counted(mut f: Fixture) {
-    assert_eq!(f.stores.queue.backlog().await.expect("read"), Backlog { pending: 0, oldest_due_at: None });
-    f.subscribe("https://a.example/hook").await;
+    assert_eq!(f.stores.queue.backlogs().await.expect("read"), []);
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    let own = async |tenant| f.stores.journal.backlog(tenant, lane).await.expect("read");
+    assert_eq!(own(f.tenant).await, Backlog { pending: 0, oldest_due_at: None });
     let first = f.publish_and_take().await;
     f.publish().await;
-    let backlog = f.stores.queue.backlog().await.expect("read");
-    assert_eq!(backlog, Backlog { pending: 2, oldest_due_at: Some(first.opened_at) });
+    let two = Backlog { pending: 2, oldest_due_at: Some(first.opened_at) };
+    assert_eq!(f.stores.queue.backlogs().await.expect("read"), [(lane, two)]);
+    let own = async |tenant| f.stores.journal.backlog(tenant, lane).await.expect("read");
+    assert_eq!(own(f.tenant).await, two);
+    assert_eq!(own(postrider_core::TenantId::from(uuid::Uuid::nil())).await.pending, 0, "nobody else's");
 }
 
 pub(crate) async fn a_sender_sees_what_is_true_this_moment(f: Fixture) {

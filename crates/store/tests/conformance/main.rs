@@ -31,7 +31,7 @@ macro_rules! backends {
         }
         /// All of them, one after the other, in one process.
         pub(crate) async fn run_all(database: impl AsyncFn() -> crate::fixture::Database) {
-            $($(boxed(crate::$module::$test, crate::fixture::Fixture::on(database().await).await).await;)*)*
+            $($(boxed(crate::$module::$test, &database).await;)*)*
         }
         mod postgres {
             $(mod $module {
@@ -45,12 +45,12 @@ macro_rules! backends {
     };
 }
 
-/// A test in a place of its own: all of them together are too much for one stack.
-fn boxed<F: Future<Output = ()> + 'static>(
-    test: impl FnOnce(fixture::Fixture) -> F,
-    on: fixture::Fixture,
-) -> Pin<Box<dyn Future<Output = ()>>> {
-    Box::pin(test(on))
+/// A test and its fixture in a place of their own: all of them together are too much for one stack.
+fn boxed<'a, F: Future<Output = ()> + 'a>(
+    test: impl FnOnce(fixture::Fixture) -> F + 'a,
+    database: &'a impl AsyncFn() -> fixture::Database,
+) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
+    Box::pin(async move { test(fixture::Fixture::on(database().await).await).await })
 }
 
 /// What only an embedded database does: its file is ours alone.

@@ -87,7 +87,7 @@ pub(crate) async fn a_callback_gets_the_events_of_its_resource(mut f: Fixture) {
 
 pub(crate) async fn a_claimed_callback_comes_with_what_it_says(f: Fixture) {
     let made = create(&f, callback(&f, "é")).await;
-    let (other, _inbox) = f.beside(LaneLimits { total: 0, per_lane: 0, bytes: 0 }).await;
+    let (other, _inbox) = f.beside(LaneLimits { total: 0, ..LaneLimits::default() }).await;
     let receipt = other.journal.publish(f.tenant, vec![draft(None)]).await.remove(0).expect("accepted");
     assert_eq!(receipt.deliveries, 1);
     let claimed = f.stores.queue.claim(made.lane(), 10).await.expect("claimed").remove(0);

@@ -115,6 +115,52 @@ pub(in super::super) struct WebhookUpdated {
     message: String,
 }
 
+/// How an endpoint stands, and what waits for it.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "webhook_id": "01a1fe8e-0840-7102-969b-35cac5c78673", "state": "open", "in_flight": 3, "in_flight_limit": 256,
+    "next_probe_at": null, "queue_depth": 3, "oldest_due_at": "2026-01-19T10:30:00.123456+00:00",
+    "oldest_age_seconds": 0.012
+}))]
+pub(in super::super) struct WebhookHealth {
+    /// The subscription.
+    webhook_id: Uuid,
+    /// `open`: it answers. `limited`: it is slow or in trouble, or has not answered yet, and little is sent at once.
+    /// `probing`: it counts as dead, and one delivery is tried now and then. Null if the node that answers does
+    /// not send.
+    #[schema(required)]
+    state: Option<LaneState>,
+    /// Requests under way from that node.
+    #[schema(required)]
+    in_flight: Option<u32>,
+    /// How many may be.
+    #[schema(required)]
+    in_flight_limit: Option<u32>,
+    /// When a dead endpoint is tried next.
+    #[schema(required, format = DateTime)]
+    next_probe_at: Option<String>,
+    /// Pending deliveries to the endpoint.
+    queue_depth: i64,
+    /// When the first of them came due, or will.
+    #[schema(required, format = DateTime)]
+    oldest_due_at: Option<String>,
+    /// How long that is ago; 0 if it is still to come.
+    oldest_age_seconds: f64,
+}
+
+/// How a node finds an endpoint.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the document is all that is made of it")]
+pub(in super::super) enum LaneState {
+    /// It answers.
+    Open,
+    /// Little is sent at once.
+    Limited,
+    /// One delivery is tried now and then.
+    Probing,
+}
+
 /// A new secret.
 #[derive(ToSchema)]
 #[schema(example = json!({

@@ -2,7 +2,7 @@
 
 use super::super::answers::Message;
 use super::super::answers::webhooks::{
-    SecretRotated, TestResult, Webhook, WebhookCreated, WebhookList, WebhookUpdated,
+    SecretRotated, TestResult, Webhook, WebhookCreated, WebhookHealth, WebhookList, WebhookUpdated,
 };
 use super::super::bodies::{NewWebhook, RotateSecret, TestWebhook, WebhookChange};
 use super::super::errors::Problems;
@@ -43,6 +43,14 @@ pub(in super::super) fn update_webhook() {}
 #[utoipa::path(delete, path = "/api/v1/webhooks/{id}/", tag = "Webhooks", params(Id),
     responses((status = 200, description = "It is gone", body = Message), Problems))]
 pub(in super::super) fn delete_webhook() {}
+
+/// See the health of a webhook's endpoint
+///
+/// Needs the scope `read`. What waits for the endpoint, and how the node that answers finds it. An endpoint is
+/// the URL without its query.
+#[utoipa::path(get, path = "/api/v1/webhooks/{id}/health/", tag = "Webhooks", params(Id),
+    responses((status = 200, description = "How it stands", body = WebhookHealth), Problems))]
+pub(in super::super) fn webhook_health() {}
 
 /// Rotate a webhook's secret
 ///

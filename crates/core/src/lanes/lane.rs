@@ -1,0 +1,286 @@
+//! One lane: how much it may have in flight, by how its endpoint answers.
+//!
+//! ```text
+//!         answers                     no answer, or overloaded
+//!  OPEN ◀──────────────────────────▶ LIMITED
+//!   ▲                                   │ many different deliveries failed in a row
+//!   └───────── a probe is answered ── PROBING: one delivery an interval
+//! ```
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::attempt::Exchange;
+use crate::{DeliveryId, Timestamp};
+
+/// What a lane that nobody knows anything about may have in flight, and one that is silent.
+pub(super) const START: usize = 32;
+/// What a lane may always have in flight, unless it is probed.
+const LEAST: usize = 4;
+/// How long requests may be without any answer before no more than [`START`] are sent.
+const SILENCE: Duration = Duration::from_secs(1);
+/// Different deliveries that must fail in a row before an endpoint counts as dead. So many that a
+/// receiver with a bad minute is tried exactly as its schedule says.
+pub(super) const DEAD_AFTER: usize = 100;
+/// Between the first two probes of a dead endpoint; then twice as long each time, up to the longest.
+pub(super) const FIRST_INTERVAL: Duration = Duration::from_secs(5);
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What a request says of its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It answered, and not that it is in trouble: any status below 500 but 429.
+    Well,
+    /// It answered that it is in trouble: 429 or 5xx.
+    Overloaded,
+    /// It did not answer.
+    None,
+}
+
+impl Answer {
+    /// What an exchange says.
+    #[must_use]
+    pub fn of(exchange: &Exchange) -> Self {
+        match exchange.status() {
+            None => Self::None,
+            Some(429 | 500..) => Self::Overloaded,
+            Some(_) => Self::Well,
+        }
+    }
+}
+
+/// How a lane stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LaneState {
+    /// Its endpoint answers.
+    Open,
+    /// Its endpoint is slow, in trouble or not known yet: little is sent at once.
+    Limited,
+    /// Its endpoint counts as dead: one delivery is tried now and then.
+    Probing,
+}
+
+impl LaneState {
+    /// All states.
+    pub const ALL: [Self; 3] = [Self::Open, Self::Limited, Self::Probing];
+
+    /// Its name in the API and in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Limited => "limited",
+            Self::Probing => "probing",
+        }
+    }
+}
+
+/// When a dead endpoint is tried.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    next_at: Timestamp,
+    interval: Duration,
+}
+
+/// Whether a lane may send one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It may.
+    Yes,
+    /// When one of those in flight is done.
+    WhenFreed,
+    /// When the time has come for a probe.
+    At(Timestamp),
+}
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) in_flight: usize,
+    /// Rows wait in the table: newcomers queue behind them.
+    pub(super) waiting: bool,
+    /// Somebody asked for a slot and got none.
+    pub(super) blocked: bool,
+    /// Whether it answered well the last time, so that its slots are its own.
+    pub(super) is_proven: bool,
+    limit: usize,
+    /// When it last answered, or had nothing in flight.
+    heard_at: Timestamp,
+    /// Different deliveries that failed in a row.
+    failed: HashSet<DeliveryId>,
+    probe: Option<Probe>,
+}
+
+impl Lane {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            in_flight: 0,
+            waiting: false,
+            blocked: false,
+            is_proven: false,
+            limit: START,
+            heard_at: now,
+            failed: HashSet::new(),
+            probe: None,
+        }
+    }
+
+    pub(super) fn state(&self, now: Timestamp) -> LaneState {
+        match self.probe {
+            Some(_) => LaneState::Probing,
+            None if self.is_proven && !self.is_silent(now) => LaneState::Open,
+            None => LaneState::Limited,
+        }
+    }
+
+    /// How many requests it may have in flight, of `most` that any may have.
+    pub(super) fn limit(&self, now: Timestamp, most: usize) -> usize {
+        match self.probe {
+            Some(_) => 1.min(most),
+            None if self.is_silent(now) => self.limit.min(START).min(most),
+            None => self.limit.min(most),
+        }
+    }
+
+    pub(super) fn next_probe_at(&self) -> Option<Timestamp> {
+        self.probe.map(|probe| probe.next_at)
+    }
+
+    pub(super) fn room(&self, now: Timestamp, most: usize) -> Room {
+        match self.probe {
+            Some(probe) if self.in_flight == 0 && probe.next_at > now => Room::At(probe.next_at),
+            _ if self.in_flight < self.limit(now, most) => Room::Yes,
+            _ => Room::WhenFreed,
+        }
+    }
+
+    /// One more is in flight.
+    pub(super) fn take(&mut self, now: Timestamp) {
+        if self.in_flight == 0 {
+            self.heard_at = now;
+        }
+        self.in_flight += 1;
+    }
+
+    /// Learns from what came of one request.
+    pub(super) fn learn(&mut self, answer: Answer, delivery: DeliveryId, now: Timestamp, most: usize) {
+        match answer {
+            Answer::Well => {
+                self.heard_at = now;
+                self.is_proven = true;
+                self.limit = if self.probe.take().is_some() { START } else { (self.limit + 1).min(most) };
+                self.failed.clear();
+                return;
+            }
+            Answer::Overloaded => {
+                self.heard_at = now;
+                self.limit = (self.limit - self.limit.div_ceil(8)).max(LEAST);
+            }
+            Answer::None => self.limit = (self.limit / 2).max(LEAST),
+        }
+        self.is_proven = false;
+        self.failed.insert(delivery);
+        self.plan_probe(now);
+    }
+
+    fn plan_probe(&mut self, now: Timestamp) {
+        let interval = match self.probe {
+            Some(probe) => (probe.interval * 2).min(LONGEST_INTERVAL),
+            None if self.failed.len() >= DEAD_AFTER => FIRST_INTERVAL,
+            None => return,
+        };
+        self.failed = HashSet::new();
+        self.probe = Some(Probe { next_at: now + interval, interval });
+    }
+
+    /// How much it takes of what unproven lanes share.
+    pub(super) const fn unproven(&self) -> usize {
+        if self.is_proven { 0 } else { self.in_flight }
+    }
+
+    pub(super) const fn is_idle(&self) -> bool {
+        self.in_flight == 0 && !self.waiting && !self.blocked
+    }
+
+    fn is_silent(&self, now: Timestamp) -> bool {
+        self.in_flight > 0 && now.since(self.heard_at) > SILENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const MOST: usize = 256;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_micros(millis * 1000)
+    }
+
+    fn delivery(n: usize) -> DeliveryId {
+        DeliveryId::from(Uuid::from_u128(n as u128))
+    }
+
+    fn dead(now: Timestamp) -> Lane {
+        let mut lane = Lane::new(now);
+        (0..DEAD_AFTER).for_each(|n| lane.learn(Answer::None, delivery(n), now, MOST));
+        lane
+    }
+
+    #[test]
+    fn answers_let_it_grow_and_silence_halves_it() {
+        let mut lane = Lane::new(at(0));
+        assert_eq!((lane.state(at(0)), lane.limit(at(0), MOST)), (LaneState::Limited, START));
+        (0..MOST).for_each(|n| lane.learn(Answer::Well, delivery(n), at(1), MOST));
+        assert_eq!((lane.state(at(1)), lane.limit(at(1), MOST)), (LaneState::Open, MOST));
+        lane.learn(Answer::None, delivery(0), at(2), MOST);
+        assert_eq!((lane.state(at(2)), lane.limit(at(2), MOST)), (LaneState::Limited, MOST / 2));
+        lane.learn(Answer::Overloaded, delivery(0), at(2), MOST);
+        assert_eq!(lane.limit(at(2), MOST), MOST / 2 - MOST / 16);
+        (0..99).for_each(|_| lane.learn(Answer::None, delivery(0), at(3), MOST));
+        assert_eq!((lane.state(at(3)), lane.limit(at(3), MOST)), (LaneState::Limited, LEAST), "one delivery only");
+        lane.learn(Answer::Well, delivery(0), at(4), MOST);
+        assert_eq!(lane.state(at(4)), LaneState::Open);
+    }
+
+    #[test]
+    fn a_silent_endpoint_gets_no_more_long_before_its_timeouts() {
+        let mut lane = Lane::new(at(0));
+        (0..MOST).for_each(|n| lane.learn(Answer::Well, delivery(n), at(0), MOST));
+        (0..START).for_each(|_| lane.take(at(0)));
+        assert_eq!(lane.room(at(1000), MOST), Room::Yes);
+        assert_eq!((lane.room(at(1001), MOST), lane.state(at(1001))), (Room::WhenFreed, LaneState::Limited));
+        lane.learn(Answer::Well, delivery(0), at(1500), MOST);
+        assert_eq!((lane.room(at(1501), MOST), lane.state(at(1501))), (Room::Yes, LaneState::Open));
+    }
+
+    #[test]
+    fn a_dead_endpoint_gets_one_an_interval() {
+        let mut lane = dead(at(0));
+        assert_eq!((lane.state(at(0)), lane.room(at(0), MOST)), (LaneState::Probing, Room::At(at(5000))));
+        assert_eq!(lane.room(at(5000), MOST), Room::Yes);
+        lane.take(at(5000));
+        assert_eq!(lane.room(at(5000), MOST), Room::WhenFreed);
+        lane.in_flight = 0;
+        lane.learn(Answer::Overloaded, delivery(0), at(6000), MOST);
+        assert_eq!(lane.room(at(6000), MOST), Room::At(at(16_000)));
+        for _ in 0..9 {
+            lane.learn(Answer::None, delivery(0), at(6000), MOST);
+        }
+        assert_eq!(lane.next_probe_at(), Some(at(66_000)), "the longest interval");
+        lane.learn(Answer::Well, delivery(0), at(66_000), MOST);
+        assert_eq!((lane.state(at(66_000)), lane.limit(at(66_000), MOST)), (LaneState::Open, START));
+    }
+
+    #[test]
+    fn one_good_answer_interrupts_the_row() {
+        let mut lane = Lane::new(at(0));
+        for n in 0..DEAD_AFTER - 1 {
+            lane.learn(Answer::None, delivery(n), at(0), MOST);
+        }
+        lane.learn(Answer::Well, delivery(0), at(0), MOST);
+        lane.learn(Answer::None, delivery(1), at(0), MOST);
+        assert_eq!(lane.state(at(0)), LaneState::Limited);
+    }
+}
