@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_core::attempt::Exchange;
 use postrider_core::delivery::FailReason;
-use postrider_core::lanes::{Answer, LaneId, Slot};
+use postrider_core::lanes::{Answer, Heard, LaneId, Slot};
 use postrider_core::lifecycle::{self, Decision, Progress};
 use postrider_core::profile::Outbound;
 use postrider_core::target::{Endpoint, TargetId};
@@ -104,7 +104,8 @@ impl Deliverer {
         let outgoing = Outgoing { url, prepared, headers, timeout: *timeout };
         let exchange = self.client.send(outgoing).instrument(span.clone()).await;
         span.record("outcome", exchange.outcome().name());
-        slot.heard(Answer::of(&exchange), claimed.id, self.world.now());
+        let answer = Answer::of(&exchange);
+        slot.heard(Heard { answer, delivery_id: claimed.id, at: self.world.now() });
         measure_attempt(claimed, &exchange);
         let progress = Progress {
             tries: claimed.tries + 1,

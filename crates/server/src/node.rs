@@ -14,7 +14,7 @@ use postrider_core::profile::STANDARD;
 use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
 use postrider_core::vault::{MasterKey, Vault};
 use postrider_dispatcher::{ClientOptions, Dispatcher, DispatcherOptions, GuardedClient};
-use postrider_store::{Catalogue, HandOver, NewApiKey, OpenError, Purpose, StoreError, StoreOptions, Stores};
+use postrider_store::{Catalogue, HandOver, Inbox, NewApiKey, OpenError, Purpose, StoreError, StoreOptions, Stores};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -111,13 +111,8 @@ impl Node {
             extra_roots: settings.targets_ca.clone(),
         };
         let client = GuardedClient::new(client_options, world.clone()).map_err(StartError::Client)?;
-        let (hand_over, inbox) = if settings.role.dispatches() {
-            let (hand_over, inbox) = HandOver::new(LaneLimits::default());
-            (hand_over, Some(inbox))
-        } else {
-            (HandOver::closed(), None)
-        };
-        let lanes = settings.role.dispatches().then(|| hand_over.lanes().clone());
+        let (hand_over, inbox) = hand_over_of(settings.role);
+        let lanes = inbox.is_some().then(|| hand_over.lanes().clone());
         let stores = open_stores(&settings, vault, &hand_over, &world).await?;
         let first_key = prepare_default_tenant(&*stores.catalogue, &settings, &world).await?;
         let dispatcher = inbox.map(|inbox| {
@@ -183,6 +178,15 @@ impl Node {
         }
         self.stores.queue.close().await;
     }
+}
+
+/// The way to this node's dispatcher, if it has one.
+fn hand_over_of(role: Role) -> (HandOver, Option<Inbox>) {
+    if !role.dispatches() {
+        return (HandOver::closed(), None);
+    }
+    let (hand_over, inbox) = HandOver::new(LaneLimits::default());
+    (hand_over, Some(inbox))
 }
 
 /// Opens the database, if its secrets can be opened too; seals anew what the key before had sealed.

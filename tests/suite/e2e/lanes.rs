@@ -68,9 +68,6 @@ async fn a_dead_endpoint_is_probed_and_what_waits_goes_out_when_it_lives_again()
     until_probing(&server, &id).await;
     well.store(true, Ordering::Relaxed);
     server.travel(Duration::from_secs(11)).await;
-    // The probe that failed is on its schedule.
-    until_waiting(&server, &id, probed).await;
-    server.travel(Duration::from_secs(25)).await;
     until_waiting(&server, &id, 0).await;
     assert_eq!(receiver.requests().len(), asked + probed + MANY, "each once more");
     assert_eq!(health(&server, &id).await["state"], "open");

@@ -49,6 +49,17 @@ impl Answer {
     }
 }
 
+/// What came of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// What it says of the endpoint.
+    pub answer: Answer,
+    /// What was sent.
+    pub delivery_id: DeliveryId,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
 /// How a lane stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LaneState {
@@ -162,7 +173,8 @@ impl Lane {
     }
 
     /// Learns from what came of one request.
-    pub(super) fn learn(&mut self, answer: Answer, delivery: DeliveryId, now: Timestamp, most: usize) {
+    pub(super) fn learn(&mut self, heard: Heard, is_probe: bool, most: usize) {
+        let Heard { answer, delivery_id, at: now } = heard;
         match answer {
             Answer::Well => {
                 self.heard_at = now;
@@ -178,15 +190,12 @@ impl Lane {
             Answer::None => self.limit = (self.limit / 2).max(LEAST),
         }
         self.is_proven = false;
-        self.failed.insert(delivery);
-        self.plan_probe(now);
-    }
-
-    fn plan_probe(&mut self, now: Timestamp) {
+        self.failed.insert(delivery_id);
         let interval = match self.probe {
-            Some(probe) => (probe.interval * 2).min(LONGEST_INTERVAL),
+            Some(probe) if is_probe => (probe.interval * 2).min(LONGEST_INTERVAL),
             None if self.failed.len() >= DEAD_AFTER => FIRST_INTERVAL,
-            None => return,
+            // Sent before it counted as dead, or too few.
+            _ => return,
         };
         self.failed = HashSet::new();
         self.probe = Some(Probe { next_at: now + interval, interval });
@@ -222,9 +231,14 @@ mod tests {
         DeliveryId::from(Uuid::from_u128(n as u128))
     }
 
+    fn learn(lane: &mut Lane, answer: Answer, n: usize, now: Timestamp) {
+        let is_probe = lane.probe.is_some();
+        lane.learn(Heard { answer, delivery_id: delivery(n), at: now }, is_probe, MOST);
+    }
+
     fn dead(now: Timestamp) -> Lane {
         let mut lane = Lane::new(now);
-        (0..DEAD_AFTER).for_each(|n| lane.learn(Answer::None, delivery(n), now, MOST));
+        (0..DEAD_AFTER).for_each(|n| learn(&mut lane, Answer::None, n, now));
         lane
     }
 
@@ -232,26 +246,26 @@ mod tests {
     fn answers_let_it_grow_and_silence_halves_it() {
         let mut lane = Lane::new(at(0));
         assert_eq!((lane.state(at(0)), lane.limit(at(0), MOST)), (LaneState::Limited, START));
-        (0..MOST).for_each(|n| lane.learn(Answer::Well, delivery(n), at(1), MOST));
+        (0..MOST).for_each(|n| learn(&mut lane, Answer::Well, n, at(1)));
         assert_eq!((lane.state(at(1)), lane.limit(at(1), MOST)), (LaneState::Open, MOST));
-        lane.learn(Answer::None, delivery(0), at(2), MOST);
+        learn(&mut lane, Answer::None, 0, at(2));
         assert_eq!((lane.state(at(2)), lane.limit(at(2), MOST)), (LaneState::Limited, MOST / 2));
-        lane.learn(Answer::Overloaded, delivery(0), at(2), MOST);
+        learn(&mut lane, Answer::Overloaded, 0, at(2));
         assert_eq!(lane.limit(at(2), MOST), MOST / 2 - MOST / 16);
-        (0..99).for_each(|_| lane.learn(Answer::None, delivery(0), at(3), MOST));
+        (0..99).for_each(|_| learn(&mut lane, Answer::None, 0, at(3)));
         assert_eq!((lane.state(at(3)), lane.limit(at(3), MOST)), (LaneState::Limited, LEAST), "one delivery only");
-        lane.learn(Answer::Well, delivery(0), at(4), MOST);
+        learn(&mut lane, Answer::Well, 0, at(4));
         assert_eq!(lane.state(at(4)), LaneState::Open);
     }
 
     #[test]
     fn a_silent_endpoint_gets_no_more_long_before_its_timeouts() {
         let mut lane = Lane::new(at(0));
-        (0..MOST).for_each(|n| lane.learn(Answer::Well, delivery(n), at(0), MOST));
+        (0..MOST).for_each(|n| learn(&mut lane, Answer::Well, n, at(0)));
         (0..START).for_each(|_| lane.take(at(0)));
         assert_eq!(lane.room(at(1000), MOST), Room::Yes);
         assert_eq!((lane.room(at(1001), MOST), lane.state(at(1001))), (Room::WhenFreed, LaneState::Limited));
-        lane.learn(Answer::Well, delivery(0), at(1500), MOST);
+        learn(&mut lane, Answer::Well, 0, at(1500));
         assert_eq!((lane.room(at(1501), MOST), lane.state(at(1501))), (Room::Yes, LaneState::Open));
     }
 
@@ -260,16 +274,19 @@ mod tests {
         let mut lane = dead(at(0));
         assert_eq!((lane.state(at(0)), lane.room(at(0), MOST)), (LaneState::Probing, Room::At(at(5000))));
         assert_eq!(lane.room(at(5000), MOST), Room::Yes);
+        let late = Heard { answer: Answer::None, delivery_id: delivery(0), at: at(1) };
+        lane.learn(late, false, MOST);
+        assert_eq!(lane.next_probe_at(), Some(at(5000)), "what was sent before changes nothing");
         lane.take(at(5000));
         assert_eq!(lane.room(at(5000), MOST), Room::WhenFreed);
         lane.in_flight = 0;
-        lane.learn(Answer::Overloaded, delivery(0), at(6000), MOST);
+        learn(&mut lane, Answer::Overloaded, 0, at(6000));
         assert_eq!(lane.room(at(6000), MOST), Room::At(at(16_000)));
         for _ in 0..9 {
-            lane.learn(Answer::None, delivery(0), at(6000), MOST);
+            learn(&mut lane, Answer::None, 0, at(6000));
         }
         assert_eq!(lane.next_probe_at(), Some(at(66_000)), "the longest interval");
-        lane.learn(Answer::Well, delivery(0), at(66_000), MOST);
+        learn(&mut lane, Answer::Well, 0, at(66_000));
         assert_eq!((lane.state(at(66_000)), lane.limit(at(66_000), MOST)), (LaneState::Open, START));
     }
 
@@ -277,10 +294,10 @@ mod tests {
     fn one_good_answer_interrupts_the_row() {
         let mut lane = Lane::new(at(0));
         for n in 0..DEAD_AFTER - 1 {
-            lane.learn(Answer::None, delivery(n), at(0), MOST);
+            learn(&mut lane, Answer::None, n, at(0));
         }
-        lane.learn(Answer::Well, delivery(0), at(0), MOST);
-        lane.learn(Answer::None, delivery(1), at(0), MOST);
+        learn(&mut lane, Answer::Well, 0, at(0));
+        learn(&mut lane, Answer::None, 1, at(0));
         assert_eq!(lane.state(at(0)), LaneState::Limited);
     }
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::target_url::TargetUrl;
-use crate::{DeliveryId, TenantId, Timestamp};
-pub use lane::{Answer, LaneState};
+use crate::{TenantId, Timestamp};
+pub use lane::{Answer, Heard, LaneState};
 use lane::{Lane, Room};
 
 /// Names a lane; the queue is indexed by it.
@@ -229,8 +229,8 @@ impl Lanes {
             if let Some(lane) = state.lanes.get_mut(&slot.id) {
                 let unproven_before = lane.unproven();
                 lane.in_flight -= 1;
-                if let Some((answer, delivery, now)) = slot.heard.take() {
-                    lane.learn(answer, delivery, now, self.0.limits.per_lane);
+                if let Some(heard) = slot.heard.take() {
+                    lane.learn(heard, slot.is_probe, self.0.limits.per_lane);
                 }
                 state.unproven = state.unproven - unproven_before + lane.unproven();
                 freed[0] = std::mem::take(&mut lane.blocked).then_some(slot.id);
@@ -311,7 +311,7 @@ pub struct Slot {
     bytes: usize,
     is_probe: bool,
     /// What the lane is to learn when it is given back.
-    heard: Option<(Answer, DeliveryId, Timestamp)>,
+    heard: Option<Heard>,
 }
 
 impl Slot {
@@ -332,8 +332,8 @@ impl Slot {
     }
 
     /// Says what came of the request.
-    pub const fn heard(&mut self, answer: Answer, delivery: DeliveryId, at: Timestamp) {
-        self.heard = Some((answer, delivery, at));
+    pub const fn heard(&mut self, heard: Heard) {
+        self.heard = Some(heard);
     }
 }
 
@@ -376,14 +376,14 @@ mod tests {
         if let Reserved::Slots(slots) = reserved { slots } else { Vec::new() }
     }
 
-    fn delivery(n: usize) -> DeliveryId {
-        DeliveryId::from(Uuid::from_u128(n as u128))
+    fn told(answer: Answer, n: usize, at: Timestamp) -> Heard {
+        Heard { answer, delivery_id: Uuid::from_u128(n as u128).into(), at }
     }
 
     fn fail(lanes: &Lanes, id: LaneId, times: usize) {
         for n in 0..times {
             let mut slot = lanes.reserve(id, NOW).expect("a slot");
-            slot.heard(Answer::None, delivery(n), NOW);
+            slot.heard(told(Answer::None, n, NOW));
         }
     }
 
@@ -459,7 +459,7 @@ mod tests {
     fn endpoints_that_do_not_answer_share_a_part() {
         let (lanes, heard) = lanes_with(LaneLimits { total: 9, per_lane: 9, unproven: 2, bytes: 100 });
         let mut well = lanes.reserve(A, NOW).expect("a slot");
-        well.heard(Answer::Well, delivery(1), NOW);
+        well.heard(told(Answer::Well, 1, NOW));
         drop(well);
         let hanging = [lanes.reserve(B, NOW), lanes.reserve(B, NOW)];
         assert!(hanging.iter().all(Option::is_some));
@@ -486,7 +486,7 @@ mod tests {
         let mut probe = probes.remove(0);
         assert!(probe.is_probe());
         assert!(matches!(lanes.reserve_waiting(A, 9, first), Reserved::WhenFreed));
-        probe.heard(Answer::Well, delivery(0), first);
+        probe.heard(told(Answer::Well, 0, first));
         drop(probe);
         assert_eq!(heard.try_recv(), Ok(A));
         assert_eq!(lanes.health(A, first).state, LaneState::Open);
