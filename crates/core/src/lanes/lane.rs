@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!         answers                     no answer, or overloaded
-//!  OPEN ◀──────────────────────────▶ LIMITED
-//!   ▲                                   │ many different deliveries failed in a row
-//!   └───────── a probe is answered ── PROBING: one delivery an interval
+//!  OPEN ◀──────────────────────────▶ LIMITED ◀───────────┐
+//!                                       │ no answer to     │ a probe is
+//!                                       ▼ many deliveries  │ answered
+//!                                    PROBING: one an interval
 //! ```
 
 use std::collections::HashSet;
@@ -19,7 +20,7 @@ pub(super) const START: usize = 32;
 const LEAST: usize = 4;
 /// How long requests may be without any answer before no more than [`START`] are sent.
 const SILENCE: Duration = Duration::from_secs(1);
-/// Different deliveries that must fail in a row before an endpoint counts as dead. So many that a
+/// Different deliveries that must go unanswered in a row before an endpoint counts as dead. So many that a
 /// receiver with a bad minute is tried exactly as its schedule says.
 pub(super) const DEAD_AFTER: usize = 100;
 /// Between the first two probes of a dead endpoint; then twice as long each time, up to the longest.
@@ -116,8 +117,8 @@ pub(super) struct Lane {
     limit: usize,
     /// When it last answered, or had nothing in flight.
     heard_at: Timestamp,
-    /// Different deliveries that failed in a row.
-    failed: HashSet<DeliveryId>,
+    /// Different deliveries that were not answered, in a row.
+    unanswered: HashSet<DeliveryId>,
     probe: Option<Probe>,
 }
 
@@ -130,7 +131,7 @@ impl Lane {
             is_proven: false,
             limit: START,
             heard_at: now,
-            failed: HashSet::new(),
+            unanswered: HashSet::new(),
             probe: None,
         }
     }
@@ -174,30 +175,33 @@ impl Lane {
 
     /// Learns from what came of one request.
     pub(super) fn learn(&mut self, heard: Heard, is_probe: bool, most: usize) {
-        let Heard { answer, delivery_id, at: now } = heard;
-        match answer {
-            Answer::Well => {
-                self.heard_at = now;
-                self.is_proven = true;
-                self.limit = if self.probe.take().is_some() { START } else { (self.limit + 1).min(most) };
-                self.failed.clear();
-                return;
-            }
-            Answer::Overloaded => {
-                self.heard_at = now;
-                self.limit = (self.limit - self.limit.div_ceil(8)).max(LEAST);
-            }
-            Answer::None => self.limit = (self.limit / 2).max(LEAST),
+        let Heard { answer, delivery_id, at } = heard;
+        self.is_proven = answer == Answer::Well;
+        if answer == Answer::None {
+            self.limit = (self.limit / 2).max(LEAST);
+            return self.miss(delivery_id, is_probe, at);
         }
-        self.is_proven = false;
-        self.failed.insert(delivery_id);
+        self.heard_at = at;
+        self.unanswered.clear();
+        if self.probe.take().is_some() {
+            self.limit = START;
+        }
+        self.limit = match answer {
+            Answer::Well => (self.limit + 1).min(most),
+            _ => (self.limit - self.limit.div_ceil(8)).max(LEAST),
+        };
+    }
+
+    /// A request was not answered.
+    fn miss(&mut self, delivery_id: DeliveryId, is_probe: bool, now: Timestamp) {
+        self.unanswered.insert(delivery_id);
         let interval = match self.probe {
             Some(probe) if is_probe => (probe.interval * 2).min(LONGEST_INTERVAL),
-            None if self.failed.len() >= DEAD_AFTER => FIRST_INTERVAL,
+            None if self.unanswered.len() >= DEAD_AFTER => FIRST_INTERVAL,
             // Sent before it counted as dead, or too few.
             _ => return,
         };
-        self.failed = HashSet::new();
+        self.unanswered = HashSet::new();
         self.probe = Some(Probe { next_at: now + interval, interval });
     }
 
@@ -280,24 +284,24 @@ mod tests {
         lane.take(at(5000));
         assert_eq!(lane.room(at(5000), MOST), Room::WhenFreed);
         lane.in_flight = 0;
-        learn(&mut lane, Answer::Overloaded, 0, at(6000));
+        learn(&mut lane, Answer::None, 0, at(6000));
         assert_eq!(lane.room(at(6000), MOST), Room::At(at(16_000)));
         for _ in 0..9 {
             learn(&mut lane, Answer::None, 0, at(6000));
         }
         assert_eq!(lane.next_probe_at(), Some(at(66_000)), "the longest interval");
         learn(&mut lane, Answer::Well, 0, at(66_000));
-        assert_eq!((lane.state(at(66_000)), lane.limit(at(66_000), MOST)), (LaneState::Open, START));
+        assert_eq!((lane.state(at(66_000)), lane.limit(at(66_000), MOST)), (LaneState::Open, START + 1));
     }
 
     #[test]
-    fn one_good_answer_interrupts_the_row() {
+    fn any_answer_interrupts_the_row() {
         let mut lane = Lane::new(at(0));
         for n in 0..DEAD_AFTER - 1 {
             learn(&mut lane, Answer::None, n, at(0));
         }
-        learn(&mut lane, Answer::Well, 0, at(0));
-        learn(&mut lane, Answer::None, 1, at(0));
+        learn(&mut lane, Answer::Overloaded, 0, at(0));
+        learn(&mut lane, Answer::None, DEAD_AFTER, at(0));
         assert_eq!(lane.state(at(0)), LaneState::Limited);
     }
 }
