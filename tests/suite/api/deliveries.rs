@@ -8,13 +8,10 @@ use crate::e2e::deliver::{publish, settled, subscribe};
 
 #[tokio::test]
 async fn undelivered_is_all_but_delivered() {
-    let receiver = Receiver::plain(|_, request| {
-        let fails = request.head.starts_with("POST /bad");
-        Reply::status(if fails { 500 } else { 200 }, "")
-    })
-    .await;
+    // Apart, so that each has a connection of its own.
+    let (content, receiver) = (Receiver::content().await, Receiver::plain(|_, _| Reply::status(500, "")).await);
     let server = Server::start().await;
-    let (good, _) = subscribe(&server, &receiver.url("/good"), json!({})).await;
+    let (good, _) = subscribe(&server, &content.url("/good"), json!({})).await;
     let (bad, _) = subscribe(&server, &receiver.url("/bad"), json!({"retry_schedule": []})).await;
     let event_id = publish(&server, json!({})).await;
     postrider_tests::eventually("both ended", || async {

@@ -17,8 +17,10 @@ const MANY: usize = 120;
 async fn ill_receiver() -> (Receiver, Arc<AtomicBool>) {
     let well = Arc::new(AtomicBool::new(false));
     let is_well = Arc::clone(&well);
-    let receiver =
-        Receiver::plain(move |_, _| Reply::status(if is_well.load(Ordering::Relaxed) { 200 } else { 500 }, ""));
+    let receiver = Receiver::plain(move |_, _| match is_well.load(Ordering::Relaxed) {
+        true => Reply::status(200, ""),
+        false => Reply::Close,
+    });
     (receiver.await, well)
 }
 
