@@ -1,6 +1,6 @@
 # Postrider. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-setup lint openapi fmt build release clean
+.PHONY: help demo run test test-setup bench bench-full lint openapi fmt build release clean
 
 CARGO ?= cargo
 
@@ -35,6 +35,14 @@ fmt: ## Format the code
 
 build: ## Build for development
 	$(CARGO) build --workspace --bins
+
+bench: ## Measure the release binary on this machine (under 10 minutes, after the build)
+	$(CARGO) build --release -p postrider-server -p postrider-bench --features postrider-bench/harness --bins
+	scripts/bench
+
+bench-full: ## The same with a million pending and ten million finished deliveries (an hour, 25 GB of disk)
+	$(CARGO) build --release -p postrider-server -p postrider-bench --features postrider-bench/harness --bins
+	scripts/bench --full
 
 release: ## Build the release binary
 	$(CARGO) build --release --bin postrider

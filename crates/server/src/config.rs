@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use postrider_core::address::AddressPolicy;
 use postrider_core::api_key::MIN_KEY_LENGTH;
+use postrider_core::lanes::LaneLimits;
 use postrider_core::profile::Profiles;
 use postrider_core::target_url::UrlPolicy;
 use postrider_core::vault::MasterKey;
@@ -20,7 +21,7 @@ use crate::profiles;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     "traces.endpoint",
     "listen",
     "metrics_listen",
@@ -34,6 +35,7 @@ const KNOWN: [&str; 18] = [
     "targets.deny",
     "targets.ca_file",
     "targets.patience",
+    "targets.in_flight",
     "retention.payloads",
     "retention.deliveries",
     "profiles_dir",
@@ -93,6 +95,8 @@ pub struct Settings {
     pub url_policy: UrlPolicy,
     /// PEM of authorities trusted beside the system's.
     pub targets_ca: Option<Vec<u8>>,
+    /// How many requests may be under way to one endpoint.
+    pub in_flight: usize,
     /// How long deliveries wait for a dead endpoint beyond their schedule.
     pub patience: Duration,
     /// How long ended deliveries are kept.
@@ -287,6 +291,9 @@ impl Raw {
             master_key_previous: self.read("master_key_previous", key, MasterKey::parse)?,
             url_policy: UrlPolicy { dev, addresses },
             targets_ca: ca_file,
+            in_flight: self
+                .read("targets.in_flight", "a whole number from 1 to 2048", read_in_flight)?
+                .unwrap_or(LaneLimits::default().per_lane),
             patience: self.read("targets.patience", duration, read_duration)?.unwrap_or(day),
             retention: Retention {
                 payloads: self.read("retention.payloads", duration, read_duration)?.unwrap_or(day * 30),
@@ -300,6 +307,10 @@ impl Raw {
             log_format: self.read("log_format", "text or json", read_format)?.unwrap_or(LogFormat::Text),
         })
     }
+}
+
+fn read_in_flight(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|count| (1..=LaneLimits::default().total).contains(count))
 }
 
 fn default_database() -> DatabaseUrl {

@@ -111,7 +111,7 @@ impl Node {
             extra_roots: settings.targets_ca.clone(),
         };
         let client = GuardedClient::new(client_options, world.clone()).map_err(StartError::Client)?;
-        let (hand_over, inbox) = hand_over_of(settings.role);
+        let (hand_over, inbox) = hand_over_of(&settings);
         let lanes = inbox.is_some().then(|| hand_over.lanes().clone());
         let stores = open_stores(&settings, vault, &hand_over, &world).await?;
         let first_key = prepare_default_tenant(&*stores.catalogue, &settings, &world).await?;
@@ -181,11 +181,12 @@ impl Node {
 }
 
 /// The way to this node's dispatcher, if it has one.
-fn hand_over_of(role: Role) -> (HandOver, Option<Inbox>) {
-    if !role.dispatches() {
+fn hand_over_of(settings: &Settings) -> (HandOver, Option<Inbox>) {
+    if !settings.role.dispatches() {
         return (HandOver::closed(), None);
     }
-    let (hand_over, inbox) = HandOver::new(LaneLimits::default());
+    let limits = LaneLimits { per_lane: settings.in_flight, ..LaneLimits::default() };
+    let (hand_over, inbox) = HandOver::new(limits);
     (hand_over, Some(inbox))
 }
 

@@ -13,7 +13,7 @@ use super::metrics::scrape;
 /// More than must fail in a row before an endpoint counts as dead.
 const MANY: usize = 120;
 
-/// A receiver that answers 500 until it is well.
+/// A receiver that closes connections without an answer until it is well.
 async fn ill_receiver() -> (Receiver, Arc<AtomicBool>) {
     let well = Arc::new(AtomicBool::new(false));
     let is_well = Arc::clone(&well);

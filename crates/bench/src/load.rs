@@ -1,0 +1,156 @@
+//! Publishes events: as fast as answers come (closed loop), or at a rate whatever comes (open loop).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::latency::Latencies;
+use crate::stamp;
+
+/// How late an event may be sent and still count from when it was sent. Beyond, it counts from when it
+/// should have been: a slow server must not slow down the clock.
+const LATE: Duration = Duration::from_millis(2);
+
+/// How much is published, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// How many calls.
+    pub calls: u64,
+    /// How many at once, at most.
+    pub concurrency: usize,
+    /// Calls a second; without, the next begins when one ends.
+    pub rate: Option<f64>,
+    /// Events of one call.
+    pub batch: u64,
+    /// The number of the first event.
+    pub first: u64,
+}
+
+/// Sends one call over a connection of its own.
+pub trait Publisher: Send + 'static {
+    /// Publishes events of these numbers, all stamped with this time; whether all were accepted, or why not.
+    fn publish(
+        &mut self,
+        numbers: std::ops::Range<u64>,
+        sent_at: u64,
+    ) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// What became of the calls.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    /// Events accepted.
+    pub accepted: u64,
+    /// Calls that were not, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// From call to answer.
+    pub latencies: Latencies,
+    /// From the first call to the last answer.
+    pub took: Duration,
+    /// When the first was sent, in nanoseconds since 1970.
+    pub begun_at: u64,
+}
+
+impl Sent {
+    fn add(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.latencies.add(&other.latencies);
+        for (reason, times) in other.refused {
+            *self.refused.entry(reason).or_default() += times;
+        }
+    }
+}
+
+/// Sends all calls with publishers made by `make`, one for each that may be under way.
+pub async fn run<P: Publisher>(load: Load, make: impl Fn() -> P) -> Sent {
+    let next = Arc::new(AtomicU64::new(0));
+    let (begun, begun_at) = (Instant::now(), stamp::now());
+    let mut workers = JoinSet::new();
+    for _ in 0..load.concurrency {
+        workers.spawn(work(load, make(), Arc::clone(&next), begun));
+    }
+    let mut sent = Sent::default();
+    while let Some(done) = workers.join_next().await {
+        sent.add(done.unwrap_or_default());
+    }
+    Sent { took: begun.elapsed(), begun_at, ..sent }
+}
+
+async fn work<P: Publisher>(load: Load, mut publisher: P, next: Arc<AtomicU64>, begun: Instant) -> Sent {
+    let mut sent = Sent::default();
+    loop {
+        let call = next.fetch_add(1, Ordering::Relaxed);
+        if call >= load.calls {
+            return sent;
+        }
+        let late = match load.rate {
+            Some(rate) => wait_for(begun + place(call, rate)).await,
+            None => Duration::ZERO,
+        };
+        let late = if late > LATE { late } else { Duration::ZERO };
+        let sent_at = stamp::now() - u64::try_from(late.as_nanos()).unwrap_or(0);
+        let first = load.first + call * load.batch;
+        let begun = Instant::now();
+        match publisher.publish(first..first + load.batch, sent_at).await {
+            Ok(()) => sent.accepted += load.batch,
+            Err(reason) => *sent.refused.entry(reason).or_default() += 1,
+        }
+        sent.latencies.record(begun.elapsed() + late);
+    }
+}
+
+/// When a call is to be made, from the beginning.
+#[expect(clippy::cast_precision_loss, reason = "calls are far fewer than 2^53")]
+fn place(call: u64, rate: f64) -> Duration {
+    Duration::from_secs_f64(call as f64 / rate)
+}
+
+/// Waits, and says how late it is then.
+async fn wait_for(at: Instant) -> Duration {
+    let now = Instant::now();
+    if now < at {
+        tokio::time::sleep_until(at.into()).await;
+    }
+    Instant::now().saturating_duration_since(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<u64>>>);
+
+    impl Publisher for Told {
+        async fn publish(&mut self, numbers: std::ops::Range<u64>, _: u64) -> Result<(), String> {
+            if numbers.start == 6 {
+                return Err("no".to_owned());
+            }
+            self.0.lock().expect("not poisoned").extend(numbers);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn every_number_is_sent_once() {
+        let told = Told::default();
+        let load = Load { calls: 5, concurrency: 3, rate: Some(10_000.0), batch: 2, first: 2 };
+        let sent = run(load, || told.clone()).await;
+        let mut numbers = told.0.lock().expect("not poisoned").clone();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [2, 3, 4, 5, 8, 9, 10, 11]);
+        assert_eq!((sent.accepted, sent.refused), (8, BTreeMap::from([("no".to_owned(), 1)])));
+        assert_eq!(sent.latencies.summary().count, 5);
+    }
+
+    #[test]
+    fn an_open_loop_keeps_its_rate() {
+        assert_eq!(place(400, 400.0), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,100 @@
+//! What some endpoints do to the others.
+
+use postrider_bench::load::Load;
+use postrider_bench::sink::Stats;
+
+use super::{Bench, Expected, open};
+use crate::charts::{Axes, Series, draw};
+use crate::figures::{BURST, HANGING};
+use crate::installation::{EVENT_TYPE, Installation};
+
+/// Longer than the timeout of an attempt, so that timeouts and what follows are part of it.
+const SECONDS: f64 = 20.0;
+/// Endpoints that never answer.
+const HANGING_ENDPOINTS: u64 = 10;
+
+fn one_in_ten_hangs(number: u64) -> String {
+    match number % 10 {
+        0 => format!("hanging.{}", number / 10 % HANGING_ENDPOINTS),
+        _ => EVENT_TYPE.to_owned(),
+    }
+}
+
+impl Bench {
+    pub(super) async fn isolation(&mut self) -> Result<(), String> {
+        self.hanging().await?;
+        self.burst().await
+    }
+
+    async fn hanging(&mut self) -> Result<(), String> {
+        let load = open(self.most * 0.3, SECONDS);
+        let well = load.calls - load.calls.div_ceil(10);
+        let mut lines = Vec::new();
+        let mut p99 = Vec::new();
+        for hang in [false, true] {
+            let (server, _folder) = self.installed(false).await?;
+            for endpoint in 0..HANGING_ENDPOINTS {
+                let event_type = format!("hanging.{endpoint}");
+                server.add_type(&event_type).await?;
+                if hang {
+                    server.subscribe(&event_type, &self.receiver.url(&format!("/hang/{endpoint}"))).await?;
+                }
+            }
+            let expected = Expected { what: "hanging endpoints", count: well, type_of: one_in_ten_hangs };
+            let (_, stats) = self.deliver(&server, load, expected).await?;
+            p99.push(stats.latency.p99_ms);
+            lines.push(series(if hang { "10 % to hanging endpoints" } else { "without" }, &stats));
+            // In-flight requests would hold up the end.
+            drop(server);
+        }
+        self.figures.note("p99 without hanging endpoints, ms", p99[0]);
+        self.figures.note("p99 with hanging endpoints, ms", p99[1]);
+        self.figures.add(HANGING, p99[1] / p99[0]);
+        let axes = Axes { title: "Events that arrived at healthy endpoints", x: "second", y: "events" };
+        draw(&self.out.join("hanging.svg"), &axes, &lines)
+    }
+
+    async fn burst(&mut self) -> Result<(), String> {
+        let (mut server, _folder) = self.installed(false).await?;
+        let before = open(400.0, 10.0);
+        let (_, quiet) = self.deliver(&server, before, Expected::all("before a burst", before.calls)).await?;
+        let tenant = server.tenant("bursts").await?;
+        server.act_as(Some(&tenant));
+        server.subscribe(EVENT_TYPE, &self.receiver.url("/slow?ms=100")).await?;
+        let bursting = burst_of(&server);
+        server.act_as(None);
+        self.receiver.reset().await?;
+        let steady = open(400.0, 20.0);
+        let (burst, (sent, stats)) = tokio::join!(bursting, async {
+            let sent = server.publish(steady, |_| EVENT_TYPE.to_owned()).await;
+            (sent, self.receiver.wait_for("/ok", steady.calls).await)
+        });
+        let stats = stats?;
+        self.check("beside a burst", &sent, &stats, steady.calls);
+        self.figures.note("burst of 100,000 accepted, events/s", burst);
+        self.figures.note("p99 before a burst, ms", quiet.latency.p99_ms);
+        self.figures.note("p99 beside a burst, ms", stats.latency.p99_ms);
+        self.figures.add(BURST, stats.latency.p99_ms / quiet.latency.p99_ms);
+        drop(server);
+        Ok(())
+    }
+}
+
+/// Publishes 100,000 events as fast as they are taken. Events a second.
+fn burst_of(server: &Installation) -> impl Future<Output = f64> + use<> {
+    let load = Load { calls: 1000, concurrency: 4, rate: None, batch: 100, first: 0 };
+    let publishing = server.publishing(load, |_| EVENT_TYPE.to_owned());
+    async move {
+        let sent = publishing.await;
+        #[expect(clippy::cast_precision_loss, reason = "a hundred thousand")]
+        let accepted = sent.accepted as f64;
+        accepted / sent.took.as_secs_f64()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds and events of one run")]
+fn series(name: &str, stats: &Stats) -> Series {
+    let first = stats.seconds.first().map_or(0, |(at, _, _)| *at);
+    let points = stats.seconds.iter().map(|(at, count, _)| ((at - first) as f64, *count as f64)).collect();
+    Series { name: name.to_owned(), points }
+}

@@ -1,0 +1,79 @@
+//! What it costs when much lies in the table: made by publishing it.
+
+use std::time::Duration;
+
+use postrider_bench::load::Load;
+
+use super::{Bench, Expected, closed, rate};
+use crate::charts::{Axes, Series, draw};
+use crate::figures::{FINISHED, PENDING, PENDING_MEMORY, START_FULL};
+use crate::installation::{EVENT_TYPE, Installation};
+
+/// Events of a run between the steps.
+const EVENTS: u64 = 30_000;
+const DEAD_ENDPOINTS: u64 = 100;
+
+fn dead(number: u64) -> String {
+    format!("dead.{}", number % DEAD_ENDPOINTS)
+}
+
+impl Bench {
+    pub(super) async fn large(&mut self) -> Result<(), String> {
+        self.pending().await?;
+        self.finished().await
+    }
+
+    /// Publishes one by one, and says how many a second went through.
+    async fn step(&mut self, server: &Installation, what: &'static str) -> Result<f64, String> {
+        self.receiver.reset().await?;
+        let (sent, stats) = self.deliver(server, closed(EVENTS, 1), Expected::all(what, EVENTS)).await?;
+        Ok(rate(&sent, &stats))
+    }
+
+    async fn pending(&mut self) -> Result<(), String> {
+        let (server, _folder) = self.installed(false).await?;
+        for endpoint in 0..DEAD_ENDPOINTS {
+            server.add_type(&dead(endpoint)).await?;
+            // Nobody listens there.
+            server.subscribe(&dead(endpoint), &format!("http://127.0.0.1:1025/{endpoint}")).await?;
+        }
+        let none = self.step(&server, "nothing pending").await?;
+        let mut points = vec![(0.0, 1.0)];
+        for hundreds in [1_u32, 4, 5] {
+            let load = Load { concurrency: 8, ..closed(u64::from(hundreds) * 1000, 100) };
+            server.publish(load, dead).await;
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let rate = self.step(&server, "much pending").await?;
+            let pending = points.last().map_or(0.0, |(pending, _)| *pending) + f64::from(hundreds) / 10.0;
+            points.push((pending, none / rate));
+        }
+        self.figures.add(PENDING, points.last().map_or(0.0, |(_, cost)| *cost));
+        self.figures.add(PENDING_MEMORY, server.process.memory().0);
+        let axes = Axes { title: "Cost of a delivery", x: "million pending to dead endpoints", y: "× with none" };
+        draw(&self.out.join("backlog.svg"), &axes, &[Series { name: "SQLite".to_owned(), points }])?;
+        drop(server);
+        Ok(())
+    }
+
+    async fn finished(&mut self) -> Result<(), String> {
+        let (database, _folder) = self.fresh(false).await?;
+        self.receiver.reset().await?;
+        let server = Installation::start(&self.binary, &database, &[]).await?;
+        server.subscribe(EVENT_TYPE, &self.receiver.url("/ok")).await?;
+        let none = self.step(&server, "nothing finished").await?;
+        server.add_type("bulk").await?;
+        for endpoint in 0..10 {
+            server.subscribe("bulk", &self.receiver.url(&format!("/bulk?e={endpoint}"))).await?;
+        }
+        let load = Load { concurrency: 8, ..closed(10_000, 100) };
+        server.publish(load, |_| "bulk".to_owned()).await;
+        self.receiver.wait_for("/bulk", 10_000_000).await?;
+        let rate = self.step(&server, "ten million finished").await?;
+        self.figures.add(FINISHED, none / rate);
+        server.process.stop().await;
+        let server = Installation::start(&self.binary, &database, &[]).await?;
+        self.figures.add(START_FULL, server.process.took.as_secs_f64() * 1e3);
+        server.process.stop().await;
+        Ok(())
+    }
+}
