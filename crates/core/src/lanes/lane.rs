@@ -210,6 +210,12 @@ impl Lane {
         if self.is_proven { 0 } else { self.in_flight }
     }
 
+    /// Whether it is time to claim for those who wait for a slot: with a quarter free, so that a claim is of many.
+    pub(super) fn is_to_be_named(&self, most: usize) -> bool {
+        let free = self.limit.min(most).saturating_sub(self.in_flight);
+        self.blocked && (self.in_flight == 0 || free >= (self.limit.min(most) / 4).max(1))
+    }
+
     pub(super) const fn is_idle(&self) -> bool {
         self.in_flight == 0 && !self.waiting && !self.blocked
     }

@@ -130,7 +130,7 @@ impl Lanes {
     #[must_use]
     pub fn reserve(&self, id: LaneId, now: Timestamp) -> Option<Slot> {
         let mut state = self.0.lock();
-        let queues = |lane: &Lane| lane.waiting || lane.state(now) == LaneState::Probing;
+        let queues = |lane: &Lane| lane.waiting || lane.blocked || lane.next_probe_at().is_some();
         if state.lanes.get(&id).is_some_and(queues) {
             return None;
         }
@@ -156,7 +156,15 @@ impl Lanes {
         Reserved::Slots(slots)
     }
 
-    /// Says whether rows of the lane wait in the table.
+    /// Says that a row of the lane came into the table. Newcomers queue behind it, unless there is room for both.
+    pub fn queued(&self, id: LaneId, now: Timestamp) {
+        let mut state = self.0.lock();
+        if let Some(lane) = state.lane(id, now) {
+            lane.waiting |= lane.room(now, self.0.limits.per_lane) != Room::Yes;
+        }
+    }
+
+    /// Says whether more rows of the lane wait in the table than were just claimed.
     pub fn set_waiting(&self, id: LaneId, waiting: bool, now: Timestamp) {
         let mut state = self.0.lock();
         let waits = waiting && !state.closed;
@@ -216,31 +224,42 @@ impl Lanes {
         let (unproven, is_probe) = (usize::from(!lane.is_proven), lane.next_probe_at().is_some());
         state.in_flight += 1;
         state.unproven += unproven;
-        Ok(Slot { lanes: self.clone(), id, bytes: 0, is_probe, heard: None })
+        Ok(Slot { lanes: self.clone(), id, bytes: 0, is_probe, in_lane: true })
     }
 
-    fn release(&self, slot: &mut Slot) {
-        let mut freed = [None, None, None];
-        {
+    /// Gives back the lane's share of a slot, and learns from what came of it.
+    fn leave_lane(&self, slot: &mut Slot, heard: Option<Heard>) {
+        if !std::mem::take(&mut slot.in_lane) {
+            return;
+        }
+        let most = self.0.limits.per_lane;
+        let freed = {
             let mut guard = self.0.lock();
             let state = &mut *guard;
+            let Some(lane) = state.lanes.get_mut(&slot.id) else { return };
+            let unproven_before = lane.unproven();
+            lane.in_flight -= 1;
+            if let Some(heard) = heard {
+                lane.learn(heard, slot.is_probe, most);
+            }
+            state.unproven = state.unproven - unproven_before + lane.unproven();
+            let own = lane.is_to_be_named(most).then_some(slot.id);
+            lane.blocked &= own.is_none();
+            let has_share = state.unproven < self.0.limits.unproven;
+            [own, has_share.then(|| state.unblock(|state| &mut state.starved_unproven)).flatten()]
+        };
+        freed.into_iter().flatten().for_each(|id| (self.0.on_free)(id));
+    }
+
+    /// Gives back the process's share of a slot.
+    fn leave_process(&self, slot: &Slot) {
+        let freed = {
+            let mut state = self.0.lock();
             state.in_flight -= 1;
             state.bytes -= slot.bytes;
-            if let Some(lane) = state.lanes.get_mut(&slot.id) {
-                let unproven_before = lane.unproven();
-                lane.in_flight -= 1;
-                if let Some(heard) = slot.heard.take() {
-                    lane.learn(heard, slot.is_probe, self.0.limits.per_lane);
-                }
-                state.unproven = state.unproven - unproven_before + lane.unproven();
-                freed[0] = std::mem::take(&mut lane.blocked).then_some(slot.id);
-            }
-            freed[1] = state.unblock(|state| &mut state.starved);
-            if state.unproven < self.0.limits.unproven {
-                freed[2] = state.unblock(|state| &mut state.starved_unproven);
-            }
-        }
-        freed.into_iter().flatten().for_each(|id| (self.0.on_free)(id));
+            state.unblock(|state| &mut state.starved)
+        };
+        freed.into_iter().for_each(|id| (self.0.on_free)(id));
     }
 }
 
@@ -304,14 +323,15 @@ impl fmt::Debug for Lanes {
     }
 }
 
-/// The right to have one request in flight. Given back when dropped.
+/// The right to have one request in flight. The lane's share is given back when its end is heard of, the
+/// process's share when this is dropped: what came of the request is held until it is recorded.
 pub struct Slot {
     lanes: Lanes,
     id: LaneId,
     bytes: usize,
     is_probe: bool,
-    /// What the lane is to learn when it is given back.
-    heard: Option<Heard>,
+    /// Whether the lane's share is still held.
+    in_lane: bool,
 }
 
 impl Slot {
@@ -332,15 +352,16 @@ impl Slot {
     }
 
     /// Says what came of the request.
-    pub const fn heard(&mut self, heard: Heard) {
-        self.heard = Some(heard);
+    pub fn heard(&mut self, heard: Heard) {
+        self.lanes.clone().leave_lane(self, Some(heard));
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let lanes = self.lanes.clone();
-        lanes.release(self);
+        lanes.leave_lane(self, None);
+        lanes.leave_process(self);
     }
 }
 
@@ -491,6 +512,38 @@ mod tests {
         assert_eq!(heard.try_recv(), Ok(A));
         assert_eq!(lanes.health(A, first).state, LaneState::Open);
         assert_eq!(slots(lanes.reserve_waiting(A, 9, first)).len(), 9);
+    }
+
+    #[test]
+    fn an_answer_gives_the_lane_its_share_back() {
+        let (lanes, heard) = lanes(2, 1);
+        let mut first = lanes.reserve(A, NOW).expect("a slot");
+        lanes.queued(A, NOW);
+        assert!(matches!(lanes.reserve_waiting(A, 1, NOW), Reserved::WhenFreed));
+        first.heard(told(Answer::Well, 1, NOW));
+        assert_eq!((heard.try_recv(), lanes.in_flight()), (Ok(A), 1));
+        assert!(lanes.reserve(A, NOW).is_none(), "a row waits");
+        assert_eq!(slots(lanes.reserve_waiting(A, 5, NOW)).len(), 1);
+        drop(first);
+        assert_eq!(lanes.in_flight(), 0);
+    }
+
+    #[test]
+    fn rows_are_claimed_many_at_a_time() {
+        let (lanes, heard) = lanes(99, 16);
+        let mut taken = slots(lanes.reserve_waiting(A, 99, NOW));
+        assert!(matches!(lanes.reserve_waiting(A, 1, NOW), Reserved::WhenFreed));
+        taken.truncate(13);
+        assert!(heard.try_recv().is_err(), "a few slots are not worth a claim");
+        taken.truncate(12);
+        assert_eq!(heard.try_recv(), Ok(A));
+    }
+
+    #[test]
+    fn what_finds_room_queues_behind_nothing() {
+        let (lanes, _heard) = lanes(9, 9);
+        lanes.queued(A, NOW);
+        assert!(lanes.reserve(A, NOW).is_some());
     }
 
     #[test]

@@ -255,7 +255,7 @@ pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp
         for target in accept.targets {
             let (lane, lease_until) = (target.lane, lease_until(now, &target));
             let Some(slot) = target.slot else {
-                hand_over.lanes().set_waiting(lane, true, now);
+                hand_over.lanes().queued(lane, now);
                 hand_over.wake(lane);
                 continue;
             };

@@ -1,6 +1,6 @@
 //! Claiming rows of a lane.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use postrider_core::event::{Event, EventDraft, OneOff};
@@ -11,6 +11,7 @@ use postrider_core::target_url::TargetUrl;
 use postrider_core::trace_context::TraceContext;
 use postrider_core::{DeliveryId, EventId, TenantId, Timestamp};
 
+use super::dialect::{Cells, Kind, RowSet, Schema, Shape};
 use super::{Dialect, LEASE_MARGIN, Query, Row, Sql, callbacks};
 use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;
@@ -20,16 +21,27 @@ use crate::queue::{Backlog, LaneDue};
 const LOOK_AHEAD: i64 = 512;
 
 impl<DB: Dialect> Sql<DB> {
-    /// Claims the rows of a lane that are due the longest, with their events.
+    /// Claims the rows of a lane that are due the longest, with their events. These are read after the
+    /// commit, and do not change: others write meanwhile.
     pub(super) async fn claim_lane(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>> {
         // Read before the claim is sent: the lease that the row gets can only end later.
         let now = self.world.now();
         let mut tx = self.begin().await?;
         let rows = claim_rows::<DB>(&mut tx, lane, limit, self.node.get(), now).await?;
+        tx.commit().await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let events = match self.events_of(&rows).await {
+            Ok(events) => events,
+            Err(error) => {
+                self.give_rows_back(&rows).await;
+                return Err(error);
+            }
+        };
         let mut claimed = Vec::with_capacity(rows.len());
-        let mut events = HashMap::new();
         for row in &rows {
-            match self.read_claimed(&mut tx, row, lane, &mut events).await {
+            match self.read_claimed(row, lane, &events).await {
                 Ok(readable) => claimed.push(readable),
                 // Leased as it is, it is out of the others' way.
                 Err(StoreError::Damaged(what)) => {
@@ -38,26 +50,38 @@ impl<DB: Dialect> Sql<DB> {
                 Err(error) => return Err(error),
             }
         }
-        tx.commit().await?;
         Ok(claimed)
+    }
+
+    /// What was claimed and cannot be read now; if not even that is possible, the leases end by themselves.
+    async fn give_rows_back(&self, rows: &[Row<DB>]) {
+        let claims: Result<Vec<_>> = rows.iter().map(|row| Ok((row.id(0)?, row.id(1)?, row.get(6)?))).collect();
+        let given_back = match claims {
+            Ok(claims) => self.give_claims_back(&claims).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = given_back {
+            tracing::warn!(%error, "claims are not given back; their leases will end");
+        }
     }
 
     async fn read_claimed(
         &self,
-        db: &mut DB::Connection,
         row: &Row<DB>,
         lane: LaneId,
-        events: &mut HashMap<EventId, Arc<Event>>,
+        events: &HashMap<EventId, Arc<Event>>,
     ) -> Result<Claimed> {
-        let event = self.event_of(db, row, events).await?;
+        let event = events.get(&row.id(2)?).ok_or(StoreError::Damaged("a delivery's event is missing"))?;
         let target = TargetId::from_stored(row.get(3)?, row.get(4)?).ok_or(StoreError::Damaged("a target"))?;
         let callback = match target {
-            TargetId::Callback(id) => callbacks::get::<DB>(db, event.tenant_id, id).await?.map(Arc::new),
+            TargetId::Callback(id) => {
+                callbacks::get::<DB>(&mut *self.lookup().await?, event.tenant_id, id).await?.map(Arc::new)
+            }
             TargetId::Subscription(_) | TargetId::OneOff(_) => None,
         };
         Ok(Claimed {
             id: row.id(1)?,
-            event,
+            event: Arc::clone(event),
             target,
             callback,
             version: 0,
@@ -73,20 +97,31 @@ impl<DB: Dialect> Sql<DB> {
         })
     }
 
-    /// The event of a claimed row; read once for all its deliveries of this claim.
-    async fn event_of(
-        &self,
-        db: &mut DB::Connection,
-        row: &Row<DB>,
-        known: &mut HashMap<EventId, Arc<Event>>,
-    ) -> Result<Arc<Event>> {
-        let (tenant_id, event_id): (TenantId, EventId) = (row.id(0)?, row.id(2)?);
-        if let Some(event) = known.get(&event_id) {
-            return Ok(Arc::clone(event));
+    /// The events of claimed rows; those that cannot be read are left out.
+    async fn events_of(&self, rows: &[Row<DB>]) -> Result<HashMap<EventId, Arc<Event>>> {
+        let mut ids = BTreeSet::new();
+        for row in rows {
+            ids.insert((row.id::<TenantId>(0)?, row.id::<EventId>(2)?));
         }
-        let event = Arc::new(load_event::<DB>(db, tenant_id, event_id).await?);
-        known.insert(event_id, Arc::clone(&event));
-        Ok(event)
+        let mut wanted = DB::Rows::new(EVENT_ID);
+        for (tenant_id, id) in ids {
+            wanted.uuid(Some(tenant_id.uuid()));
+            wanted.uuid(Some(id.uuid()));
+            wanted.end_row();
+        }
+        let sql = format!(
+            "select {EVENT_COLUMNS} from {} r join events e on e.tenant_id = r.tenant_id and e.id = r.id",
+            DB::Rows::source(EVENT_ID, 1)
+        );
+        let found = Query::<DB>::assembled(sql).bind_rows(wanted).rows(&mut *self.lookup().await?).await?;
+        let mut events = HashMap::with_capacity(found.len());
+        for row in &found {
+            match read_event(row) {
+                Ok(event) => drop(events.insert(event.id, Arc::new(event))),
+                Err(error) => tracing::error!(event_id = %row.id::<EventId>(1)?, %error, "an event cannot be read"),
+            }
+        }
+        Ok(events)
     }
 
     /// Lanes with pending rows, by jumping from lane to lane in the index. Of each, its first row that nobody
@@ -197,38 +232,40 @@ async fn claim_rows<DB: Dialect>(
         .await
 }
 
+const EVENT_ID: Schema = &[("tenant_id", Kind::Uuid), ("id", Kind::Uuid)];
+
+/// What [`read_event`] reads.
+const EVENT_COLUMNS: &str = "e.tenant_id, e.id, e.event_type, e.payload, e.created_at, e.occurred_at, e.expires_at,
+     e.resource_id, e.metadata, e.idempotency_key, e.trace_context, e.one_off_url, e.one_off_profile";
+
 pub(super) async fn load_event<DB: Dialect>(
     db: &mut DB::Connection,
     tenant_id: TenantId,
     id: EventId,
 ) -> Result<Event> {
-    let row = Query::<DB>::new(
-        "select event_type, payload, created_at, occurred_at, expires_at, resource_id, metadata, idempotency_key,
-             trace_context, one_off_url, one_off_profile
-         from events where tenant_id = $1 and id = $2",
-    )
-    .id(tenant_id.uuid())
-    .id(id.uuid())
-    .row(db)
-    .await?
-    .ok_or(StoreError::Damaged("a delivery's event is missing"))?;
+    let sql = format!("select {EVENT_COLUMNS} from events e where e.tenant_id = $1 and e.id = $2");
+    let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).row(db).await?;
+    read_event(&row.ok_or(StoreError::Damaged("a delivery's event is missing"))?)
+}
+
+fn read_event<DB: Dialect>(row: &Row<DB>) -> Result<Event> {
     // Retention takes no payload of a pending delivery; null is what it leaves of others.
-    let payload = row.get::<Option<Vec<u8>>>(1)?.unwrap_or_else(|| b"null".to_vec());
+    let payload = row.get::<Option<Vec<u8>>>(3)?.unwrap_or_else(|| b"null".to_vec());
     let payload = String::from_utf8(payload).map_err(|_| StoreError::Damaged("a payload"))?;
     Ok(Event {
-        id,
-        tenant_id,
-        created_at: row.time(2)?,
+        id: row.id(1)?,
+        tenant_id: row.id(0)?,
+        created_at: row.time(4)?,
         draft: EventDraft {
-            event_type: row.parsed(0, "an event's type", EventTypeName::parse)?,
+            event_type: row.parsed(2, "an event's type", EventTypeName::parse)?,
             payload: payload.into(),
-            occurred_at: row.maybe_time(3)?,
-            expires_at: row.maybe_time(4)?,
-            resource_id: row.get(5)?,
-            metadata: row.get::<Option<String>>(6)?.map(Into::into),
-            idempotency_key: row.get(7)?,
-            one_off: read_one_off(&row, 9)?,
-            trace_context: row.get::<Option<String>>(8)?.as_deref().and_then(TraceContext::parse),
+            occurred_at: row.maybe_time(5)?,
+            expires_at: row.maybe_time(6)?,
+            resource_id: row.get(7)?,
+            metadata: row.get::<Option<String>>(8)?.map(Into::into),
+            idempotency_key: row.get(9)?,
+            one_off: read_one_off(row, 11)?,
+            trace_context: row.get::<Option<String>>(10)?.as_deref().and_then(TraceContext::parse),
         },
     })
 }

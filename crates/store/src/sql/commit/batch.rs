@@ -12,8 +12,8 @@ use crate::queue::Settlement;
 use crate::sql::accept::Accept;
 use crate::sql::settle::Settled;
 
-/// Most events and most settlements of one commit.
-const BATCH_ROWS: usize = 512;
+/// Most events and most settlements of one commit: with more, others would wait longer and little would be saved.
+const BATCH_ROWS: usize = 128;
 /// About how many bytes of events one commit takes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
