@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::Uri;
 use url::{Host, Url};
 
 use crate::address::AddressPolicy;
@@ -16,31 +17,49 @@ const INTERNAL_SUFFIXES: [&str; 5] = [".local", ".localhost", ".internal", ".svc
 
 /// A URL that was permitted, in its WHATWG serialisation, query included. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct TargetUrl(Arc<Url>);
+pub struct TargetUrl(Arc<Forms>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Forms {
+    url: Url,
+    /// The same as requests want it.
+    uri: Uri,
+}
 
 impl TargetUrl {
     /// Takes back what was permitted when it was stored; the address rules apply again at dial.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
-        Url::parse(text).ok().filter(Url::has_host).map(|url| Self(Arc::new(url)))
+        Url::parse(text).ok().filter(Url::has_host).and_then(Self::new)
+    }
+
+    fn new(url: Url) -> Option<Self> {
+        let uri = Uri::try_from(url.as_str()).ok()?;
+        Some(Self(Arc::new(Forms { url, uri })))
     }
 
     /// As it is kept, shown and sent.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.0.url.as_str()
     }
 
     /// The parsed URL.
     #[must_use]
     pub fn url(&self) -> &Url {
-        &self.0
+        &self.0.url
+    }
+
+    /// The same for a request.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.0.uri
     }
 
     /// The address, if the host is one: it skips the resolver and must be vetted by itself.
     #[must_use]
     pub fn literal_address(&self) -> Option<IpAddr> {
-        match self.0.host()? {
+        match self.0.url.host()? {
             Host::Ipv4(v4) => Some(v4.into()),
             Host::Ipv6(v6) => Some(v6.into()),
             Host::Domain(_) => None,
@@ -50,7 +69,7 @@ impl TargetUrl {
     /// Origin and path, without the query: what makes an endpoint.
     #[must_use]
     pub fn endpoint(&self) -> &str {
-        &self.0[..url::Position::AfterPath]
+        &self.0.url[..url::Position::AfterPath]
     }
 }
 
@@ -131,7 +150,7 @@ impl UrlPolicy {
         if url.as_str().len() > URL_LIMIT {
             return Err(UrlRefusal::TooLong);
         }
-        Ok(TargetUrl(Arc::new(url)))
+        TargetUrl::new(url).ok_or(UrlRefusal::Syntax)
     }
 
     fn judge_scheme(&self, raw: &str, url: &Url) -> Result<(), UrlRefusal> {

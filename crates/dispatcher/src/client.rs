@@ -1,26 +1,28 @@
 //! The one client through which every request to an address that a user gave goes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use bytes::Bytes;
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 use http::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::HttpInfo;
 use postrider_core::address::AddressPolicy;
-use postrider_core::attempt::{BODY_LIMIT, Exchange, Failure, HEAD_LIMIT, Response, Timings};
+use postrider_core::attempt::{self, BODY_LIMIT, Exchange, Failure, HEAD_LIMIT, Timings};
 use postrider_core::headers::{HeaderList, MASK, StaticHeaders};
 use postrider_core::profile::Prepared;
 use postrider_core::schedule::parse_retry_after;
 use postrider_core::subscription::AttemptTimeout;
 use postrider_core::target_url::TargetUrl;
 use postrider_core::{Timestamp, World};
-use reqwest::{Certificate, Client, redirect, retry};
 
 use crate::fail;
-use crate::probe::{Probe, TimeConnections, micros_since};
+use crate::probe::{Probe, micros_since};
 use crate::resolve::VettingResolver;
-
-/// Node's servers close idle connections after 5 s: we do so before them.
-const IDLE: Duration = Duration::from_secs(4);
+use crate::transport::{Transport, transport};
 
 /// How the client may behave.
 #[derive(Clone, Debug)]
@@ -57,7 +59,7 @@ impl Outgoing<'_> {
 /// dial. Cheap to clone.
 #[derive(Clone)]
 pub struct GuardedClient {
-    client: Client,
+    transport: Transport,
     policy: Arc<AddressPolicy>,
     plain_http: bool,
     world: World,
@@ -73,27 +75,9 @@ impl GuardedClient {
         let resolver = TokioResolver::builder_tokio()
             .and_then(ResolverBuilder::build)
             .map_err(|error| format!("cannot set up DNS: {error}"))?;
-        let mut builder = Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .http1_only()
-            .http1_title_case_headers()
-            .tcp_nodelay(true)
-            .pool_idle_timeout(IDLE)
-            .connector_layer(TimeConnections)
-            .dns_resolver(Arc::new(VettingResolver::new(resolver, Arc::clone(&policy))));
-        if let Some(pem) = options.extra_roots {
-            let roots = Certificate::from_pem_bundle(&pem);
-            let roots = roots.map_err(|error| format!("cannot read the extra roots: {error}"))?;
-            if roots.is_empty() {
-                return Err("the extra roots hold no certificate in PEM form".to_owned());
-            }
-            builder = builder.tls_certs_merge(roots);
-        }
-        let client = builder.build().map_err(|error| format!("cannot set up the HTTP client: {error}"))?;
-        Ok(Self { client, policy, plain_http: options.plain_http, world })
+        let resolver = VettingResolver::new(resolver, Arc::clone(&policy));
+        let transport = transport(resolver, options.extra_roots.as_deref())?;
+        Ok(Self { transport, policy, plain_http: options.plain_http, world })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -133,51 +117,57 @@ impl GuardedClient {
 
     async fn exchange(&self, outgoing: Outgoing<'_>, start: Instant) -> Reception {
         let deadline = tokio::time::Instant::from_std(start) + outgoing.timeout.duration();
-        let mut headers: HeaderMap = outgoing.prepared.headers.iter().cloned().collect();
-        for (name, value) in outgoing.added_headers() {
-            headers.insert(name.clone(), value.clone());
-        }
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        let request = self.client.post(outgoing.url.url().clone()).headers(headers).body(outgoing.prepared.body).send();
-        match tokio::time::timeout_at(deadline, request).await {
-            Err(_) => Reception::failed(fail::timed_out(outgoing.timeout.seconds())),
+        let timeout = outgoing.timeout;
+        match tokio::time::timeout_at(deadline, self.transport.request(request(outgoing))).await {
+            Err(_) => Reception::failed(fail::timed_out(timeout.seconds())),
             Ok(Err(error)) => Reception::failed(fail::classify(&error)),
             Ok(Ok(response)) => self.receive(response, start, deadline).await,
         }
     }
 
     /// The head decides. The body is kept as far as it comes: up to the cap, and in time.
-    async fn receive(
-        &self,
-        mut response: reqwest::Response,
-        start: Instant,
-        deadline: tokio::time::Instant,
-    ) -> Reception {
+    async fn receive(&self, response: Response<Incoming>, start: Instant, deadline: tokio::time::Instant) -> Reception {
         let first_byte_us = Some(micros_since(start));
-        let remote = response.remote_addr();
+        let remote = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| parse_retry_after(value, self.world.now()));
         let headers = kept_head(response.headers());
+        let mut incoming = response.into_body();
         let mut body = Vec::new();
         let read_all = async {
             while body.len() < BODY_LIMIT
-                && let Ok(Some(chunk)) = response.chunk().await
+                && let Some(Ok(frame)) = incoming.frame().await
             {
+                let chunk = frame.data_ref().map_or(&[][..], |data| data);
                 let room = BODY_LIMIT - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             }
         };
         let _ = tokio::time::timeout_at(deadline, read_all).await;
-        Reception { first_byte_us, remote, result: Ok(Response { status, headers, body, retry_after }) }
+        Reception { first_byte_us, remote, result: Ok(attempt::Response { status, headers, body, retry_after }) }
     }
+}
+
+/// What goes to the connection, which adds `Host` and `Content-Length`.
+fn request(outgoing: Outgoing<'_>) -> Request<Full<Bytes>> {
+    let added: Vec<_> = outgoing.added_headers().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let Prepared { headers, body } = outgoing.prepared;
+    let mut request = Request::new(Full::new(Bytes::from(body)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = outgoing.url.uri().clone();
+    let map = request.headers_mut();
+    map.extend(headers);
+    map.extend(added);
+    map.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    request
 }
 
 /// What came back, and when.
 struct Reception {
     first_byte_us: Option<i64>,
     remote: Option<std::net::SocketAddr>,
-    result: Result<Response, Failure>,
+    result: Result<attempt::Response, Failure>,
 }
 
 impl Reception {

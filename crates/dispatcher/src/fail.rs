@@ -9,7 +9,7 @@ use rustls::CertificateError;
 use crate::resolve::NoAddress;
 
 /// Classifies what the client reports, by looking for the first cause that is known.
-pub(crate) fn classify(error: &reqwest::Error) -> Failure {
+pub(crate) fn classify(error: &(dyn Error + 'static)) -> Failure {
     let known = causes(error).find_map(|cause| {
         if let Some(refused) = cause.downcast_ref::<NoAddress>() {
             return Some(failure(AttemptOutcome::AddressError, refused.to_string()));

@@ -18,6 +18,7 @@ mod resolve;
 mod suspect;
 mod timers;
 mod traces;
+mod transport;
 mod watch_backlog;
 
 pub use client::{ClientOptions, GuardedClient, Outgoing};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tower::{Layer, Service};
+use tower::Service;
 
 /// What was seen of one request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,22 +59,16 @@ pub(crate) fn micros_since(start: Instant) -> i64 {
     i64::try_from(start.elapsed().as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Times connections.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TimeConnections;
-
-impl<S> Layer<S> for TimeConnections {
-    type Service = TimedConnector<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        TimedConnector { inner }
-    }
-}
-
 /// A connector that notes how long it took.
 #[derive(Clone, Debug)]
 pub(crate) struct TimedConnector<S> {
     inner: S,
+}
+
+impl<S> TimedConnector<S> {
+    pub(crate) const fn new(inner: S) -> Self {
+        Self { inner }
+    }
 }
 
 impl<S, R> Service<R> for TimedConnector<S>

@@ -1,12 +1,16 @@
 //! Names to addresses that may be dialled.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use hickory_resolver::TokioResolver;
+use hyper_util::client::legacy::connect::dns::Name;
 use postrider_core::address::AddressPolicy;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tower::Service;
 
 use crate::probe::{Probe, micros_since};
 
@@ -45,12 +49,17 @@ impl VettingResolver {
     }
 }
 
-impl Resolve for VettingResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for VettingResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = NoAddress;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, NoAddress>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoAddress>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let resolver = self.clone();
-        Box::pin(async move {
-            let permitted = resolver.permitted(name.as_str()).await?;
-            Ok(Box::new(permitted.into_iter()) as Addrs)
-        })
+        Box::pin(async move { Ok(resolver.permitted(name.as_str()).await?.into_iter()) })
     }
 }

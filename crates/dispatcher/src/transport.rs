@@ -1,0 +1,59 @@
+//! The connections that requests go over: vetted DNS, TCP, TLS by the system's authorities, HTTP/1.1.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls_platform_verifier::Verifier;
+
+use crate::probe::TimedConnector;
+use crate::resolve::VettingResolver;
+
+/// Node's servers close idle connections after 5 s: we do so before them.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// Sends requests, and keeps connections for the next ones. It knows no proxy, follows no redirect and
+/// decompresses nothing; only a request of which nothing was written is written to another connection.
+pub(crate) type Transport = Client<TimedConnector<HttpsConnector<HttpConnector<VettingResolver>>>, Full<Bytes>>;
+
+/// Makes one that trusts the authorities in `extra_roots` (PEM) beside the system's.
+///
+/// # Errors
+/// A message for people if the extra roots, or the system's, cannot be used.
+pub(crate) fn transport(resolver: VettingResolver, extra_roots: Option<&[u8]>) -> Result<Transport, String> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let tls = HttpsConnectorBuilder::new().with_tls_config(tls_config(extra_roots)?);
+    let connector = TimedConnector::new(tls.https_or_http().enable_http1().wrap_connector(tcp));
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .http1_title_case_headers(true)
+        .build(connector);
+    Ok(client)
+}
+
+fn tls_config(extra_roots: Option<&[u8]>) -> Result<ClientConfig, String> {
+    let cannot = |error: rustls::Error| format!("cannot set up TLS: {error}");
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let extra = extra_roots.map(read_roots).transpose()?.unwrap_or_default();
+    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(cannot)?;
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(cannot)?;
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+}
+
+fn read_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let roots = roots.map_err(|error| format!("cannot read the extra roots: {error}"))?;
+    if roots.is_empty() { Err("the extra roots hold no certificate in PEM form".to_owned()) } else { Ok(roots) }
+}
