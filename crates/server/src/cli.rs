@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  postrider trigger screening.completed\n  postrider trigger verification.completed --payload '{\"verification_id\": \"v-1\"}'"
     )]
     Trigger(TriggerArgs),
+    /// Measure an installation: publish to it, receive from it, and say what came, how fast, and how late.
+    #[command(
+        after_help = "It makes an event type and a webhook of its own, and deletes them at the end.\n\nExample:\n  postrider bench --url http://127.0.0.1:8080 --key KEY\n  postrider bench --url https://hooks.example.com --key KEY --rate 400 --events 12000 --listen 0.0.0.0:9000 --receiver-url https://me.example.com/bench"
+    )]
+    Bench(BenchArgs),
     /// Make, list and revoke API keys, also beside a running server.
     #[command(
         after_help = "Example:\n  postrider keys create --name ci --scopes publish,read\n  postrider keys list --json\n  postrider keys revoke 0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"
@@ -97,6 +103,42 @@ pub(crate) struct ServeOptions {
     /// prints an API key when the database is new.
     #[arg(long)]
     pub(crate) dev: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// The installation.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+    /// An API key with the scopes manage and publish [default: KEY of the environment].
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// How many events.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) events: u64,
+    /// Calls at once.
+    #[arg(long, default_value_t = 50, value_parser = read_concurrency)]
+    pub(crate) concurrency: usize,
+    /// Calls a second, however long answers take; without it, the next call begins when one is answered.
+    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) rate: Option<u32>,
+    /// Events of one call.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) batch: u64,
+    /// Where the receiver listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// The receiver as the installation reaches it; the path must be /bench [default: http:// and where it listens].
+    #[arg(long, value_name = "URL")]
+    pub(crate) receiver_url: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn read_concurrency(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=10_000).contains(count));
+    count.ok_or_else(|| "must be a whole number from 1 to 10000".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -55,6 +55,7 @@ pub fn run_in(world: World) -> ExitCode {
             Command::Listen(args) => commands::listen::run(args, world).await,
             Command::Verify(args) => commands::verify::run(args, &world),
             Command::Trigger(args) => commands::trigger::run(args, world).await,
+            Command::Bench(args) => commands::bench::run(args).await,
             Command::Keys(keys) => commands::keys::run(keys, world).await,
         }
     });

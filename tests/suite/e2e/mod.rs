@@ -1,6 +1,7 @@
 //! The way of events to receivers, and what can happen on it.
 
 mod answers;
+mod bench;
 mod command_line;
 mod crash;
 pub(crate) mod deliver;

@@ -1,6 +1,7 @@
 //! The commands: a file each.
 
 pub(crate) mod backup;
+pub(crate) mod bench;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod migrate;
