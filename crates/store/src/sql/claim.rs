@@ -11,6 +11,8 @@ use postrider_core::target_url::TargetUrl;
 use postrider_core::trace_context::TraceContext;
 use postrider_core::{DeliveryId, EventId, TenantId, Timestamp};
 
+use super::claim_shared::claim_in;
+use super::claimed_row::{ClaimWish, ClaimedRow};
 use super::dialect::{Cells, Kind, RowSet, Schema, Shape};
 use super::{Dialect, LEASE_MARGIN, Query, Row, Sql, callbacks};
 use crate::error::{Result, StoreError};
@@ -24,11 +26,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Claims the rows of a lane that are due the longest, with their events. These are read after the
     /// commit, and do not change: others write meanwhile.
     pub(super) async fn claim_lane(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>> {
-        // Read before the claim is sent: the lease that the row gets can only end later.
-        let now = self.world.now();
-        let mut tx = self.begin().await?;
-        let rows = claim_rows::<DB>(&mut tx, lane, limit, self.node.get(), now).await?;
-        tx.commit().await?;
+        let rows = self.claim_rows(ClaimWish { lane, limit }).await?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -45,7 +43,7 @@ impl<DB: Dialect> Sql<DB> {
                 Ok(readable) => claimed.push(readable),
                 // Leased as it is, it is out of the others' way.
                 Err(StoreError::Damaged(what)) => {
-                    tracing::error!(delivery_id = %row.id::<DeliveryId>(1)?, what, "a delivery cannot be read");
+                    tracing::error!(delivery_id = %row.id, what, "a delivery cannot be read");
                 }
                 Err(error) => return Err(error),
             }
@@ -53,26 +51,35 @@ impl<DB: Dialect> Sql<DB> {
         Ok(claimed)
     }
 
+    /// Claims in the next group commit, where a database has but one writer; else in a transaction of its own.
+    async fn claim_rows(&self, wish: ClaimWish) -> Result<Vec<ClaimedRow>> {
+        if !DB::SHARED {
+            return self.commits.claim(wish).await;
+        }
+        // Read before the claim is sent: the lease that the row gets can only end later.
+        let now = self.world.now();
+        let mut tx = self.begin().await?;
+        let rows = claim_in::<DB>(&mut tx, wish, self.node.get(), now).await?;
+        tx.commit().await?;
+        rows.iter().map(ClaimedRow::read).collect()
+    }
+
     /// What was claimed and cannot be read now; if not even that is possible, the leases end by themselves.
-    async fn give_rows_back(&self, rows: &[Row<DB>]) {
-        let claims: Result<Vec<_>> = rows.iter().map(|row| Ok((row.id(0)?, row.id(1)?, row.get(6)?))).collect();
-        let given_back = match claims {
-            Ok(claims) => self.give_claims_back(&claims).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = given_back {
+    async fn give_rows_back(&self, rows: &[ClaimedRow]) {
+        let claims: Vec<_> = rows.iter().map(|row| (row.tenant_id, row.id, row.claim)).collect();
+        if let Err(error) = self.give_claims_back(&claims).await {
             tracing::warn!(%error, "claims are not given back; their leases will end");
         }
     }
 
     async fn read_claimed(
         &self,
-        row: &Row<DB>,
+        row: &ClaimedRow,
         lane: LaneId,
         events: &HashMap<EventId, Arc<Event>>,
     ) -> Result<Claimed> {
-        let event = events.get(&row.id(2)?).ok_or(StoreError::Damaged("a delivery's event is missing"))?;
-        let target = TargetId::from_stored(row.get(3)?, row.get(4)?).ok_or(StoreError::Damaged("a target"))?;
+        let event = events.get(&row.event_id).ok_or(StoreError::Damaged("a delivery's event is missing"))?;
+        let target = row.target.ok_or(StoreError::Damaged("a target"))?;
         let callback = match target {
             TargetId::Callback(id) => {
                 callbacks::get::<DB>(&mut *self.lookup().await?, event.tenant_id, id).await?.map(Arc::new)
@@ -80,29 +87,26 @@ impl<DB: Dialect> Sql<DB> {
             TargetId::Subscription(_) | TargetId::OneOff(_) => None,
         };
         Ok(Claimed {
-            id: row.id(1)?,
+            id: row.id,
             event: Arc::clone(event),
             target,
             callback,
             version: 0,
-            profile: self.profile_version(row.get(5)?).await?,
+            profile: self.profile_version(row.profile).await?,
             lane,
-            claim: row.get(6)?,
-            strikes: row.get(7)?,
-            marked: row.get::<i64>(8)? != 0,
-            tries: u32::try_from(row.get::<i64>(9)?).map_err(|_| StoreError::Damaged("a delivery's tries"))?,
-            attempts: row.get(10)?,
-            opened_at: row.time(11)?,
-            lease_until: row.time(12)?,
+            claim: row.claim,
+            strikes: row.strikes,
+            marked: row.marked,
+            tries: u32::try_from(row.tries).map_err(|_| StoreError::Damaged("a delivery's tries"))?,
+            attempts: row.attempts,
+            opened_at: row.opened_at,
+            lease_until: row.lease_until,
         })
     }
 
     /// The events of claimed rows; those that cannot be read are left out.
-    async fn events_of(&self, rows: &[Row<DB>]) -> Result<HashMap<EventId, Arc<Event>>> {
-        let mut ids = BTreeSet::new();
-        for row in rows {
-            ids.insert((row.id::<TenantId>(0)?, row.id::<EventId>(2)?));
-        }
+    async fn events_of(&self, rows: &[ClaimedRow]) -> Result<HashMap<EventId, Arc<Event>>> {
+        let ids: BTreeSet<(TenantId, EventId)> = rows.iter().map(|row| (row.tenant_id, row.event_id)).collect();
         let mut wanted = DB::Rows::new(EVENT_ID);
         for (tenant_id, id) in ids {
             wanted.uuid(Some(tenant_id.uuid()));
@@ -199,37 +203,6 @@ impl<DB: Dialect> Sql<DB> {
 
 fn read_backlog<DB: Dialect>(row: &Row<DB>, first: usize) -> Result<Backlog> {
     Ok(Backlog { pending: row.get(first)?, oldest_due_at: row.maybe_time(first + 1)? })
-}
-
-async fn claim_rows<DB: Dialect>(
-    db: &mut DB::Connection,
-    lane: LaneId,
-    limit: usize,
-    node: i64,
-    now: Timestamp,
-) -> Result<Vec<Row<DB>>> {
-    let sql = format!(
-        "with due as materialized (
-             select d.tenant_id as due_tenant, d.id as due_id from deliveries d
-             where d.state = 0 and d.lane = $1 and d.due_at <= $2 and d.lease_until <= $2
-             order by d.due_at limit $3 {}
-         )
-         update deliveries set claim = claim + 1, strikes = strikes + 1, node = $5,
-             lease_until = $2 + $4 + 1000000 * coalesce(
-                 (select s.timeout_seconds from subscriptions s where s.id = deliveries.target_id), 30)
-         from due where tenant_id = due_tenant and id = due_id
-         returning tenant_id, id, event_id, target_kind, target_id, profile, claim, strikes, marked, tries,
-             attempts, opened_at, lease_until",
-        DB::LOCKED_OR_SKIPPED
-    );
-    Query::<DB>::assembled(sql)
-        .bind(lane.0)
-        .time(now)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .bind(i64::try_from(LEASE_MARGIN.as_micros()).unwrap_or(i64::MAX))
-        .bind(node)
-        .rows(db)
-        .await
 }
 
 const EVENT_ID: Schema = &[("tenant_id", Kind::Uuid), ("id", Kind::Uuid)];

@@ -10,6 +10,8 @@ mod callback_secrets;
 mod callbacks;
 mod catalogue;
 mod claim;
+mod claim_shared;
+mod claimed_row;
 mod commit;
 mod conditions;
 mod deliveries;

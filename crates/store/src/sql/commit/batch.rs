@@ -10,6 +10,7 @@ use super::writer::Takes;
 use crate::error::{Result, StoreError};
 use crate::queue::Settlement;
 use crate::sql::accept::Accept;
+use crate::sql::claimed_row::{ClaimWish, ClaimedRow};
 use crate::sql::settle::Settled;
 
 /// Most events and most settlements of one commit: with more, others would wait longer and little would be saved.
@@ -24,9 +25,17 @@ pub(crate) struct Settle {
     pub(super) reply: oneshot::Sender<Result<bool>>,
 }
 
+/// A claim to be made.
+pub(crate) struct Claim {
+    pub(super) wish: ClaimWish,
+    /// Hears what was claimed.
+    pub(super) reply: oneshot::Sender<Result<Vec<ClaimedRow>>>,
+}
+
 /// What is committed together.
 #[derive(Default)]
 pub(crate) struct Batch {
+    pub(super) claims: Vec<Claim>,
     pub(super) settles: Vec<Settle>,
     pub(super) accepts: Vec<Accept>,
 }
@@ -38,6 +47,9 @@ impl Batch {
         if takes != Takes::Accepts {
             batch.settles = take_settles(&mut waiting.settles);
         }
+        if takes == Takes::Both {
+            batch.claims = std::mem::take(&mut waiting.claims);
+        }
         if takes != Takes::Settles {
             batch.accepts = waiting.accepts.take(BATCH_ROWS, BATCH_BYTES);
         }
@@ -45,27 +57,34 @@ impl Batch {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.settles.len() + self.accepts.len()
+        self.settles.len() + self.accepts.len() + self.claims.len()
     }
 
     pub(super) fn settlements(&self) -> Vec<&Settlement> {
         self.settles.iter().map(|settle| &settle.settlement).collect()
     }
 
-    /// Two halves; settlements and events part first.
-    pub(super) fn split(mut self) -> [Self; 2] {
-        if !self.settles.is_empty() && !self.accepts.is_empty() {
-            let accepts = Self { settles: Vec::new(), accepts: self.accepts };
-            return [Self { settles: self.settles, accepts: Vec::new() }, accepts];
+    /// Two halves; settlements, events and claims part first.
+    pub(super) fn split(self) -> [Self; 2] {
+        let Self { mut settles, mut accepts, mut claims } = self;
+        if !settles.is_empty() && !(accepts.is_empty() && claims.is_empty()) {
+            return [Self { settles, ..Self::default() }, Self { accepts, claims, ..Self::default() }];
         }
-        let settles = self.settles.split_off(self.settles.len() / 2);
-        let accepts = self.accepts.split_off(self.accepts.len() / 2);
-        [self, Self { settles, accepts }]
+        if !accepts.is_empty() && !claims.is_empty() {
+            return [Self { accepts, ..Self::default() }, Self { claims, ..Self::default() }];
+        }
+        let second = Self {
+            settles: settles.split_off(settles.len() / 2),
+            accepts: accepts.split_off(accepts.len() / 2),
+            claims: claims.split_off(claims.len() / 2),
+        };
+        [Self { settles, accepts, claims }, second]
     }
 
     pub(super) fn fail(self, error: &StoreError) {
         self.settles.into_iter().for_each(|settle| drop(settle.reply.send(Err(error.copy()))));
         self.accepts.into_iter().for_each(|accept| drop(accept.reply.send(Err(error.copy()))));
+        self.claims.into_iter().for_each(|claim| drop(claim.reply.send(Err(error.copy()))));
     }
 }
 
@@ -75,6 +94,8 @@ pub(crate) struct Committed {
     pub(super) inserted: HashSet<EventId>,
     /// What became of each settlement, in order.
     pub(super) settled: Vec<Result<Settled>>,
+    /// What each claim got, in order.
+    pub(super) claimed: Vec<Vec<ClaimedRow>>,
     pub(super) at: Timestamp,
 }
 

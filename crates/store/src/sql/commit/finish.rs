@@ -7,12 +7,15 @@ use crate::sql::accept;
 
 /// Tells everybody what became of a batch.
 pub(super) fn finish(batch: Batch, committed: Committed, hand_over: &HandOver) {
-    let Committed { inserted, settled, at } = committed;
+    let Committed { inserted, settled, claimed, at } = committed;
     measure::accepted(inserted.len());
     measure::committed(Rows::Events, batch.accepts.len());
     measure::committed(Rows::Outcomes, batch.settles.len());
     for accept in batch.accepts {
         accept::finish(accept, &inserted, at, hand_over);
+    }
+    for (claim, claimed) in batch.claims.into_iter().zip(claimed) {
+        drop(claim.reply.send(Ok(claimed)));
     }
     for (settle, settled) in batch.settles.into_iter().zip(settled) {
         let is_changed = settled.map(|settled| {

@@ -20,11 +20,12 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::accept::Accept;
+use super::claimed_row::{ClaimWish, ClaimedRow};
 use crate::error::{Result, StoreError};
 use crate::fair_queue::FairQueue;
 use crate::hand_over::HandOver;
 use crate::queue::Settlement;
-use batch::{Batch, Committed, Settle};
+use batch::{Batch, Claim, Committed, Settle};
 use finish::finish;
 pub(crate) use scripts::Scripts;
 pub(crate) use statements::Statements;
@@ -43,6 +44,7 @@ const MAX_UNSYNCED: usize = 16;
 #[derive(Default)]
 struct Waiting {
     settles: VecDeque<Settle>,
+    claims: Vec<Claim>,
     accepts: FairQueue<Accept>,
     closed: bool,
 }
@@ -145,6 +147,20 @@ impl GroupCommit {
                 return Err(closed());
             }
             waiting.settles.push_back(Settle { settlement, reply });
+        }
+        self.inbox.settle_arrived.notify_one();
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Claims rows in the next commit, where one writer takes everything.
+    pub(super) async fn claim(&self, wish: ClaimWish) -> Result<Vec<ClaimedRow>> {
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut waiting = self.inbox.lock();
+            if waiting.closed {
+                return Err(closed());
+            }
+            waiting.claims.push(Claim { wish, reply });
         }
         self.inbox.settle_arrived.notify_one();
         answer.await.unwrap_or_else(|_| Err(closed()))

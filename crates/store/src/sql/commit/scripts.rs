@@ -105,7 +105,7 @@ impl<DB: Dialect> Scripts<DB> {
 
 impl<DB: Dialect> Ledger for Scripts<DB> {
     async fn commit(&mut self, batch: &Batch, now: Timestamp) -> Result<Committed> {
-        let mut committed = Committed { inserted: HashSet::new(), settled: Vec::new(), at: now };
+        let mut committed = Committed { inserted: HashSet::new(), settled: Vec::new(), claimed: Vec::new(), at: now };
         if !batch.settles.is_empty() {
             let settled = self.settle(&batch.settlements(), now).await?;
             committed.settled = settled.into_iter().map(Ok).collect();

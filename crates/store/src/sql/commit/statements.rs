@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::delivery::DeliveryState;
+use postrider_core::target::TargetId;
 use postrider_core::{EventId, SubscriptionId, TenantId, Timestamp};
 use rusqlite::types::ToSql;
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
@@ -19,7 +20,9 @@ use super::scripts::Scripts;
 use super::writer::Ledger;
 use crate::error::{Result, StoreError};
 use crate::node_number::NodeNumber;
+use crate::sql::LEASE_MARGIN;
 use crate::sql::accept::{self, Accept};
+use crate::sql::claimed_row::{ClaimWish, ClaimedRow};
 use crate::sql::dialect::{Cells, Kind, Schema, Shape};
 use crate::sql::settle::{self, Seen, Settled};
 
@@ -63,6 +66,19 @@ mod texts {
             claim = claim + 1, strikes = 0, marked = 0, tries = tries + ?8, attempts = attempts + ?8, settled_at = ?1
         where tenant_id = ?2 and id = ?3 and claim = ?4 and state + 0 = 0";
 
+    /// The rows of a lane (1) that may be claimed at a time (2), at most so many (3).
+    pub(super) const SELECT_DUE: &str = "
+        select d.tenant_id, d.id, d.event_id, d.target_kind, d.target_id, d.profile, d.claim, d.strikes, d.marked,
+            d.tries, d.attempts,
+            coalesce((select s.timeout_seconds from subscriptions s where s.id = d.target_id), 30), d.opened_at
+        from deliveries d
+        where d.state = 0 and d.lane = ?1 and d.due_at <= ?2 and d.lease_until <= ?2
+        order by d.due_at limit ?3";
+
+    pub(super) const LEASE: &str = "
+        update deliveries set claim = claim + 1, strikes = strikes + 1, node = ?1, lease_until = ?4
+        where tenant_id = ?2 and id = ?3";
+
     pub(super) const INSERT_ATTEMPT: &str = "
         insert into attempts (tenant_id, delivery_id, claim, number, started_at, outcome, http_status, message, url,
             request_headers, response_headers, response_body, remote_address, dns_us, connect_us, first_byte_us,
@@ -100,6 +116,7 @@ struct Written {
     inserted: HashSet<EventId>,
     /// Whether each settlement found its row as its claim had left it.
     changed: Vec<bool>,
+    claimed: Vec<Vec<ClaimedRow>>,
 }
 
 impl Statements {
@@ -123,8 +140,9 @@ impl Statements {
         self.connection.prepare_cached("begin immediate")?.execute([])?;
         let changed = self.settle(&batch.settles, now)?;
         let inserted = self.accept(&batch.accepts, now)?;
+        let claimed = batch.claims.iter().map(|claim| self.claim(claim.wish, now)).collect::<Result<_, _>>()?;
         self.connection.prepare_cached("commit")?.execute([])?;
-        Ok(Written { inserted, changed })
+        Ok(Written { inserted, changed, claimed })
     }
 
     fn settle(&self, settles: &[Settle], now: Timestamp) -> rusqlite::Result<Vec<bool>> {
@@ -200,6 +218,38 @@ impl Statements {
         Ok(version)
     }
 
+    fn claim(&self, wish: ClaimWish, now: Timestamp) -> rusqlite::Result<Vec<ClaimedRow>> {
+        let limit = i64::try_from(wish.limit).unwrap_or(i64::MAX);
+        let mut due = self.connection.prepare_cached(texts::SELECT_DUE)?;
+        let rows = due.query_map((wish.lane.0, now.as_micros(), limit), |row| {
+            let timeout = Duration::from_secs(row.get::<_, u32>(11)?.into());
+            Ok(ClaimedRow {
+                tenant_id: id(row, 0)?,
+                id: id(row, 1)?,
+                event_id: id(row, 2)?,
+                target: TargetId::from_stored(row.get(3)?, id(row, 4)?),
+                profile: row.get(5)?,
+                claim: row.get::<_, i64>(6)? + 1,
+                strikes: row.get::<_, i64>(7)? + 1,
+                marked: row.get::<_, i64>(8)? != 0,
+                tries: row.get(9)?,
+                attempts: row.get(10)?,
+                opened_at: Timestamp::from_micros(row.get(12)?),
+                lease_until: now + timeout + LEASE_MARGIN,
+            })
+        })?;
+        let rows: Vec<ClaimedRow> = rows.collect::<Result<_, _>>()?;
+        let mut leases = self.line(texts::LEASE, self.node)?;
+        for row in &rows {
+            leases.uuid(Some(row.tenant_id.uuid()));
+            leases.uuid(Some(row.id.uuid()));
+            leases.time(Some(row.lease_until));
+            leases.end_row();
+            leases.run()?;
+        }
+        Ok(rows)
+    }
+
     fn add_up(&self, text: &str, numbers: impl Iterator<Item = (Uuid, i64)>) -> rusqlite::Result<()> {
         let mut line = self.line(text, self.node)?;
         for (id, number) in numbers {
@@ -230,7 +280,7 @@ impl Ledger for Statements {
     async fn commit(&mut self, batch: &Batch, now: Timestamp) -> Result<Committed> {
         let turn = Arc::clone(&self.turn);
         let _turn = turn.acquire().await.map_err(|_| super::closed())?;
-        let Written { inserted, changed } = self.write(batch, now).inspect_err(|_| self.roll_back())?;
+        let Written { inserted, changed, claimed } = self.write(batch, now).inspect_err(|_| self.roll_back())?;
         let mut settled = Vec::with_capacity(changed.len());
         for (settle, is_changed) in batch.settles.iter().zip(changed) {
             settled.push(if is_changed {
@@ -240,8 +290,12 @@ impl Ledger for Statements {
                 late.and_then(|mut settled| settled.pop().ok_or(StoreError::Damaged("a settlement was passed over")))
             });
         }
-        Ok(Committed { inserted, settled, at: now })
+        Ok(Committed { inserted, settled, claimed, at: now })
     }
+}
+
+fn id<T: From<Uuid>>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {
+    row.get::<_, [u8; 16]>(column).map(|bytes| Uuid::from_bytes(bytes).into())
 }
 
 /// The parameter that rows begin at.
