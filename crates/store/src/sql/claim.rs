@@ -9,12 +9,12 @@ use postrider_core::lanes::LaneId;
 use postrider_core::target::TargetId;
 use postrider_core::target_url::TargetUrl;
 use postrider_core::trace_context::TraceContext;
-use postrider_core::{DeliveryId, EventId, TenantId, Timestamp};
+use postrider_core::{DeliveryId, EventId, TenantId};
 
 use super::claim_shared::claim_in;
 use super::claimed_row::{ClaimWish, ClaimedRow};
 use super::dialect::{Cells, Kind, RowSet, Schema, Shape};
-use super::{Dialect, LEASE_MARGIN, Query, Row, Sql, callbacks};
+use super::{Dialect, Query, Row, Sql, callbacks};
 use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;
 use crate::queue::{Backlog, LaneDue};

@@ -1,12 +1,12 @@
 //! Writing down how claims ended: outcome, attempt and statistics in one transaction.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use postrider_core::Timestamp;
 use postrider_core::attempt::Exchange;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::lifecycle::{Decision, Fence, stats_change};
 use postrider_core::target::TargetId;
-use postrider_core::{DeliveryId, Timestamp};
 use sqlx::error::BoxDynError;
 
 use super::dialect::{Cells, Kind, RowSet, Schema, Shape, Step};
@@ -102,26 +102,18 @@ pub(super) struct Settled {
     pub(super) is_news: bool,
 }
 
-/// What became of each settlement: those in `changed` went from pending; the others found their row
-/// otherwise than their claim had left it, and are decided again upon what it says now.
-pub(super) async fn resolve<DB: Dialect>(
-    db: &mut DB::Connection,
-    settlements: &[&Settlement],
-    changed: &HashSet<DeliveryId>,
-    now: Timestamp,
-) -> Result<Vec<Settled>> {
-    let mut settled = Vec::with_capacity(settlements.len());
-    for settlement in settlements {
-        settled.push(if changed.contains(&settlement.delivery_id) {
-            Settled { from: Some(DeliveryState::Pending), is_news: true }
-        } else {
-            settle_late::<DB>(db, settlement, now).await?
-        });
-    }
-    Ok(settled)
+impl Settled {
+    /// The row was as the claim had left it.
+    pub(super) const IN_TIME: Self = Self { from: Some(DeliveryState::Pending), is_news: true };
 }
 
-async fn settle_late<DB: Dialect>(db: &mut DB::Connection, late: &Settlement, now: Timestamp) -> Result<Settled> {
+/// A settlement that found its row otherwise than its claim had left it is decided again upon what the row says
+/// now.
+pub(super) async fn settle_late<DB: Dialect>(
+    db: &mut DB::Connection,
+    late: &Settlement,
+    now: Timestamp,
+) -> Result<Settled> {
     let sql = format!(
         "select d.state, d.claim from deliveries d where d.tenant_id = $1 and d.id = $2 and not exists (
              select 1 from attempts a where a.delivery_id = d.id and a.claim = $3) {}",
@@ -147,31 +139,88 @@ async fn settle_late<DB: Dialect>(db: &mut DB::Connection, late: &Settlement, no
     Ok(Settled { from: admitted.then_some(state), is_news: true })
 }
 
-/// Adds up what targets have seen, with the node at parameter `node` and the rows from `first` on.
-pub(super) fn add_stats<S: Shape>(node: usize, first: usize) -> String {
+/// What a settlement adds to its target's statistics, if it changes its row.
+const STATS_EACH: Schema = &[
+    ("delivery_id", Kind::Uuid),
+    ("target_id", Kind::Uuid),
+    ("successful", Kind::Int),
+    ("failed", Kind::Int),
+    ("last_attempt_at", Kind::Int),
+];
+
+/// Everything in one go: the outcomes, and the attempts and statistics of those that changed their rows. For databases
+/// that run a script as one statement; returns the ids of the changed rows. `now` is parameter 1, the outcomes
+/// follow, then the node, the attempts and the statistics.
+pub(super) fn whole_steps<DB: Dialect>() -> Vec<Step> {
+    let node = 2 + DB::Rows::parameters(OUTCOME);
+    let attempts = node + 1;
+    let stats = attempts + DB::Rows::parameters(ATTEMPT);
+    let is_changed = "where exists (select 1 from settled s where s.id = r.delivery_id)";
+    let kept = insert_attempts(&DB::Rows::source(ATTEMPT, attempts), is_changed);
+    let counted = add_stats(&format!(
+        "select r.target_id, ${node}, sum(r.successful), sum(r.failed), max(r.last_attempt_at) from {} r {is_changed}
+         group by r.target_id",
+        DB::Rows::source(STATS_EACH, stats)
+    ));
+    let step = |name, sql| Step { name, sql, returns: false };
+    vec![update_step::<DB>(1), step("kept", kept), step("counted", counted)]
+}
+
+pub(super) fn bind_whole<DB: Dialect>(
+    arguments: &mut DB::Arguments,
+    settlements: &[&Settlement],
+    node: i64,
+    now: Timestamp,
+) -> Result<(), BoxDynError> {
+    bind_update::<DB>(arguments, settlements, now)?;
+    let (mut attempts, mut stats) = (DB::Rows::new(ATTEMPT), DB::Rows::new(STATS_EACH));
+    for settlement in settlements {
+        put_attempt(&mut attempts, settlement, &Settled::IN_TIME);
+        let mut change = StatsChange::default();
+        change.note(settlement, &Settled::IN_TIME);
+        if change.is_counted(&settlement.target) {
+            stats.uuid(Some(settlement.delivery_id.uuid()));
+            change.put(&mut stats, settlement.target);
+        }
+    }
+    DB::bind(arguments, node)?;
+    attempts.bind(arguments)?;
+    stats.bind(arguments)
+}
+
+/// Keeps attempts, given rows of them under the name `r`, and a condition.
+fn insert_attempts(rows: &str, condition: &str) -> String {
+    let columns = ATTEMPT.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     format!(
-        "insert into target_stats (target_id, node, successful, failed, last_attempt_at)
-         select r.target_id, ${node}, r.successful, r.failed, r.last_attempt_at from {} r where true
+        "insert into attempts ({columns}) select {columns} from {rows} r {condition}
+         on conflict (delivery_id, claim) where delivery_id is not null do nothing"
+    )
+}
+
+/// Adds up what targets have seen, given rows of a target, a node, two numbers and a time.
+pub(super) fn add_stats(rows: &str) -> String {
+    format!(
+        "insert into target_stats (target_id, node, successful, failed, last_attempt_at) {rows}
          on conflict (target_id, node) do update set
              successful = target_stats.successful + excluded.successful,
              failed = target_stats.failed + excluded.failed,
              last_attempt_at = coalesce(
                  case when excluded.last_attempt_at > target_stats.last_attempt_at
                      then excluded.last_attempt_at else target_stats.last_attempt_at end,
-                 excluded.last_attempt_at)",
-        S::source(STATS, first)
+                 excluded.last_attempt_at)"
     )
+}
+
+/// Rows for [`add_stats`], each bound by itself, with the node at parameter `node` and the rows from `first` on.
+pub(super) fn stats_rows<S: Shape>(node: usize, first: usize) -> String {
+    let rows = S::source(STATS, first);
+    format!("select r.target_id, ${node}, r.successful, r.failed, r.last_attempt_at from {rows} r where true")
 }
 
 /// Records attempts and statistics, with the node at parameter 1 and the rows behind it.
 pub(super) fn record_steps<DB: Dialect>() -> Vec<Step> {
-    let columns = ATTEMPT.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let attempts = format!(
-        "insert into attempts ({columns}) select {columns} from {} r where true
-         on conflict (delivery_id, claim) where delivery_id is not null do nothing",
-        DB::Rows::source(ATTEMPT, 2)
-    );
-    let stats = add_stats::<DB::Rows>(1, 2 + DB::Rows::parameters(ATTEMPT));
+    let attempts = insert_attempts(&DB::Rows::source(ATTEMPT, 2), "where true");
+    let stats = add_stats(&stats_rows::<DB::Rows>(1, 2 + DB::Rows::parameters(ATTEMPT)));
     vec![Step { name: "kept", sql: attempts, returns: false }, Step { name: "counted", sql: stats, returns: false }]
 }
 
@@ -211,23 +260,13 @@ pub(super) struct Seen(BTreeMap<TargetId, StatsChange>);
 
 impl Seen {
     pub(super) fn note(&mut self, settlement: &Settlement, settled: &Settled) {
-        let change = self.0.entry(settlement.target).or_default();
-        if let Some(from) = settled.from {
-            change.count(from, settlement.decision.state());
-        }
-        if let Some((_, exchange)) = settlement.attempt.as_ref().filter(|_| settled.is_news) {
-            change.last_attempt_at = change.last_attempt_at.max(Some(exchange.started_at));
-        }
+        self.0.entry(settlement.target).or_default().note(settlement, settled);
     }
 
     /// A row for each target; `after` is called behind each.
     pub(super) fn put<C: Cells, E>(&self, rows: &mut C, after: impl Fn(&mut C) -> Result<(), E>) -> Result<(), E> {
         for (target, change) in self.0.iter().filter(|(target, change)| change.is_counted(target)) {
-            rows.uuid(Some(target.uuid()));
-            rows.int(Some(change.successful));
-            rows.int(Some(change.failed));
-            rows.time(change.last_attempt_at);
-            rows.end_row();
+            change.put(rows, *target);
             after(rows)?;
         }
         Ok(())
@@ -242,6 +281,23 @@ struct StatsChange {
 }
 
 impl StatsChange {
+    fn note(&mut self, settlement: &Settlement, settled: &Settled) {
+        if let Some(from) = settled.from {
+            self.count(from, settlement.decision.state());
+        }
+        if let Some((_, exchange)) = settlement.attempt.as_ref().filter(|_| settled.is_news) {
+            self.last_attempt_at = self.last_attempt_at.max(Some(exchange.started_at));
+        }
+    }
+
+    fn put(&self, rows: &mut impl Cells, target: TargetId) {
+        rows.uuid(Some(target.uuid()));
+        rows.int(Some(self.successful));
+        rows.int(Some(self.failed));
+        rows.time(self.last_attempt_at);
+        rows.end_row();
+    }
+
     fn count(&mut self, from: DeliveryState, to: DeliveryState) {
         let (successful, failed) = stats_change(from, to);
         self.successful += successful;

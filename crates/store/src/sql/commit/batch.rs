@@ -67,11 +67,12 @@ impl Batch {
     /// Two halves; settlements, events and claims part first.
     pub(super) fn split(self) -> [Self; 2] {
         let Self { mut settles, mut accepts, mut claims } = self;
-        if !settles.is_empty() && !(accepts.is_empty() && claims.is_empty()) {
-            return [Self { settles, ..Self::default() }, Self { accepts, claims, ..Self::default() }];
-        }
-        if !accepts.is_empty() && !claims.is_empty() {
-            return [Self { accepts, ..Self::default() }, Self { claims, ..Self::default() }];
+        match (settles.len(), accepts.len(), claims.len()) {
+            (1.., 1.., _) | (1.., _, 1..) => {
+                return [Self { settles, ..Self::default() }, Self { accepts, claims, ..Self::default() }];
+            }
+            (_, 1.., 1..) => return [Self { accepts, ..Self::default() }, Self { claims, ..Self::default() }],
+            _ => {}
         }
         let second = Self {
             settles: settles.split_off(settles.len() / 2),

@@ -28,8 +28,11 @@ pub(crate) struct Scripts<DB: Dialect> {
     /// The connection of the last commit, and when that was.
     kept: Option<(PoolConnection<DB>, Instant)>,
     accept: DB::Prepared,
-    settle: DB::Prepared,
-    /// What follows once it is known what the settlements changed.
+    /// Settlements that find their rows as their claims left them, where a script is one statement.
+    settle: Option<DB::Prepared>,
+    /// A settlement of which that is not known.
+    update: DB::Prepared,
+    /// What follows once it is known what it changed.
     record: DB::Prepared,
 }
 
@@ -41,19 +44,9 @@ impl<DB: Dialect> Scripts<DB> {
             node,
             kept: None,
             accept: script(true, accept::steps::<DB>(1), true),
-            settle: script(true, vec![settle::update_step::<DB>(1)], false),
+            settle: DB::SHARED.then(|| script(true, settle::whole_steps::<DB>(), true)),
+            update: script(true, vec![settle::update_step::<DB>(1)], false),
             record: script(false, settle::record_steps::<DB>(), true),
-        }
-    }
-
-    /// The connection of the last commit, if that was just now; a pool would ask the database whether
-    /// it is well.
-    async fn connection(&mut self) -> Result<PoolConnection<DB>> {
-        // An old one goes back before the pool is asked: it may be the only one there is.
-        let fresh = self.kept.take().filter(|(_, used_at)| used_at.elapsed() < KEPT_FOR);
-        match fresh {
-            Some((connection, _)) => Ok(connection),
-            None => Ok(self.pool.acquire().await?),
         }
     }
 
@@ -61,32 +54,47 @@ impl<DB: Dialect> Scripts<DB> {
     async fn accept(&mut self, accepts: &[&Accept], now: Timestamp) -> Result<HashSet<EventId>> {
         let mut arguments = DB::Arguments::default();
         accept::bind::<DB>(&mut arguments, accepts, self.node.get(), now).map_err(sqlx::Error::Encode)?;
-        let mut connection = self.connection().await?;
+        let mut connection = take_connection(&mut self.kept, &self.pool).await?;
         let result = DB::run_script(&mut connection, &self.accept, arguments).await;
         let rows = self.keep(connection, result.map_err(Into::into)).await?;
         ids::<DB, _>(rows)
     }
 
-    /// Commits settlements.
-    pub(super) async fn settle(&mut self, settlements: &[&Settlement], now: Timestamp) -> Result<Vec<Settled>> {
-        let mut connection = self.connection().await?;
-        let result = self.settle_on(&mut connection, settlements, now).await;
+    /// Commits settlements: those that are in time together, the others each by itself.
+    async fn settle_all(&mut self, settlements: &[&Settlement], now: Timestamp) -> Result<Vec<Result<Settled>>> {
+        let mut changed = HashSet::new();
+        if let Some(script) = &self.settle {
+            let mut arguments = DB::Arguments::default();
+            settle::bind_whole::<DB>(&mut arguments, settlements, self.node.get(), now).map_err(sqlx::Error::Encode)?;
+            let mut connection = take_connection(&mut self.kept, &self.pool).await?;
+            let result = DB::run_script(&mut connection, script, arguments).await;
+            changed = ids::<DB, DeliveryId>(self.keep(connection, result.map_err(Into::into)).await?)?;
+        }
+        let mut settled = Vec::with_capacity(settlements.len());
+        for settlement in settlements {
+            let is_changed = changed.contains(&settlement.delivery_id);
+            settled.push(if is_changed { Ok(Settled::IN_TIME) } else { self.settle(settlement, now).await });
+        }
+        Ok(settled)
+    }
+
+    /// Commits one settlement, whatever its row says by now.
+    pub(super) async fn settle(&mut self, settlement: &Settlement, now: Timestamp) -> Result<Settled> {
+        let mut connection = take_connection(&mut self.kept, &self.pool).await?;
+        let result = self.settle_on(&mut connection, settlement, now).await;
         self.keep(connection, result).await
     }
 
-    async fn settle_on(
-        &mut self,
-        db: &mut DB::Connection,
-        settlements: &[&Settlement],
-        now: Timestamp,
-    ) -> Result<Vec<Settled>> {
+    async fn settle_on(&mut self, db: &mut DB::Connection, settlement: &Settlement, now: Timestamp) -> Result<Settled> {
         let mut arguments = DB::Arguments::default();
-        settle::bind_update::<DB>(&mut arguments, settlements, now).map_err(sqlx::Error::Encode)?;
-        let changed: HashSet<DeliveryId> = ids::<DB, _>(DB::run_script(db, &self.settle, arguments).await?)?;
-        let settled = settle::resolve::<DB>(db, settlements, &changed, now).await?;
+        settle::bind_update::<DB>(&mut arguments, &[settlement], now).map_err(sqlx::Error::Encode)?;
+        let is_changed = !DB::run_script(db, &self.update, arguments).await?.is_empty();
+        let settled =
+            if is_changed { Settled::IN_TIME } else { settle::settle_late::<DB>(db, settlement, now).await? };
         let mut arguments = DB::Arguments::default();
-        let node = self.node.get();
-        settle::bind_records::<DB>(&mut arguments, settlements, &settled, node).map_err(sqlx::Error::Encode)?;
+        let (settlements, node) = (std::slice::from_ref(&settlement), self.node.get());
+        let bound = settle::bind_records::<DB>(&mut arguments, settlements, std::slice::from_ref(&settled), node);
+        bound.map_err(sqlx::Error::Encode)?;
         DB::run_script(db, &self.record, arguments).await?;
         Ok(settled)
     }
@@ -107,14 +115,26 @@ impl<DB: Dialect> Ledger for Scripts<DB> {
     async fn commit(&mut self, batch: &Batch, now: Timestamp) -> Result<Committed> {
         let mut committed = Committed { inserted: HashSet::new(), settled: Vec::new(), claimed: Vec::new(), at: now };
         if !batch.settles.is_empty() {
-            let settled = self.settle(&batch.settlements(), now).await?;
-            committed.settled = settled.into_iter().map(Ok).collect();
+            committed.settled = self.settle_all(&batch.settlements(), now).await?;
         }
         if !batch.accepts.is_empty() {
             let accepts: Vec<&Accept> = batch.accepts.iter().collect();
             committed.inserted = self.accept(&accepts, now).await?;
         }
         Ok(committed)
+    }
+}
+
+/// The connection of the last commit, if that was just now; a pool would ask the database whether it is well.
+async fn take_connection<DB: Dialect>(
+    kept: &mut Option<(PoolConnection<DB>, Instant)>,
+    pool: &Pool<DB>,
+) -> Result<PoolConnection<DB>> {
+    // An old one goes back before the pool is asked: it may be the only one there is.
+    let fresh = kept.take().filter(|(_, used_at)| used_at.elapsed() < KEPT_FOR);
+    match fresh {
+        Some((connection, _)) => Ok(connection),
+        None => Ok(pool.acquire().await?),
     }
 }
 

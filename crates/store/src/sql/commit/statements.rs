@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_core::delivery::DeliveryState;
 use postrider_core::target::TargetId;
 use postrider_core::{EventId, SubscriptionId, TenantId, Timestamp};
 use rusqlite::types::ToSql;
@@ -106,7 +105,7 @@ impl Sums {
         Self {
             made: numbered(accept::add_made(&rows(", 0"))),
             turned_away: numbered(accept::add_turned_away(&rows(""))),
-            stats: numbered(settle::add_stats::<OneRow>(1, 2)),
+            stats: numbered(settle::add_stats(&settle::stats_rows::<OneRow>(1, 2))),
         }
     }
 }
@@ -157,9 +156,8 @@ impl Statements {
             settle::put_outcome(&mut outcomes, settlement);
             let is_changed = outcomes.run()?;
             if is_changed {
-                let settled = Settled { from: Some(DeliveryState::Pending), is_news: true };
-                seen.note(settlement, &settled);
-                if settle::put_attempt(&mut attempts, settlement, &settled) {
+                seen.note(settlement, &Settled::IN_TIME);
+                if settle::put_attempt(&mut attempts, settlement, &Settled::IN_TIME) {
                     attempts.run()?;
                 }
             }
@@ -284,10 +282,9 @@ impl Ledger for Statements {
         let mut settled = Vec::with_capacity(changed.len());
         for (settle, is_changed) in batch.settles.iter().zip(changed) {
             settled.push(if is_changed {
-                Ok(Settled { from: Some(DeliveryState::Pending), is_news: true })
+                Ok(Settled::IN_TIME)
             } else {
-                let late = self.late.settle(&[&settle.settlement], now).await;
-                late.and_then(|mut settled| settled.pop().ok_or(StoreError::Damaged("a settlement was passed over")))
+                self.late.settle(&settle.settlement, now).await
             });
         }
         Ok(Committed { inserted, settled, claimed, at: now })
