@@ -22,6 +22,7 @@ mod events;
 mod explain;
 mod fan_out;
 mod journal;
+mod kept;
 mod leases;
 mod moving;
 mod postgres;

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::dialect::{Cells, Dialect, Kind, RowSet, Schema, Shape};
+use super::kept::Kept;
 use super::query::Query;
 use crate::error::{Result, StoreError};
 
@@ -63,13 +64,14 @@ impl Drop for Versions {
 }
 
 async fn ask_on<DB: Dialect>(lookups: Pool<DB>, line: Arc<Line>) {
+    let mut connection = Kept::of(lookups);
     loop {
         let waiting = line.take();
         if waiting.is_empty() {
             line.arrived.notified().await;
             continue;
         }
-        match ask(&lookups, waiting.iter().map(|(tenant_id, _)| *tenant_id).collect()).await {
+        match ask(&mut connection, waiting.iter().map(|(tenant_id, _)| *tenant_id).collect()).await {
             Ok(versions) => waiting.into_iter().for_each(|(tenant_id, reply)| {
                 let _ = reply.send(versions.get(&tenant_id).copied());
             }),
@@ -79,7 +81,7 @@ async fn ask_on<DB: Dialect>(lookups: Pool<DB>, line: Arc<Line>) {
     }
 }
 
-async fn ask<DB: Dialect>(lookups: &Pool<DB>, tenants: HashSet<TenantId>) -> Result<HashMap<TenantId, i64>> {
+async fn ask<DB: Dialect>(kept: &mut Kept<DB>, tenants: HashSet<TenantId>) -> Result<HashMap<TenantId, i64>> {
     let sql = format!(
         "select t.id, t.catalogue_version from {} r join tenants t on t.id = r.id where t.deleted_at is null",
         DB::Rows::source(TENANT, 1)
@@ -89,7 +91,8 @@ async fn ask<DB: Dialect>(lookups: &Pool<DB>, tenants: HashSet<TenantId>) -> Res
         rows.uuid(Some(tenant_id.uuid()));
         rows.end_row();
     }
-    let mut reader = lookups.acquire().await.map_err(StoreError::from)?;
+    let mut reader = kept.take().await?;
     let found = Query::<DB>::assembled(sql).bind_rows(rows).rows(&mut reader).await?;
+    kept.keep(reader);
     found.iter().map(|row| Ok((row.id(0)?, row.get(1)?))).collect()
 }

@@ -1,7 +1,6 @@
 //! A batch as scripts: few round trips, however large it is. For any database.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
 
 use postrider_core::{DeliveryId, EventId, Timestamp};
 use sqlx::Pool;
@@ -15,18 +14,14 @@ use crate::node_number::NodeNumber;
 use crate::queue::Settlement;
 use crate::sql::accept::{self, Accept};
 use crate::sql::dialect::{Dialect, Script};
+use crate::sql::kept::Kept;
 use crate::sql::query::Row;
 use crate::sql::settle::{self, Settled};
 
-/// How long a writer trusts its connection without asking.
-const KEPT_FOR: Duration = Duration::from_secs(1);
-
 /// Writes on a connection of its own pool.
 pub(crate) struct Scripts<DB: Dialect> {
-    pool: Pool<DB>,
+    connection: Kept<DB>,
     node: NodeNumber,
-    /// The connection of the last commit, and when that was.
-    kept: Option<(PoolConnection<DB>, Instant)>,
     accept: DB::Prepared,
     /// Settlements that find their rows as their claims left them, where a script is one statement.
     settle: Option<DB::Prepared>,
@@ -40,9 +35,8 @@ impl<DB: Dialect> Scripts<DB> {
     pub(crate) fn new(pool: Pool<DB>, node: NodeNumber) -> Self {
         let script = |begins, steps, commits| DB::prepare(Script { begins, steps, commits });
         Self {
-            pool,
+            connection: Kept::of(pool),
             node,
-            kept: None,
             accept: script(true, accept::steps::<DB>(1), true),
             settle: DB::SHARED.then(|| script(true, settle::whole_steps::<DB>(), true)),
             update: script(true, vec![settle::update_step::<DB>(1)], false),
@@ -54,7 +48,7 @@ impl<DB: Dialect> Scripts<DB> {
     async fn accept(&mut self, accepts: &[&Accept], now: Timestamp) -> Result<HashSet<EventId>> {
         let mut arguments = DB::Arguments::default();
         accept::bind::<DB>(&mut arguments, accepts, self.node.get(), now).map_err(sqlx::Error::Encode)?;
-        let mut connection = take_connection(&mut self.kept, &self.pool).await?;
+        let mut connection = self.connection.take().await?;
         let result = DB::run_script(&mut connection, &self.accept, arguments).await;
         let rows = self.keep(connection, result.map_err(Into::into)).await?;
         ids::<DB, _>(rows)
@@ -66,7 +60,7 @@ impl<DB: Dialect> Scripts<DB> {
         if let Some(script) = &self.settle {
             let mut arguments = DB::Arguments::default();
             settle::bind_whole::<DB>(&mut arguments, settlements, self.node.get(), now).map_err(sqlx::Error::Encode)?;
-            let mut connection = take_connection(&mut self.kept, &self.pool).await?;
+            let mut connection = self.connection.take().await?;
             let result = DB::run_script(&mut connection, script, arguments).await;
             changed = ids::<DB, DeliveryId>(self.keep(connection, result.map_err(Into::into)).await?)?;
         }
@@ -80,7 +74,7 @@ impl<DB: Dialect> Scripts<DB> {
 
     /// Commits one settlement, whatever its row says by now.
     pub(super) async fn settle(&mut self, settlement: &Settlement, now: Timestamp) -> Result<Settled> {
-        let mut connection = take_connection(&mut self.kept, &self.pool).await?;
+        let mut connection = self.connection.take().await?;
         let result = self.settle_on(&mut connection, settlement, now).await;
         self.keep(connection, result).await
     }
@@ -103,7 +97,7 @@ impl<DB: Dialect> Scripts<DB> {
     async fn keep<T>(&mut self, mut connection: PoolConnection<DB>, result: Result<T>) -> Result<T> {
         match &result {
             // Where there is but one, others want it too.
-            Ok(_) if DB::SHARED => self.kept = Some((connection, Instant::now())),
+            Ok(_) if DB::SHARED => self.connection.keep(connection),
             Ok(_) => {}
             Err(_) => DB::roll_back(&mut connection).await,
         }
@@ -122,19 +116,6 @@ impl<DB: Dialect> Ledger for Scripts<DB> {
             committed.inserted = self.accept(&accepts, now).await?;
         }
         Ok(committed)
-    }
-}
-
-/// The connection of the last commit, if that was just now; a pool would ask the database whether it is well.
-async fn take_connection<DB: Dialect>(
-    kept: &mut Option<(PoolConnection<DB>, Instant)>,
-    pool: &Pool<DB>,
-) -> Result<PoolConnection<DB>> {
-    // An old one goes back before the pool is asked: it may be the only one there is.
-    let fresh = kept.take().filter(|(_, used_at)| used_at.elapsed() < KEPT_FOR);
-    match fresh {
-        Some((connection, _)) => Ok(connection),
-        None => Ok(pool.acquire().await?),
     }
 }
 
