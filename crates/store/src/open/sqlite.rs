@@ -13,7 +13,7 @@ use super::serve_lock::ServeLock;
 use super::{OpenError, Purpose, StoreOptions, Stores};
 use crate::error::StoreError;
 use crate::node_number::NodeNumber;
-use crate::sql::{self, Backend, GroupCommit, Log, Sql, Statements};
+use crate::sql::{self, Backend, Checkpoints, GroupCommit, Log, Sql, Statements};
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -46,7 +46,7 @@ async fn open_store(path: &Path, options: StoreOptions) -> Result<Sql<Sqlite>, S
     let (turn, node) = (Arc::new(Semaphore::new(1)), NodeNumber::only());
     let ledger = Statements::open(path, writes.clone(), Arc::clone(&turn), node.clone())?;
     let log = Log::of(path).map_err(|error| StoreError::Unusable(format!("the write-ahead log: {error}")))?;
-    let commits = GroupCommit::on_threads(ledger, log, &world, &hand_over);
+    let commits = GroupCommit::on_threads(ledger, log, Checkpoints::of(path)?, &world, &hand_over);
     let backend = Backend { writes, turn: Some(turn), reads, lookups, commits, node, session: None };
     let store = Sql::new(backend, world, vault, profiles, hand_over);
     store.register_profiles(purpose).await?;

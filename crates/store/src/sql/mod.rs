@@ -56,7 +56,7 @@ use crate::hand_over::HandOver;
 use crate::node_number::NodeNumber;
 use crate::profile_book::ProfileBook;
 use crate::session::Session;
-pub(crate) use commit::{GroupCommit, Log, Scripts, Statements};
+pub(crate) use commit::{Checkpoints, GroupCommit, Log, Scripts, Statements};
 pub(crate) use dialect::Dialect;
 pub(crate) use leases::free_leases;
 pub use moving::MovedTable;

@@ -5,6 +5,7 @@
 //! a writer of its own.
 
 mod batch;
+mod checkpoint;
 mod finish;
 mod scripts;
 mod statements;
@@ -13,6 +14,7 @@ mod writer;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
 
 use postrider_core::World;
 use tokio::runtime::Handle;
@@ -26,6 +28,7 @@ use crate::fair_queue::FairQueue;
 use crate::hand_over::HandOver;
 use crate::queue::Settlement;
 use batch::{Batch, Claim, Committed, Settle};
+pub(crate) use checkpoint::Checkpoints;
 use finish::finish;
 pub(crate) use scripts::Scripts;
 pub(crate) use statements::Statements;
@@ -37,6 +40,12 @@ const WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// What a row weighs beside its event's payload, in bytes.
 const DELIVERY_BYTES: usize = 256;
 
+/// How long settlements wait for more where they have a writer of their own: no publisher waits for them, and the database
+/// has less to do. Events never wait.
+const LINGER: Duration = Duration::from_millis(5);
+/// So many need not wait.
+const ENOUGH: usize = 64;
+
 /// Most commits that wait for one sync.
 const MAX_UNSYNCED: usize = 16;
 
@@ -47,6 +56,13 @@ struct Waiting {
     claims: Vec<Claim>,
     accepts: FairQueue<Accept>,
     closed: bool,
+}
+
+impl Waiting {
+    /// Whether there are settlements, and few.
+    fn is_worth_waiting(&self) -> bool {
+        !self.closed && (1..ENOUGH).contains(&self.settles.len())
+    }
 }
 
 struct Inbox {
@@ -81,35 +97,44 @@ pub(crate) struct GroupCommit {
 }
 
 impl GroupCommit {
-    /// One writer for everything, and the sync of what it wrote, each on a thread of its own.
-    pub(crate) fn on_threads<L: Ledger>(ledger: L, log: Log, world: &World, hand_over: &HandOver) -> Self {
+    /// One writer for everything, the sync of what it wrote, and checkpoints, each on a thread of its own.
+    pub(crate) fn on_threads<L: Ledger>(
+        ledger: L,
+        log: Log,
+        checkpoints: Checkpoints,
+        world: &World,
+        hand_over: &HandOver,
+    ) -> Self {
         let arrived = Arc::new(Notify::new());
         let inbox = Inbox::new(Arc::clone(&arrived), arrived);
         let (to_sync, committed) = mpsc::sync_channel::<(Batch, Committed)>(MAX_UNSYNCED);
+        let (checkpoint, due) = mpsc::sync_channel(1);
         let done = Box::new(move |batch, committed| {
             if let Err(mpsc::SendError((batch, _))) = to_sync.send((batch, committed)) {
                 batch.fail(&closed());
             }
         });
-        let writer = Writer { ledger, takes: Takes::Both, world: world.clone(), inbox: Arc::clone(&inbox), done };
+        let (takes, linger) = (Takes::Both, Duration::ZERO);
+        let writer = Writer { ledger, takes, world: world.clone(), inbox: Arc::clone(&inbox), linger, done };
         let runtime = Handle::current();
         let writing = tokio::task::spawn_blocking(move || runtime.block_on(writer.run()));
         let syncing = tokio::task::spawn_blocking({
             let (inbox, hand_over) = (Arc::clone(&inbox), hand_over.clone());
-            move || sync::run(&log, &committed, &inbox, &hand_over)
+            move || sync::run(&log, &committed, &inbox, &hand_over, &checkpoint)
         });
-        Self { inbox, writers: Mutex::new(vec![writing, syncing]) }
+        let checkpointing = tokio::task::spawn_blocking(move || checkpoints.run(&due));
+        Self { inbox, writers: Mutex::new(vec![writing, syncing, checkpointing]) }
     }
 
     /// A task for each kind.
     pub(crate) fn as_tasks<L: Ledger>(accepts: L, records: L, world: &World, hand_over: &HandOver) -> Self {
         let inbox = Inbox::new(Arc::default(), Arc::default());
-        let start = |ledger, takes| {
+        let start = |ledger, takes, linger| {
             let (inbox, hand_over) = (Arc::clone(&inbox), hand_over.clone());
             let done = Box::new(move |batch, committed| finish(batch, committed, &hand_over));
-            tokio::spawn(Writer { ledger, takes, world: world.clone(), inbox, done }.run())
+            tokio::spawn(Writer { ledger, takes, world: world.clone(), inbox, linger, done }.run())
         };
-        let writers = vec![start(accepts, Takes::Accepts), start(records, Takes::Settles)];
+        let writers = vec![start(accepts, Takes::Accepts, Duration::ZERO), start(records, Takes::Settles, LINGER)];
         Self { inbox, writers: Mutex::new(writers) }
     }
 

@@ -25,6 +25,9 @@ use crate::sql::claimed_row::{ClaimWish, ClaimedRow};
 use crate::sql::dialect::{Cells, Kind, Schema, Shape};
 use crate::sql::settle::{self, Seen, Settled};
 
+/// Pages that the log may have (64 MiB) before the writer waits for a checkpoint, after which the log begins anew.
+const LOG_PAGES: usize = 16_384;
+
 /// How long a statement waits for a command beside this process to finish its own.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -128,8 +131,11 @@ impl Statements {
     ) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
+        // Commits are synced by the log, and checkpoints made beside the writer: see `sync.rs` and `checkpoint.rs`. Here
+        // only if the log grows faster than that.
         connection
-            .execute_batch("pragma synchronous = full; pragma cache_size = -16000; pragma temp_store = memory")?;
+            .execute_batch("pragma synchronous = normal; pragma cache_size = -16000; pragma temp_store = memory")?;
+        connection.execute_batch(&format!("pragma wal_autocheckpoint = {LOG_PAGES}"))?;
         connection.set_prepared_statement_cache_capacity(32);
         let (number, late) = (node.get(), Scripts::new(pool, node));
         Ok(Self { connection, turn, node: number, sums: Sums::new(), late })

@@ -4,13 +4,16 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::Inbox;
 use super::batch::{Batch, Committed};
 use super::finish::finish;
 use crate::error::StoreError;
 use crate::hand_over::HandOver;
+
+/// Commits between two checkpoints.
+const CHECKPOINT_EVERY: usize = 256;
 
 /// SQLite's write-ahead log, which holds all that was committed and is not in the database file yet.
 pub(crate) struct Log(File);
@@ -38,7 +41,14 @@ impl Log {
 ///
 /// A sync that fails is the end: nobody knows what of the log is on disk, and the next one would say
 /// that all is well.
-pub(super) fn run(log: &Log, committed: &Receiver<(Batch, Committed)>, inbox: &Arc<Inbox>, hand_over: &HandOver) {
+pub(super) fn run(
+    log: &Log,
+    committed: &Receiver<(Batch, Committed)>,
+    inbox: &Arc<Inbox>,
+    hand_over: &HandOver,
+    checkpoint: &SyncSender<()>,
+) {
+    let mut commits = 0;
     while let Ok(first) = committed.recv() {
         let batches: Vec<_> = std::iter::once(first).chain(committed.try_iter()).collect();
         if let Err(error) = log.0.sync_data() {
@@ -46,6 +56,12 @@ pub(super) fn run(log: &Log, committed: &Receiver<(Batch, Committed)>, inbox: &A
             inbox.close();
             let error = StoreError::Unavailable(error.to_string());
             return batches.into_iter().for_each(|(batch, _)| batch.fail(&error));
+        }
+        commits += batches.len();
+        if commits >= CHECKPOINT_EVERY {
+            commits = 0;
+            // One that is under way takes these commits along.
+            let _ = checkpoint.try_send(());
         }
         batches.into_iter().for_each(|(batch, committed)| finish(batch, committed, hand_over));
     }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use postrider_core::{Timestamp, World};
 
@@ -33,13 +33,15 @@ pub(super) struct Writer<L: Ledger> {
     pub(super) takes: Takes,
     pub(super) world: World,
     pub(super) inbox: Arc<Inbox>,
+    /// How long a small batch waits for more.
+    pub(super) linger: Duration,
     /// Called with each batch behind its commit.
     pub(super) done: Box<dyn FnMut(Batch, Committed) + Send>,
 }
 
 impl<L: Ledger> Writer<L> {
     pub(super) async fn run(mut self) {
-        while let Some(batch) = next_batch(&self.inbox, self.takes).await {
+        while let Some(batch) = next_batch(&self.inbox, self.takes, self.linger).await {
             let mut parts = vec![batch];
             while let Some(part) = parts.pop() {
                 match self.commit(&part).await {
@@ -78,12 +80,15 @@ impl<L: Ledger> Writer<L> {
 }
 
 /// What waits now. `None` when closed and empty.
-async fn next_batch(inbox: &Inbox, takes: Takes) -> Option<Batch> {
+async fn next_batch(inbox: &Inbox, takes: Takes, linger: Duration) -> Option<Batch> {
     let arrived = match takes {
         Takes::Accepts => &inbox.accept_arrived,
         Takes::Both | Takes::Settles => &inbox.settle_arrived,
     };
     loop {
+        if !linger.is_zero() && inbox.lock().is_worth_waiting() {
+            tokio::time::sleep(linger).await;
+        }
         {
             let mut waiting = inbox.lock();
             let batch = Batch::of(&mut waiting, takes);
