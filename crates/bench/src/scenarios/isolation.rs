@@ -9,7 +9,7 @@ use crate::figures::{BURST, HANGING};
 use crate::installation::{EVENT_TYPE, Installation};
 
 /// Longer than the timeout of an attempt, so that timeouts and what follows are part of it.
-const SECONDS: f64 = 20.0;
+const SECONDS: f64 = 18.0;
 /// Endpoints that never answer.
 const HANGING_ENDPOINTS: u64 = 10;
 
@@ -56,7 +56,7 @@ impl Bench {
 
     async fn burst(&mut self) -> Result<(), String> {
         let (mut server, _folder) = self.installed(false).await?;
-        let before = open(400.0, 10.0);
+        let before = open(400.0, 6.0);
         let (_, quiet) = self.deliver(&server, before, Expected::all("before a burst", before.calls)).await?;
         let tenant = server.tenant("bursts").await?;
         server.act_as(Some(&tenant));
@@ -64,7 +64,7 @@ impl Bench {
         let bursting = burst_of(&server);
         server.act_as(None);
         self.receiver.reset().await?;
-        let steady = open(400.0, 20.0);
+        let steady = open(400.0, 12.0);
         let (burst, (sent, stats)) = tokio::join!(bursting, async {
             let sent = server.publish(steady, |_| EVENT_TYPE.to_owned()).await;
             (sent, self.receiver.wait_for("/ok", steady.calls).await)

@@ -4,7 +4,7 @@ use super::{Bench, Expected, open};
 use crate::charts::{Axes, Series, draw};
 use crate::figures::{P50_400, P50_THIRD, P99_400, P99_THIRD};
 
-const SECONDS: f64 = 8.0;
+const SECONDS: f64 = 6.0;
 
 impl Bench {
     pub(super) async fn latency(&mut self) -> Result<(), String> {

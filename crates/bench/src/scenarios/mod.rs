@@ -76,6 +76,9 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), String> {
             bench.nodes().await?;
         }
     }
+    if wants("subscriptions") {
+        bench.many_subscriptions(arguments.rounds).await?;
+    }
     if arguments.full && wants("large") {
         bench.large().await?;
     }

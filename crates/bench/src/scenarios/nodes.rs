@@ -22,7 +22,7 @@ impl Bench {
                 nodes.push(Installation::start(&self.binary, &database, &[("TARGETS_IN_FLIGHT", IN_FLIGHT)]).await?);
             }
             nodes[0].subscribe(EVENT_TYPE, &self.receiver.url("/slow?ms=50")).await?;
-            let each = 4_000;
+            let each = 2_500;
             let publishing = nodes.iter().zip(0..).map(|(node, n)| {
                 let load = postrider_bench::load::Load {
                     calls: each,

@@ -35,8 +35,7 @@ impl Bench {
             self.on_postgres().await?;
         }
         self.batches().await?;
-        self.fan_out().await?;
-        self.many_subscriptions().await
+        self.fan_out().await
     }
 
     async fn on_postgres(&mut self) -> Result<(), String> {
@@ -78,7 +77,8 @@ impl Bench {
         Ok(())
     }
 
-    async fn many_subscriptions(&mut self) -> Result<(), String> {
+    /// Making them takes longer than measuring: once for all rounds.
+    pub(super) async fn many_subscriptions(&mut self, rounds: usize) -> Result<(), String> {
         let (mut server, _folder) = self.installed(false).await?;
         for tenant in 0..OTHER_TENANTS {
             let tenant = server.tenant(&format!("tenant {tenant}")).await?;
@@ -88,9 +88,14 @@ impl Bench {
             }
         }
         server.act_as(None);
-        let (sent, stats) =
-            self.deliver(&server, closed(EVENTS, 1), Expected::all("10,000 subscriptions", EVENTS)).await?;
-        self.figures.add(SUBSCRIPTIONS, self.most / rate(&sent, &stats));
+        for _ in 0..rounds {
+            self.measure_ceiling().await?;
+            self.measure_most().await?;
+            self.receiver.reset().await?;
+            let expected = Expected::all("10,000 subscriptions", EVENTS);
+            let (sent, stats) = self.deliver(&server, closed(EVENTS, 1), expected).await?;
+            self.figures.add(SUBSCRIPTIONS, self.most / rate(&sent, &stats));
+        }
         server.process.stop().await;
         Ok(())
     }

@@ -76,6 +76,9 @@ impl<DB: Dialect> Queue for Sql<DB> {
             session.close().await;
         }
         self.reads.close().await;
+        if let Some(versions) = &self.versions {
+            versions.close();
+        }
         self.lookups.close().await;
         self.writes.close().await;
     }

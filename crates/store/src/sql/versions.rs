@@ -1,7 +1,7 @@
 //! Catalogue versions as they are in the database this moment, asked for many deliveries at once.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use postrider_core::TenantId;
 use sqlx::Pool;
@@ -27,31 +27,45 @@ pub(super) struct Versions {
     asker: JoinHandle<()>,
 }
 
-#[derive(Default)]
 struct Line {
-    waiting: Mutex<Vec<(TenantId, Reply)>>,
+    /// None when closed.
+    waiting: Mutex<Option<Vec<(TenantId, Reply)>>>,
     arrived: Notify,
 }
 
 impl Line {
     fn take(&self) -> Vec<(TenantId, Reply)> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.lock();
+        let Some(waiting) = waiting.as_mut() else { return Vec::new() };
         let count = waiting.len().min(AT_ONCE);
         waiting.drain(..count).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<(TenantId, Reply)>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Versions {
     pub(super) fn start<DB: Dialect>(lookups: Pool<DB>) -> Self {
-        let line = Arc::new(Line::default());
+        let line = Arc::new(Line { waiting: Mutex::new(Some(Vec::new())), arrived: Notify::new() });
         let asker = tokio::spawn(ask_on(lookups, Arc::clone(&line)));
         Self { line, asker }
+    }
+
+    /// Asks nothing more, and lets go of its connection.
+    pub(super) fn close(&self) {
+        // Whoever waits hears that there is no answer.
+        self.line.lock().take();
+        self.asker.abort();
     }
 
     /// The version of a tenant's catalogue, not older than this call. `None` if there is no such tenant.
     pub(super) async fn newest(&self, tenant_id: TenantId) -> Result<Option<i64>> {
         let (reply, answer) = oneshot::channel();
-        self.line.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((tenant_id, reply));
+        if let Some(waiting) = self.line.lock().as_mut() {
+            waiting.push((tenant_id, reply));
+        }
         self.line.arrived.notify_one();
         answer.await.map_err(|_| StoreError::Unavailable("catalogue versions cannot be read".to_owned()))
     }
@@ -59,7 +73,7 @@ impl Versions {
 
 impl Drop for Versions {
     fn drop(&mut self) {
-        self.asker.abort();
+        self.close();
     }
 }
 
