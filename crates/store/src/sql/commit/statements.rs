@@ -50,7 +50,7 @@ pub(crate) struct Statements {
 mod texts {
     pub(super) const VERSION: &str = "select catalogue_version from tenants where id = ?1 and deleted_at is null";
 
-    /// The last value of a row, the catalogue's version, is left out.
+    /// Of those whose catalogue is the one that they were matched against.
     pub(super) const INSERT_EVENT: &str = "
         insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
             metadata, idempotency_key, trace_context, one_off_url, one_off_profile, request_hash, delivery_count,
@@ -63,6 +63,8 @@ mod texts {
             claim, state, node, strikes, tries, attempts, created_at, opened_at)
         values (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?1, ?11, 0, 0, ?9, ?9)";
 
+    /// The time is parameter 1. `state + 0`, because with a million pending rows the planner is tempted by the small index on
+    /// them, and scans it.
     pub(super) const UPDATE_DELIVERY: &str = "
         update deliveries set state = ?5, reason = ?6, due_at = coalesce(?7, due_at), lease_until = 0,
             claim = claim + 1, strikes = 0, marked = 0, tries = tries + ?8, attempts = attempts + ?8, settled_at = ?1
