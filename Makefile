@@ -25,6 +25,7 @@ test-setup: ## Install what the tests need, or say what is missing
 lint: ## Check format, lints and dependencies
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p postrider-bench --features harness --all-targets -- -D warnings
 	scripts/deny
 
 openapi: ## Write docs/openapi.json anew

@@ -94,7 +94,9 @@ fn burst_of(server: &Installation) -> impl Future<Output = f64> + use<> {
 
 #[expect(clippy::cast_precision_loss, reason = "seconds and events of one run")]
 fn series(name: &str, stats: &Stats) -> Series {
-    let first = stats.seconds.first().map_or(0, |(at, _, _)| *at);
-    let points = stats.seconds.iter().map(|(at, count, _)| ((at - first) as f64, *count as f64)).collect();
+    // The first and the last second are parts of one.
+    let whole = stats.seconds.get(1..stats.seconds.len().saturating_sub(1)).unwrap_or_default();
+    let first = whole.first().map_or(0, |(at, _, _)| *at);
+    let points = whole.iter().map(|(at, count, _)| ((at - first) as f64, *count as f64)).collect();
     Series { name: name.to_owned(), points }
 }
