@@ -13,7 +13,7 @@ use postrider_core::{DeliveryId, EventId, SubscriptionId, Timestamp};
 use sqlx::error::BoxDynError;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::dialect::{Cells, Kind, RowSet, Schema, Shape, Step};
+use super::dialect::{Cells, Kind, RowSet, Schema, Step};
 use super::{Dialect, LEASE_MARGIN};
 use crate::error::Result;
 use crate::hand_over::{Claimed, HandOver};
@@ -124,13 +124,13 @@ fn insert_events<DB: Dialect>(first: usize) -> String {
     )
 }
 
-/// Inserts those deliveries for which `condition` holds, with the node at parameter `node`.
-fn insert_deliveries<DB: Dialect>(node: usize, first: usize, condition: &str) -> String {
+/// Inserts those deliveries for which `condition` holds, with the node at parameter 1.
+fn insert_deliveries<DB: Dialect>(first: usize, condition: &str) -> String {
     format!(
         "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
              lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
          select r.tenant_id, r.id, r.event_id, r.target_kind, r.target_id, r.profile, r.lane, 0, r.due_at,
-             r.lease_until, r.claim, ${node}, r.claim, 0, 0, r.due_at, r.due_at
+             r.lease_until, r.claim, $1, r.claim, 0, 0, r.due_at, r.due_at
          from {} r where {condition}",
         DB::Rows::source(DELIVERY, first)
     )
@@ -152,26 +152,26 @@ pub(super) fn add_turned_away(rows: &str) -> String {
     )
 }
 
-/// The statements, with the node at parameter `first` and the rows behind it. The first one returns
+/// The statements, with the node at parameter 1 and the rows behind it. The first one returns
 /// the ids of the events that were inserted.
-pub(super) fn steps<DB: Dialect>(first: usize) -> Vec<Step> {
-    let events = first + 1;
+pub(super) fn steps<DB: Dialect>() -> Vec<Step> {
+    let events = 2;
     let deliveries = events + DB::Rows::parameters(EVENT);
     let turned_away = deliveries + DB::Rows::parameters(DELIVERY);
     let accepted = DB::written("events", "accepted");
     let is_in = format!("exists (select 1 from {accepted} e where e.tenant_id = r.tenant_id and e.id = r.event_id)");
     let made = format!(
-        "select r.tenant_id, ${first}, count(*), 0 from {} r where {is_in} group by r.tenant_id",
+        "select r.tenant_id, $1, count(*), 0 from {} r where {is_in} group by r.tenant_id",
         DB::Rows::source(DELIVERY, deliveries)
     );
     let turned_away = format!(
-        "select r.subscription_id, ${first}, count(*) from {} r where {is_in} group by r.subscription_id",
+        "select r.subscription_id, $1, count(*) from {} r where {is_in} group by r.subscription_id",
         DB::Rows::source(TURNED_AWAY, turned_away)
     );
     let step = |name, sql, returns| Step { name, sql, returns };
     vec![
         step("accepted", insert_events::<DB>(events), true),
-        step("made", insert_deliveries::<DB>(first, deliveries, &is_in), false),
+        step("made", insert_deliveries::<DB>(deliveries, &is_in), false),
         step("counted", add_made(&made), false),
         step("turned_away", add_turned_away(&turned_away), false),
     ]

@@ -4,7 +4,7 @@ use postrider_core::attempt::{Attempt, AttemptOutcome, Exchange, Timings};
 use postrider_core::{DeliveryId, LogId, TenantId};
 use uuid::Uuid;
 
-use super::dialect::{Cells, RowSet, Shape};
+use super::dialect::{Cells, RowSet};
 use super::settle::{ATTEMPT, put_exchange};
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};

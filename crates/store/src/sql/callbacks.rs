@@ -13,7 +13,7 @@ use postrider_core::target_url::TargetUrl;
 use postrider_core::{CallbackId, TenantId, Timestamp};
 
 use super::conditions::Conditions;
-use super::dialect::{Cells, Kind, RowSet, Schema, Shape};
+use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::{Dialect, Query, Row, Sql};
 use crate::catalogue::{CallbackFilter, NewCallback};
 use crate::error::{Result, StoreError};

@@ -13,7 +13,7 @@ use postrider_core::{DeliveryId, EventId, TenantId};
 
 use super::claim_shared::claim_in;
 use super::claimed_row::{ClaimWish, ClaimedRow};
-use super::dialect::{Cells, Kind, RowSet, Schema, Shape};
+use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::{Dialect, Query, Row, Sql, callbacks};
 use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;

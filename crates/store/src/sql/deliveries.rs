@@ -7,7 +7,7 @@ use postrider_core::target::TargetId;
 use postrider_core::{CallbackId, DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 
 use super::conditions::{Conditions, state_condition};
-use super::dialect::Shape;
+use super::dialect::RowSet;
 use super::events::{IDS, id_rows};
 use super::{Dialect, Query, Row, Sql, attempts};
 use crate::error::{Result, StoreError};

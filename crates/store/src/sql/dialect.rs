@@ -29,15 +29,6 @@ pub(crate) enum Kind {
 /// Columns of a [`RowSet`], in order.
 pub(crate) type Schema = &'static [(&'static str, Kind)];
 
-/// How rows stand in a statement.
-pub(crate) trait Shape {
-    /// How many parameters rows of `schema` take.
-    fn parameters(schema: Schema) -> usize;
-
-    /// A sub-select with the columns of `schema`, of values bound from parameter `first` on.
-    fn source(schema: Schema, first: usize) -> String;
-}
-
 /// Takes the values of rows, one by one, in the order of the schema.
 pub(crate) trait Cells {
     fn uuid(&mut self, value: Option<Uuid>);
@@ -53,10 +44,16 @@ pub(crate) trait Cells {
 
 /// Many rows, bound to one statement of fixed text: a batch of any size is one round trip and one
 /// entry of the statement cache.
-pub(crate) trait RowSet: Shape + Cells + Send {
+pub(crate) trait RowSet: Cells + Send {
     type Database: Dialect;
 
     fn new(schema: Schema) -> Self;
+
+    /// How many parameters a set of such rows takes.
+    fn parameters(schema: Schema) -> usize;
+
+    /// A sub-select with the columns of `schema`, for a set bound from parameter `first` on.
+    fn source(schema: Schema, first: usize) -> String;
 
     fn bind(self, arguments: &mut <Self::Database as Database>::Arguments) -> Result<(), BoxDynError>;
 }

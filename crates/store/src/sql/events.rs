@@ -8,7 +8,7 @@ use postrider_core::{CallbackId, EventId, SubscriptionId, TenantId};
 
 use super::claim::read_one_off;
 use super::conditions::{Conditions, state_condition};
-use super::dialect::{Cells, Kind, RowSet, Schema, Shape};
+use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
 use crate::journal::{EventFilter, EventView, StatusCounts};

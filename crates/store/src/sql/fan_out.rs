@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::accept::{self, MAX_TARGETS, UNKNOWN_PROFILE};
 use super::claim::load_event;
-use super::dialect::{Cells, RowSet, Shape};
+use super::dialect::{Cells, RowSet};
 use super::events::IDS;
 use super::{Dialect, Query, Row, Sql};
 use crate::error::Result;

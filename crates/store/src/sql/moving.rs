@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::dialect::{Cells, Dialect, Kind, RowSet, Schema, Shape};
+use super::dialect::{Cells, Dialect, Kind, RowSet, Schema};
 use super::query::{Query, Row};
 use crate::error::{Result, StoreError};
 

@@ -5,7 +5,7 @@ use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{Arguments, AssertSqlSafe, Pool, Postgres, Row as _, SqlSafeStr, SqlStr, Transaction};
 use uuid::Uuid;
 
-use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script, Shape, Step};
+use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script, Step};
 
 /// A script as one statement, so that it is one round trip and, if it is a whole, needs no other
 /// transaction than its own.
@@ -123,27 +123,6 @@ fn mismatch(column: &Column) -> ! {
     unreachable!("the value is not of the schema's type: {column:?}")
 }
 
-impl Shape for ArrayRows {
-    fn parameters(schema: Schema) -> usize {
-        schema.len()
-    }
-
-    fn source(schema: Schema, first: usize) -> String {
-        let array = |(at, (_, kind)): (usize, &(&str, Kind))| {
-            let element = match kind {
-                Kind::Uuid => "uuid",
-                Kind::Int => "bigint",
-                Kind::Text => "text",
-                Kind::Bytes => "bytea",
-            };
-            format!("${}::{element}[]", first + at)
-        };
-        let arrays: Vec<String> = schema.iter().enumerate().map(array).collect();
-        let names: Vec<&str> = schema.iter().map(|(name, _)| *name).collect();
-        format!("(select * from unnest({}) as u({}))", arrays.join(", "), names.join(", "))
-    }
-}
-
 impl Cells for ArrayRows {
     fn uuid(&mut self, value: Option<Uuid>) {
         match self.column() {
@@ -189,6 +168,25 @@ impl RowSet for ArrayRows {
             Kind::Bytes => Column::Bytes(Vec::new()),
         };
         Self { columns: schema.iter().map(column).collect(), next: 0 }
+    }
+
+    fn parameters(schema: Schema) -> usize {
+        schema.len()
+    }
+
+    fn source(schema: Schema, first: usize) -> String {
+        let array = |(at, (_, kind)): (usize, &(&str, Kind))| {
+            let element = match kind {
+                Kind::Uuid => "uuid",
+                Kind::Int => "bigint",
+                Kind::Text => "text",
+                Kind::Bytes => "bytea",
+            };
+            format!("${}::{element}[]", first + at)
+        };
+        let arrays: Vec<String> = schema.iter().enumerate().map(array).collect();
+        let names: Vec<&str> = schema.iter().map(|(name, _)| *name).collect();
+        format!("(select * from unnest({}) as u({}))", arrays.join(", "), names.join(", "))
     }
 
     fn bind(self, arguments: &mut PgArguments) -> Result<(), BoxDynError> {

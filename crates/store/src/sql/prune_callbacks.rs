@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use postrider_core::{CallbackId, TenantId, Timestamp};
 
-use super::dialect::{Cells, RowSet, Shape};
+use super::dialect::{Cells, RowSet};
 use super::events::IDS;
 use super::{Dialect, Query, Sql};
 use crate::error::Result;

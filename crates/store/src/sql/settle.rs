@@ -9,7 +9,7 @@ use postrider_core::lifecycle::{Decision, Fence, stats_change};
 use postrider_core::target::TargetId;
 use sqlx::error::BoxDynError;
 
-use super::dialect::{Cells, Kind, RowSet, Schema, Shape, Step};
+use super::dialect::{Cells, Kind, RowSet, Schema, Step};
 use super::{Dialect, Query};
 use crate::error::{Result, StoreError};
 use crate::queue::Settlement;
@@ -48,22 +48,22 @@ pub(super) const ATTEMPT: Schema = &[
 const STATS: Schema =
     &[("target_id", Kind::Uuid), ("successful", Kind::Int), ("failed", Kind::Int), ("last_attempt_at", Kind::Int)];
 
-/// Changes the rows that are still as their claims left them, with `now` at parameter `first` and
-/// the outcomes behind it. Returns the ids of the changed ones. The claim is raised, so that the same
+/// Changes the rows that are still as their claims left them, with `now` at parameter 1 and the outcomes
+/// behind it. Returns the ids of the changed ones. The claim is raised, so that the same
 /// outcome, sent again because its commit was not heard of, finds the row changed.
 ///
 /// `state + 0`: otherwise planners take the partial index on pending rows and scan it.
-pub(super) fn update_step<DB: Dialect>(first: usize) -> Step {
+pub(super) fn update_step<DB: Dialect>() -> Step {
     let sql = format!(
         "update deliveries set state = r.state, reason = r.reason, due_at = coalesce(r.due_at, deliveries.due_at),
              lease_until = 0, claim = deliveries.claim + 1, strikes = 0, marked = 0,
              tries = deliveries.tries + r.attempted, attempts = deliveries.attempts + r.attempted,
-             settled_at = ${first}
+             settled_at = $1
          from {} r
          where deliveries.tenant_id = r.tenant_id and deliveries.id = r.id and deliveries.claim = r.claim
              and deliveries.state + 0 = 0
          returning deliveries.id",
-        DB::Rows::source(OUTCOME, first + 1)
+        DB::Rows::source(OUTCOME, 2)
     );
     Step { name: "settled", sql, returns: true }
 }
@@ -163,7 +163,7 @@ pub(super) fn whole_steps<DB: Dialect>() -> Vec<Step> {
         DB::Rows::source(STATS_EACH, stats)
     ));
     let step = |name, sql| Step { name, sql, returns: false };
-    vec![update_step::<DB>(1), step("kept", kept), step("counted", counted)]
+    vec![update_step::<DB>(), step("kept", kept), step("counted", counted)]
 }
 
 pub(super) fn bind_whole<DB: Dialect>(
@@ -211,33 +211,29 @@ pub(super) fn add_stats(rows: &str) -> String {
     )
 }
 
-/// Rows for [`add_stats`], each bound by itself, with the node at parameter `node` and the rows from `first` on.
-pub(super) fn stats_rows<S: Shape>(node: usize, first: usize) -> String {
-    let rows = S::source(STATS, first);
-    format!("select r.target_id, ${node}, r.successful, r.failed, r.last_attempt_at from {rows} r where true")
-}
-
-/// Records attempts and statistics, with the node at parameter 1 and the rows behind it.
+/// Records the attempt and the statistics of one settlement, with the node at parameter 1 and the rows behind it.
 pub(super) fn record_steps<DB: Dialect>() -> Vec<Step> {
     let attempts = insert_attempts(&DB::Rows::source(ATTEMPT, 2), "where true");
-    let stats = add_stats(&stats_rows::<DB::Rows>(1, 2 + DB::Rows::parameters(ATTEMPT)));
+    let stats = add_stats(&format!(
+        "select r.target_id, $1, r.successful, r.failed, r.last_attempt_at from {} r where true",
+        DB::Rows::source(STATS, 2 + DB::Rows::parameters(ATTEMPT))
+    ));
     vec![Step { name: "kept", sql: attempts, returns: false }, Step { name: "counted", sql: stats, returns: false }]
 }
 
-pub(super) fn bind_records<DB: Dialect>(
+pub(super) fn bind_record<DB: Dialect>(
     arguments: &mut DB::Arguments,
-    settlements: &[&Settlement],
-    settled: &[Settled],
+    settlement: &Settlement,
+    settled: &Settled,
     node: i64,
 ) -> Result<(), BoxDynError> {
-    let mut attempts = DB::Rows::new(ATTEMPT);
-    let mut seen = Seen::default();
-    for (settlement, settled) in settlements.iter().zip(settled) {
-        seen.note(settlement, settled);
-        put_attempt(&mut attempts, settlement, settled);
+    let (mut attempts, mut stats) = (DB::Rows::new(ATTEMPT), DB::Rows::new(STATS));
+    put_attempt(&mut attempts, settlement, settled);
+    let mut change = StatsChange::default();
+    change.note(settlement, settled);
+    if change.is_counted(&settlement.target) {
+        change.put(&mut stats, settlement.target);
     }
-    let mut stats = DB::Rows::new(STATS);
-    seen.put(&mut stats, |_| Ok::<(), std::convert::Infallible>(())).unwrap_or_else(|never| match never {});
     DB::bind(arguments, node)?;
     attempts.bind(arguments)?;
     stats.bind(arguments)
@@ -259,15 +255,16 @@ pub(super) fn put_attempt(rows: &mut impl Cells, settlement: &Settlement, settle
 pub(super) struct Seen(BTreeMap<TargetId, StatsChange>);
 
 impl Seen {
-    pub(super) fn note(&mut self, settlement: &Settlement, settled: &Settled) {
-        self.0.entry(settlement.target).or_default().note(settlement, settled);
+    /// One that was in time.
+    pub(super) fn note(&mut self, settlement: &Settlement) {
+        self.0.entry(settlement.target).or_default().note(settlement, &Settled::IN_TIME);
     }
 
-    /// A row for each target; `after` is called behind each.
-    pub(super) fn put<C: Cells, E>(&self, rows: &mut C, after: impl Fn(&mut C) -> Result<(), E>) -> Result<(), E> {
+    /// Puts in a row for each target and runs the statement for it.
+    pub(super) fn put_each<C: Cells, E>(&self, rows: &mut C, run: impl Fn(&mut C) -> Result<(), E>) -> Result<(), E> {
         for (target, change) in self.0.iter().filter(|(target, change)| change.is_counted(target)) {
             change.put(rows, *target);
-            after(rows)?;
+            run(rows)?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Pool, Row as _, SqlSafeStr, SqlStr, Sqlite, Transaction};
 use uuid::Uuid;
 
-use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script, Shape};
+use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script};
 use crate::error::StoreError;
 
 const MIGRATIONS: [(i64, &str, &str); 1] =
@@ -144,31 +144,6 @@ impl JsonRows {
     }
 }
 
-impl Shape for JsonRows {
-    fn parameters(_: Schema) -> usize {
-        2
-    }
-
-    fn source(schema: Schema, first: usize) -> String {
-        let mut cell = 0;
-        let columns: Vec<String> = schema
-            .iter()
-            .map(|(name, kind)| {
-                let at = cell;
-                cell += if *kind == Kind::Bytes { 2 } else { 1 };
-                match kind {
-                    Kind::Uuid => format!("unhex(value ->> {at}) as {name}"),
-                    Kind::Int | Kind::Text => format!("value ->> {at} as {name}"),
-                    Kind::Bytes => {
-                        format!("substr(${}, value ->> {at}, value ->> {}) as {name}", first + 1, at + 1)
-                    }
-                }
-            })
-            .collect();
-        format!("(select {} from json_each(${first}))", columns.join(", "))
-    }
-}
-
 impl Cells for JsonRows {
     fn uuid(&mut self, value: Option<Uuid>) {
         let Some(uuid) = value else { return self.null() };
@@ -211,6 +186,29 @@ impl RowSet for JsonRows {
 
     fn new(_: Schema) -> Self {
         Self::default()
+    }
+
+    fn parameters(_: Schema) -> usize {
+        2
+    }
+
+    fn source(schema: Schema, first: usize) -> String {
+        let mut cell = 0;
+        let columns: Vec<String> = schema
+            .iter()
+            .map(|(name, kind)| {
+                let at = cell;
+                cell += if *kind == Kind::Bytes { 2 } else { 1 };
+                match kind {
+                    Kind::Uuid => format!("unhex(value ->> {at}) as {name}"),
+                    Kind::Int | Kind::Text => format!("value ->> {at} as {name}"),
+                    Kind::Bytes => {
+                        format!("substr(${}, value ->> {at}, value ->> {}) as {name}", first + 1, at + 1)
+                    }
+                }
+            })
+            .collect();
+        format!("(select {} from json_each(${first}))", columns.join(", "))
     }
 
     fn bind(mut self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {

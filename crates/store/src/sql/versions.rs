@@ -8,7 +8,7 @@ use sqlx::Pool;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use super::dialect::{Cells, Dialect, Kind, RowSet, Schema, Shape};
+use super::dialect::{Cells, Dialect, Kind, RowSet, Schema};
 use super::kept::Kept;
 use super::query::Query;
 use crate::error::{Result, StoreError};

@@ -165,27 +165,23 @@ impl GroupCommit {
 
     /// Writes a settlement down and waits for its commit. Whether it changed the delivery.
     pub(super) async fn settle(&self, settlement: Settlement) -> Result<bool> {
-        let (reply, answer) = oneshot::channel();
-        {
-            let mut waiting = self.inbox.lock();
-            if waiting.closed {
-                return Err(closed());
-            }
-            waiting.settles.push_back(Settle { settlement, reply });
-        }
-        self.inbox.settle_arrived.notify_one();
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        self.ask(|waiting, reply| waiting.settles.push_back(Settle { settlement, reply })).await
     }
 
     /// Claims rows in the next commit, where one writer takes everything.
     pub(super) async fn claim(&self, wish: ClaimWish) -> Result<Vec<ClaimedRow>> {
+        self.ask(|waiting, reply| waiting.claims.push(Claim { wish, reply })).await
+    }
+
+    /// Puts something in line and waits for what becomes of it.
+    async fn ask<T>(&self, put: impl FnOnce(&mut Waiting, oneshot::Sender<Result<T>>)) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         {
             let mut waiting = self.inbox.lock();
             if waiting.closed {
                 return Err(closed());
             }
-            waiting.claims.push(Claim { wish, reply });
+            put(&mut waiting, reply);
         }
         self.inbox.settle_arrived.notify_one();
         answer.await.unwrap_or_else(|_| Err(closed()))

@@ -37,9 +37,9 @@ impl<DB: Dialect> Scripts<DB> {
         Self {
             connection: Kept::of(pool),
             node,
-            accept: script(true, accept::steps::<DB>(1), true),
+            accept: script(true, accept::steps::<DB>(), true),
             settle: DB::SHARED.then(|| script(true, settle::whole_steps::<DB>(), true)),
-            update: script(true, vec![settle::update_step::<DB>(1)], false),
+            update: script(true, vec![settle::update_step::<DB>()], false),
             record: script(false, settle::record_steps::<DB>(), true),
         }
     }
@@ -86,9 +86,8 @@ impl<DB: Dialect> Scripts<DB> {
         let settled =
             if is_changed { Settled::IN_TIME } else { settle::settle_late::<DB>(db, settlement, now).await? };
         let mut arguments = DB::Arguments::default();
-        let (settlements, node) = (std::slice::from_ref(&settlement), self.node.get());
-        let bound = settle::bind_records::<DB>(&mut arguments, settlements, std::slice::from_ref(&settled), node);
-        bound.map_err(sqlx::Error::Encode)?;
+        settle::bind_record::<DB>(&mut arguments, settlement, &settled, self.node.get())
+            .map_err(sqlx::Error::Encode)?;
         DB::run_script(db, &self.record, arguments).await?;
         Ok(settled)
     }

@@ -22,7 +22,7 @@ use crate::node_number::NodeNumber;
 use crate::sql::LEASE_MARGIN;
 use crate::sql::accept::{self, Accept};
 use crate::sql::claimed_row::{ClaimWish, ClaimedRow};
-use crate::sql::dialect::{Cells, Kind, Schema, Shape};
+use crate::sql::dialect::Cells;
 use crate::sql::settle::{self, Seen, Settled};
 
 /// Pages that the log may have (64 MiB) before the writer waits for a checkpoint, after which the log begins anew.
@@ -46,7 +46,7 @@ pub(crate) struct Statements {
 /// values and an update by key spare SQLite the journal that it keeps of a statement that may touch many
 /// rows.
 ///
-/// The node, or the time, is parameter 1; a row begins at 2, in the order of its [`Schema`].
+/// The node, or the time, is parameter 1; a row begins at 2, in the order in which its values are put in.
 mod texts {
     pub(super) const VERSION: &str = "select catalogue_version from tenants where id = ?1 and deleted_at is null";
 
@@ -91,9 +91,6 @@ mod texts {
         on conflict (delivery_id, claim) where delivery_id is not null do nothing";
 }
 
-/// Rows of a tenant, or of a subscription, and a number.
-const TALLY: Schema = &[("id", Kind::Uuid), ("number", Kind::Int)];
-
 /// The statements that add up, of which a batch needs few.
 struct Sums {
     made: String,
@@ -103,14 +100,10 @@ struct Sums {
 
 impl Sums {
     fn new() -> Self {
-        let rows =
-            |columns| format!("select r.id, $1, r.number{columns} from {} r where true", OneRow::source(TALLY, 2));
-        // SQLite takes `$1` for a name.
-        let numbered = |sql: String| sql.replace('$', "?");
         Self {
-            made: numbered(accept::add_made(&rows(", 0"))),
-            turned_away: numbered(accept::add_turned_away(&rows(""))),
-            stats: numbered(settle::add_stats(&settle::stats_rows::<OneRow>(1, 2))),
+            made: accept::add_made("values (?2, ?1, ?3, 0)"),
+            turned_away: accept::add_turned_away("values (?2, ?1, ?3)"),
+            stats: settle::add_stats("values (?2, ?1, ?3, ?4, ?5)"),
         }
     }
 }
@@ -164,7 +157,7 @@ impl Statements {
             settle::put_outcome(&mut outcomes, settlement);
             let is_changed = outcomes.run()?;
             if is_changed {
-                seen.note(settlement, &Settled::IN_TIME);
+                seen.note(settlement);
                 if settle::put_attempt(&mut attempts, settlement, &Settled::IN_TIME) {
                     attempts.run()?;
                 }
@@ -172,7 +165,7 @@ impl Statements {
             changed.push(is_changed);
         }
         let mut stats = self.line(&self.sums.stats, self.node)?;
-        seen.put(&mut stats, |stats| stats.run().map(drop))?;
+        seen.put_each(&mut stats, |stats| stats.run().map(drop))?;
         Ok(changed)
     }
 
@@ -352,20 +345,6 @@ impl Cells for Line<'_> {
     fn end_row(&mut self) {}
 }
 
-/// One row: a parameter for each of its values.
-struct OneRow;
-
-impl Shape for OneRow {
-    fn parameters(schema: Schema) -> usize {
-        schema.len()
-    }
-
-    fn source(schema: Schema, first: usize) -> String {
-        let cells = schema.iter().enumerate().map(|(at, (name, _))| format!("${} as {name}", first + at));
-        format!("(select {})", cells.collect::<Vec<_>>().join(", "))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,7 +357,7 @@ mod tests {
         let path = folder.path().join("test.db");
         migrate(&open_pool(&path, 1, false).await.expect("opens")).await.expect("migrates");
         let connection = Connection::open(&path).expect("opens");
-        let of_many = settle::update_step::<Sqlite>(1).sql;
+        let of_many = settle::update_step::<Sqlite>().sql;
         for update in [texts::UPDATE_DELIVERY.to_owned(), of_many] {
             let mut explain = connection.prepare(&format!("explain query plan {update}")).expect("prepares");
             let mut steps = explain.raw_query();
