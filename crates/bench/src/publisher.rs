@@ -28,15 +28,7 @@ pub(crate) struct Direct {
 
 impl Publisher for Direct {
     async fn publish(&mut self, numbers: Range<u64>, sent_at: u64) -> Result<(), String> {
-        let event = |number| {
-            format!(r#"{{"event_type":"{}","payload":{}}}"#, (self.type_of)(number), stamp::payload(number, sent_at))
-        };
-        let (path, body) = if self.batch {
-            let events: Vec<String> = numbers.map(event).collect();
-            ("/api/v1/events/batch/", format!(r#"{{"events":[{}]}}"#, events.join(",")))
-        } else {
-            ("/api/v1/events/", event(numbers.start))
-        };
+        let (path, body) = stamp::publishing(numbers, sent_at, self.batch, self.type_of);
         let answered = self.post(path, body).await;
         if answered.is_err() {
             self.connection = None;

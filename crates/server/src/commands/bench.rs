@@ -130,16 +130,7 @@ struct Publishing {
 
 impl Publisher for Publishing {
     async fn publish(&mut self, numbers: Range<u64>, sent_at: u64) -> Result<(), String> {
-        let event = |number| {
-            let payload = stamp::payload(number, sent_at);
-            format!(r#"{{"event_type":"{}","payload":{payload}}}"#, self.event_type)
-        };
-        let (path, body) = if self.batch {
-            let events: Vec<String> = numbers.map(event).collect();
-            ("/api/v1/events/batch/", format!(r#"{{"events":[{}]}}"#, events.join(",")))
-        } else {
-            ("/api/v1/events/", event(numbers.start))
-        };
+        let (path, body) = stamp::publishing(numbers, sent_at, self.batch, |_| self.event_type.clone());
         let Api { client, base, key } = &self.api;
         let request = client.post(format!("{base}{path}")).bearer_auth(key).header("content-type", "application/json");
         let response = request.body(body).send().await.map_err(|error| error.without_url().to_string())?;
