@@ -16,6 +16,7 @@ mod request_id;
 mod routes;
 mod state;
 mod traces;
+mod turns;
 mod uncancelled;
 mod views;
 

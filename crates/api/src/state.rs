@@ -13,6 +13,7 @@ use postrider_store::{Catalogue, Journal};
 use crate::key_cache::KeyCache;
 use crate::limits::TestLimits;
 use crate::measure::MetricsPage;
+use crate::turns::Turns;
 
 /// What the API works with.
 pub struct ApiOptions {
@@ -53,6 +54,7 @@ pub struct Shared {
     pub(crate) metrics: MetricsPage,
     pub(crate) keys: KeyCache,
     pub(crate) test_limits: TestLimits,
+    pub(crate) turns: Turns,
 }
 
 impl Api {
@@ -72,6 +74,7 @@ impl Api {
             metrics,
             keys: KeyCache::default(),
             test_limits: TestLimits::default(),
+            turns: Turns::default(),
         }))
     }
 }

@@ -53,6 +53,7 @@ pub(crate) async fn publish(
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
+    api.turns.published(caller.tenant_id, api.world.now());
     let read = |catalogue: &TenantCatalogue| vec![read_draft(&body, &api, catalogue)];
     let mut draft = read_drafts(&api, caller, read).await?.pop().ok_or_else(Problem::internal)??;
     if let Some(key) = headers.get("idempotency-key") {
@@ -87,6 +88,7 @@ pub(crate) async fn publish_batch(
         let why = "is for one event; give each event of a batch an idempotency_key of its own";
         return Err(Problem::invalid_field("Idempotency-Key", why));
     }
+    let _turn = api.turns.take(caller.tenant_id, api.world.now()).await;
     let mut fields = Fields::parse(&body)?;
     let events = fields.required("events", read_batch);
     let events = events.take(&fields.finish()?);

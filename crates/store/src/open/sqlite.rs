@@ -45,8 +45,9 @@ async fn open_store(path: &Path, options: StoreOptions) -> Result<Sql<Sqlite>, S
     let lookups = sql::open_pool(path, LOOKUPS, true).await?;
     let (turn, node) = (Arc::new(Semaphore::new(1)), NodeNumber::only());
     let ledger = Statements::open(path, writes.clone(), Arc::clone(&turn), node.clone())?;
+    let checkpoints = Checkpoints::of(path, Arc::clone(&turn))?;
     let log = Log::of(path).map_err(|error| StoreError::Unusable(format!("the write-ahead log: {error}")))?;
-    let commits = GroupCommit::on_threads(ledger, log, Checkpoints::of(path)?, &world, &hand_over);
+    let commits = GroupCommit::on_threads(ledger, log, checkpoints, &world, &hand_over);
     let backend = Backend { writes, turn: Some(turn), reads, lookups, commits, node, session: None };
     let store = Sql::new(backend, world, vault, profiles, hand_over);
     store.register_profiles(purpose).await?;

@@ -56,6 +56,7 @@ use crate::hand_over::HandOver;
 use crate::node_number::NodeNumber;
 use crate::profile_book::ProfileBook;
 use crate::session::Session;
+use commit::MOST_LOG_PAGES;
 pub(crate) use commit::{Checkpoints, GroupCommit, Log, Scripts, Statements};
 pub(crate) use dialect::Dialect;
 pub(crate) use leases::free_leases;

@@ -57,7 +57,11 @@ impl<DB: Dialect> Sql<DB> {
         drafts: Vec<EventDraft>,
     ) -> Vec<Result<Receipt, PublishError>> {
         let mut in_line = Vec::with_capacity(drafts.len());
-        for some in drafts.chunks(LOOKED_UP_AT_ONCE) {
+        for (n, some) in drafts.chunks(LOOKED_UP_AT_ONCE).enumerate() {
+            if n > 0 {
+                // A batch takes time; others have things to do.
+                tokio::task::yield_now().await;
+            }
             let matched_against = self.matched_against(tenant_id, some).await;
             for draft in some {
                 in_line.push(match &matched_against {

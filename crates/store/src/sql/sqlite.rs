@@ -12,6 +12,7 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Pool, Row as _, SqlSafeStr, SqlStr, Sqlite, Transaction};
 use uuid::Uuid;
 
+use super::MOST_LOG_PAGES;
 use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script};
 use crate::error::StoreError;
 
@@ -38,6 +39,7 @@ pub(crate) async fn open_pool(path: &Path, connections: u32, read_only: bool) ->
         .pragma("query_only", if read_only { "on" } else { "off" })
         .pragma("cache_size", "-16000")
         .pragma("temp_store", "memory")
+        .pragma("wal_autocheckpoint", MOST_LOG_PAGES.to_string())
         .statement_cache_capacity(256);
     SqlitePoolOptions::new()
         .max_connections(connections)

@@ -1,30 +1,72 @@
 //! What is in the log comes into the database file while others write.
 
+use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use rusqlite::Connection;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::error::StoreError;
 
-/// Copies pages from SQLite's log into its file. Where that was done all along, the writer finds little left to do when
-/// it is to begin the log anew.
-pub(crate) struct Checkpoints(Connection);
+/// Pages that the log has (32 MiB) when it is time to begin it anew.
+const LOG_PAGES: i64 = 8192;
+
+/// Pages of a log whose writers copy it themselves, because no checkpoint came to its end: readers held it open.
+pub(crate) const MOST_LOG_PAGES: i64 = 4 * LOG_PAGES;
+
+/// Copies pages from SQLite's log into its file.
+pub(crate) struct Checkpoints {
+    connection: Connection,
+    /// The database itself. Never closed: that would take from this process the locks that SQLite holds on it (POSIX, `close`).
+    database: ManuallyDrop<File>,
+    /// Held by whoever writes in this process.
+    turn: Arc<Semaphore>,
+}
 
 impl Checkpoints {
     /// On a connection of their own.
-    pub(crate) fn of(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn of(path: &Path, turn: Arc<Semaphore>) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
         connection.execute_batch("pragma synchronous = normal; pragma cache_size = -200")?;
-        Ok(Self(connection))
+        let database =
+            File::options().write(true).open(path).map_err(|error| StoreError::Unusable(error.to_string()))?;
+        Ok(Self { connection, database: ManuallyDrop::new(database), turn })
     }
 
     /// Makes one whenever it is due, until nobody says so any more.
-    pub(super) fn run(&self, due: &Receiver<()>) {
+    pub(super) fn run(&self, due: &Receiver<()>, runtime: &Handle) {
         while due.recv().is_ok() {
-            if let Err(error) = self.0.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(())) {
+            if let Err(error) = self.checkpoint(runtime) {
                 tracing::warn!(%error, "the log is not copied into the database yet");
             }
         }
+    }
+
+    /// The log begins anew once all of it is copied and on disk, which never happens beside a busy writer. So when it
+    /// is long, nobody writes for a moment; before that, as much as can be is copied and synced beside them.
+    fn checkpoint(&self, runtime: &Handle) -> Result<(), StoreError> {
+        if self.pass()? < LOG_PAGES {
+            return Ok(());
+        }
+        self.sync()?;
+        self.pass()?;
+        self.sync()?;
+        let _turn = runtime.block_on(self.turn.acquire());
+        self.pass()?;
+        Ok(())
+    }
+
+    /// SQLite does this only with a log that is copied as a whole.
+    fn sync(&self) -> Result<(), StoreError> {
+        self.database.sync_data().map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// Copies what can be copied beside others. How many pages the log has.
+    fn pass(&self) -> rusqlite::Result<i64> {
+        self.connection.query_row("pragma wal_checkpoint(passive)", [], |row| row.get(1))
     }
 }

@@ -28,7 +28,7 @@ use crate::fair_queue::FairQueue;
 use crate::hand_over::HandOver;
 use crate::queue::Settlement;
 use batch::{Batch, Claim, Committed, Settle};
-pub(crate) use checkpoint::Checkpoints;
+pub(crate) use checkpoint::{Checkpoints, MOST_LOG_PAGES};
 use finish::finish;
 pub(crate) use scripts::Scripts;
 pub(crate) use statements::Statements;
@@ -117,12 +117,15 @@ impl GroupCommit {
         let (takes, linger) = (Takes::Both, Duration::ZERO);
         let writer = Writer { ledger, takes, world: world.clone(), inbox: Arc::clone(&inbox), linger, done };
         let runtime = Handle::current();
-        let writing = tokio::task::spawn_blocking(move || runtime.block_on(writer.run()));
+        let writing = tokio::task::spawn_blocking({
+            let runtime = runtime.clone();
+            move || runtime.block_on(writer.run())
+        });
         let syncing = tokio::task::spawn_blocking({
             let (inbox, hand_over) = (Arc::clone(&inbox), hand_over.clone());
             move || sync::run(&log, &committed, &inbox, &hand_over, &checkpoint)
         });
-        let checkpointing = tokio::task::spawn_blocking(move || checkpoints.run(&due));
+        let checkpointing = tokio::task::spawn_blocking(move || checkpoints.run(&due, &runtime));
         Self { inbox, writers: Mutex::new(vec![writing, syncing, checkpointing]) }
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::batch::{Batch, Committed, Settle};
+use super::checkpoint::MOST_LOG_PAGES;
 use super::scripts::Scripts;
 use super::writer::Ledger;
 use crate::error::{Result, StoreError};
@@ -24,9 +25,6 @@ use crate::sql::accept::{self, Accept};
 use crate::sql::claimed_row::{ClaimWish, ClaimedRow};
 use crate::sql::dialect::Cells;
 use crate::sql::settle::{self, Seen, Settled};
-
-/// Pages that the log may have (64 MiB) before the writer waits for a checkpoint, after which the log begins anew.
-const LOG_PAGES: usize = 16_384;
 
 /// How long a statement waits for a command beside this process to finish its own.
 const BUSY: Duration = Duration::from_secs(5);
@@ -126,11 +124,10 @@ impl Statements {
     ) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
-        // Commits are synced by the log, and checkpoints made beside the writer: see `sync.rs` and `checkpoint.rs`. Here
-        // only if the log grows faster than that.
+        // Commits are synced by the log, and checkpoints made beside the writer: see `sync.rs` and `checkpoint.rs`.
         connection
             .execute_batch("pragma synchronous = normal; pragma cache_size = -16000; pragma temp_store = memory")?;
-        connection.execute_batch(&format!("pragma wal_autocheckpoint = {LOG_PAGES}"))?;
+        connection.execute_batch(&format!("pragma wal_autocheckpoint = {MOST_LOG_PAGES}"))?;
         connection.set_prepared_statement_cache_capacity(32);
         let (number, late) = (node.get(), Scripts::new(pool, node));
         Ok(Self { connection, turn, node: number, sums: Sums::new(), late })

@@ -12,8 +12,8 @@ use super::finish::finish;
 use crate::error::StoreError;
 use crate::hand_over::HandOver;
 
-/// Commits between two checkpoints.
-const CHECKPOINT_EVERY: usize = 256;
+/// Rows written between two checkpoints.
+const CHECKPOINT_ROWS: usize = 4096;
 
 /// SQLite's write-ahead log, which holds all that was committed and is not in the database file yet.
 pub(crate) struct Log(File);
@@ -48,7 +48,7 @@ pub(super) fn run(
     hand_over: &HandOver,
     checkpoint: &SyncSender<()>,
 ) {
-    let mut commits = 0;
+    let mut rows = 0;
     while let Ok(first) = committed.recv() {
         let batches: Vec<_> = std::iter::once(first).chain(committed.try_iter()).collect();
         if let Err(error) = log.0.sync_data() {
@@ -57,10 +57,10 @@ pub(super) fn run(
             let error = StoreError::Unavailable(error.to_string());
             return batches.into_iter().for_each(|(batch, _)| batch.fail(&error));
         }
-        commits += batches.len();
-        if commits >= CHECKPOINT_EVERY {
-            commits = 0;
-            // One that is under way takes these commits along.
+        rows += batches.iter().map(|(batch, _)| batch.len()).sum::<usize>();
+        if rows >= CHECKPOINT_ROWS {
+            rows = 0;
+            // One that is under way takes these along.
             let _ = checkpoint.try_send(());
         }
         batches.into_iter().for_each(|(batch, committed)| finish(batch, committed, hand_over));
