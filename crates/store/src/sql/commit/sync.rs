@@ -14,6 +14,8 @@ use crate::hand_over::HandOver;
 
 /// Rows written between two checkpoints.
 const CHECKPOINT_ROWS: usize = 4096;
+/// As many as a commit counts for beside its own: it writes pages that have room for so many.
+const COMMIT_ROWS: usize = 16;
 
 /// SQLite's write-ahead log, which holds all that was committed and is not in the database file yet.
 pub(crate) struct Log(File);
@@ -57,7 +59,7 @@ pub(super) fn run(
             let error = StoreError::Unavailable(error.to_string());
             return batches.into_iter().for_each(|(batch, _)| batch.fail(&error));
         }
-        rows += batches.iter().map(|(batch, _)| batch.len()).sum::<usize>();
+        rows += batches.iter().map(|(batch, _)| COMMIT_ROWS + batch.len()).sum::<usize>();
         if rows >= CHECKPOINT_ROWS {
             rows = 0;
             // One that is under way takes these along.
