@@ -155,7 +155,8 @@ pub(super) fn whole_steps<DB: Dialect>() -> Vec<Step> {
     let node = 2 + DB::Rows::parameters(OUTCOME);
     let attempts = node + 1;
     let stats = attempts + DB::Rows::parameters(ATTEMPT);
-    let is_changed = "where exists (select 1 from settled s where s.id = r.delivery_id)";
+    // `is true`: a join would be a loop in a loop, as planners expect few rows; this is a lookup in a hash.
+    let is_changed = "where (r.delivery_id in (select s.id from settled s)) is true";
     let kept = insert_attempts(&DB::Rows::source(ATTEMPT, attempts), is_changed);
     let counted = add_stats(&format!(
         "select r.target_id, ${node}, sum(r.successful), sum(r.failed), max(r.last_attempt_at) from {} r {is_changed}
