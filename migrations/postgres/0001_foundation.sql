@@ -147,7 +147,8 @@ create table events (
     -- Where this one event goes besides, and in which wire format.
     one_off_url text collate "C",
     one_off_profile text collate "C",
-    request_hash bytea not null,
+    -- Of what was asked for, if it may be asked for again: with a key.
+    request_hash bytea,
     delivery_count bigint not null,
     -- While subscriptions are still to be gone through, to make deliveries or to count those whose filter
     -- turned the event away: the last one that was.

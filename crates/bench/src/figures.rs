@@ -49,13 +49,13 @@ pub(crate) const BURST: Target =
 pub(crate) const SUBSCRIPTIONS: Target = lower("cost with 10,000 subscriptions", "× with one", 1.3, 1.1);
 pub(crate) const PENDING: Target = lower("cost with 1,000,000 pending to dead endpoints", "× with none", 1.3, 1.1);
 pub(crate) const FINISHED: Target = lower("cost with 10,000,000 finished deliveries", "× with none", 1.3, 1.1);
-pub(crate) const REST: Target = lower("memory at rest", "MiB", 30.0, 15.0);
-pub(crate) const SPEED: Target = lower("memory at full speed", "MiB", 120.0, 80.0);
-pub(crate) const PENDING_MEMORY: Target = lower("memory with 1,000,000 pending", "MiB", 200.0, 120.0);
+pub(crate) const REST: Target = lower("memory at rest", "MB", 30.0, 15.0);
+pub(crate) const SPEED: Target = lower("memory at full speed", "MB", 120.0, 80.0);
+pub(crate) const PENDING_MEMORY: Target = lower("memory with 1,000,000 pending", "MB", 200.0, 120.0);
 pub(crate) const START: Target = lower("start to ready", "ms", 50.0, 25.0);
 pub(crate) const START_FULL: Target = lower("start to ready with 10,000,000 deliveries", "ms", 500.0, 100.0);
 pub(crate) const NODES: Target = Target { unit: "× one", ..higher("two nodes on one PostgreSQL", 1.8, 1.95) };
-pub(crate) const BINARY: Target = lower("release binary", "MiB", 30.0, 20.0);
+pub(crate) const BINARY: Target = lower("release binary", "MB", 30.0, 20.0);
 
 const ALL: [Target; 21] = [
     SQLITE,
@@ -155,7 +155,7 @@ impl Figures {
     }
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)

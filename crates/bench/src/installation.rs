@@ -82,6 +82,14 @@ impl Installation {
         self.call("/api/v1/event-types/", json!({"name": name})).await.map(drop)
     }
 
+    /// How many deliveries wait, as the server's metrics say.
+    pub(crate) async fn pending(&self) -> Result<f64, String> {
+        let page = self.client.get(self.url("/metrics")).bearer_auth(&self.key).send().await;
+        let page = page.map_err(|error| error.to_string())?.text().await.map_err(|error| error.to_string())?;
+        let depths = page.lines().filter(|line| line.starts_with("postrider_queue_depth"));
+        Ok(depths.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
     /// Makes a tenant.
     pub(crate) async fn tenant(&self, name: &str) -> Result<TenantKey, String> {
         let by_operator = |path: &str| self.client.post(self.url(path)).bearer_auth(KEY);

@@ -55,16 +55,16 @@ impl Process {
         self.child.id().map_or(0.0, cpu_of)
     }
 
-    /// MiB of memory: now, and the most so far.
+    /// MB of memory: now, and the most so far.
     pub(crate) fn memory(&self) -> (f64, f64) {
         let status = self.child.id().and_then(|id| std::fs::read_to_string(format!("/proc/{id}/status")).ok());
         let status = status.unwrap_or_default();
-        let mib = |name: &str| {
+        let mb = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|rest| rest.trim_start_matches(':').split_whitespace().next()?.parse::<f64>().ok())
-                .map_or(0.0, |kib| kib / 1024.0)
+                .map_or(0.0, |kib| kib * 1024.0 / 1e6)
         };
-        (mib("VmRSS"), mib("VmHWM"))
+        (mb("VmRSS"), mb("VmHWM"))
     }
 
     /// Asks it to end, and waits.
@@ -106,8 +106,8 @@ pub(crate) fn itself(arguments: &[&str]) -> Result<Command, String> {
     Ok(command)
 }
 
-/// A file's size in MiB.
+/// A file's size in MB.
 #[expect(clippy::cast_precision_loss, reason = "files are smaller than 2^53 bytes")]
-pub(crate) fn mib(path: &Path) -> f64 {
-    std::fs::metadata(path).map_or(0.0, |data| data.len() as f64 / 1024.0 / 1024.0)
+pub(crate) fn mb(path: &Path) -> f64 {
+    std::fs::metadata(path).map_or(0.0, |data| data.len() as f64 / 1e6)
 }

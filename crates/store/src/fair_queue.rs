@@ -19,6 +19,11 @@ impl<T> Default for FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
     /// Adds an item behind those of the same tenant.
     pub(crate) fn push(&mut self, tenant_id: TenantId, weight: usize, item: T) {
         let own = self.waiting.entry(tenant_id).or_insert_with(|| {

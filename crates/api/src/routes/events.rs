@@ -1,6 +1,6 @@
 //! `/api/v1/events/`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use axum::extract::State;
@@ -22,7 +22,7 @@ use crate::auth::{Caller, Manage, Publish, Read};
 use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to, object, text, time};
 use crate::params::{Params, Path};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::views::DeliveryJson;
 use crate::{json, measure, traces};
@@ -43,6 +43,23 @@ impl From<Receipt> for ReceiptJson {
     fn from(receipt: Receipt) -> Self {
         let Receipt { id, event_type, created_at, deliveries, duplicate } = receipt;
         Self { id, event_type, created_at, deliveries, duplicate }
+    }
+}
+
+/// What became of one event of a batch.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ResultJson<'a> {
+    Taken(&'a ReceiptJson),
+    Refused { error: ProblemBody<'a> },
+}
+
+impl<'a> ResultJson<'a> {
+    fn of(result: &'a Result<ReceiptJson, Problem>) -> Self {
+        match result {
+            Ok(receipt) => Self::Taken(receipt),
+            Err(problem) => Self::Refused { error: problem.body(None) },
+        }
     }
 }
 
@@ -108,14 +125,8 @@ pub(crate) async fn publish_batch(
             Ok(ReceiptJson::from(receipt))
         })
         .collect();
-    let shown: Vec<serde_json::Value> = results
-        .iter()
-        .map(|result| match result {
-            Ok(receipt) => json!(receipt),
-            Err(problem) => json!({"error": problem.body(None)}),
-        })
-        .collect();
-    Ok(json::answer(StatusCode::ACCEPTED, &json!({"results": shown})))
+    let shown: Vec<ResultJson<'_>> = results.iter().map(ResultJson::of).collect();
+    Ok(json::answer(StatusCode::ACCEPTED, &BTreeMap::from([("results", shown)])))
 }
 
 fn read_batch(raw: &RawValue) -> Result<Vec<&RawValue>, String> {

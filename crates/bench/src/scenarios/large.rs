@@ -6,12 +6,21 @@ use postrider_bench::load::Load;
 
 use super::{Bench, Expected, closed, rate};
 use crate::charts::{Axes, Series, draw};
-use crate::figures::{FINISHED, PENDING, PENDING_MEMORY, START_FULL};
+use crate::figures::{FINISHED, PENDING, PENDING_MEMORY, START_FULL, median};
 use crate::installation::{EVENT_TYPE, Installation};
 
 /// Events of a run between the steps.
 const EVENTS: u64 = 30_000;
 const DEAD_ENDPOINTS: u64 = 100;
+
+/// How often each is measured: making the states takes too long to do it more than once.
+const ROUNDS: usize = 3;
+
+/// What each costs, over the median without.
+fn costs_of(none: [f64; ROUNDS], rates: [f64; ROUNDS]) -> Vec<f64> {
+    let none = median(&none);
+    rates.into_iter().map(|rate| none / rate).collect()
+}
 
 fn dead(number: u64) -> String {
     format!("dead.{}", number % DEAD_ENDPOINTS)
@@ -23,11 +32,15 @@ impl Bench {
         self.finished().await
     }
 
-    /// Publishes one by one, and says how many a second went through.
-    async fn step(&mut self, server: &Installation, what: &'static str) -> Result<f64, String> {
-        self.receiver.reset().await?;
-        let (sent, stats) = self.deliver(server, closed(EVENTS, 1), Expected::all(what, EVENTS)).await?;
-        Ok(rate(&sent, &stats))
+    /// Publishes one by one, several times, and says how many a second went through.
+    async fn step(&mut self, server: &Installation, what: &'static str) -> Result<[f64; ROUNDS], String> {
+        let mut rates = [0.0; ROUNDS];
+        for each in &mut rates {
+            self.receiver.reset().await?;
+            let (sent, stats) = self.deliver(server, closed(EVENTS, 1), Expected::all(what, EVENTS)).await?;
+            *each = rate(&sent, &stats);
+        }
+        Ok(rates)
     }
 
     async fn pending(&mut self) -> Result<(), String> {
@@ -39,15 +52,18 @@ impl Bench {
         }
         let none = self.step(&server, "nothing pending").await?;
         let mut points = vec![(0.0, 1.0)];
+        let mut costs = Vec::new();
+        let mut pending = 0.0;
         for hundreds in [1_u32, 4, 5] {
             let load = Load { concurrency: 8, ..closed(u64::from(hundreds) * 1000, 100) };
             server.publish(load, dead).await;
             tokio::time::sleep(Duration::from_secs(10)).await;
-            let rate = self.step(&server, "much pending").await?;
-            let pending = points.last().map_or(0.0, |(pending, _)| *pending) + f64::from(hundreds) / 10.0;
-            points.push((pending, none / rate));
+            costs = costs_of(none, self.step(&server, "much pending").await?);
+            pending += f64::from(hundreds) / 10.0;
+            points.push((pending, median(&costs)));
         }
-        self.figures.add(PENDING, points.last().map_or(0.0, |(_, cost)| *cost));
+        self.figures.note("pending at the end", server.pending().await?);
+        costs.into_iter().for_each(|cost| self.figures.add(PENDING, cost));
         self.figures.add(PENDING_MEMORY, server.process.memory().0);
         let axes = Axes { title: "Cost of a delivery", x: "million pending to dead endpoints", y: "× with none" };
         draw(&self.out.join("backlog.svg"), &axes, &[Series { name: "SQLite".to_owned(), points }])?;
@@ -68,12 +84,14 @@ impl Bench {
         let load = Load { concurrency: 8, ..closed(10_000, 100) };
         server.publish(load, |_| "bulk".to_owned()).await;
         self.receiver.wait_for("/bulk", 10_000_000).await?;
-        let rate = self.step(&server, "ten million finished").await?;
-        self.figures.add(FINISHED, none / rate);
+        let rates = self.step(&server, "ten million finished").await?;
+        costs_of(none, rates).into_iter().for_each(|cost| self.figures.add(FINISHED, cost));
         server.process.stop().await;
-        let server = Installation::start(&self.binary, &database, &[]).await?;
-        self.figures.add(START_FULL, server.process.took.as_secs_f64() * 1e3);
-        server.process.stop().await;
+        for _ in 0..ROUNDS {
+            let server = Installation::start(&self.binary, &database, &[]).await?;
+            self.figures.add(START_FULL, server.process.took.as_secs_f64() * 1e3);
+            server.process.stop().await;
+        }
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::RunArguments;
 use crate::ceiling::Ceiling;
 use crate::figures::{BINARY, Figures};
 use crate::installation::{Database, EVENT_TYPE, Installation, Receiver};
-use crate::process::{itself, mib};
+use crate::process::{itself, mb};
 use crate::publisher::TypeOf;
 
 /// Calls at once in a closed loop.
@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), String> {
         most: 0.0,
     };
     std::fs::create_dir_all(&bench.out).map_err(|error| format!("{}: {error}", bench.out.display()))?;
-    bench.figures.add(BINARY, mib(&bench.binary));
+    bench.figures.add(BINARY, mb(&bench.binary));
     let wants = |name: &str| name.contains(&arguments.only);
     for round in 1..=arguments.rounds {
         eprintln!("round {round} of {}", arguments.rounds);

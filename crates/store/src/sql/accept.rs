@@ -45,7 +45,8 @@ impl Target {
 /// An event on its way into the store.
 pub(super) struct Accept {
     pub(super) event: Arc<Event>,
-    pub(super) request_hash: [u8; 32],
+    /// If it has an idempotency key.
+    pub(super) request_hash: Option<[u8; 32]>,
     /// The catalogue version that it was matched against.
     pub(super) version: i64,
     /// Without subscriptions, if there are more than [`MAX_TARGETS`] deliveries.
@@ -224,7 +225,7 @@ pub(super) fn put_event(rows: &mut impl Cells, accept: &Accept) {
     rows.text(draft.trace_context.map(|context| context.to_string()).as_deref());
     rows.text(draft.one_off.as_ref().map(|one_off| one_off.url.as_str()));
     rows.text(draft.one_off.as_ref().and_then(|one_off| one_off.profile.as_deref()));
-    rows.bytes(Some(&accept.request_hash));
+    rows.bytes(accept.request_hash.as_ref().map(<[u8; 32]>::as_slice));
     rows.int(i64::try_from(accept.delivery_count).ok());
     rows.uuid(accept.fans_out.then(uuid::Uuid::nil));
 }

@@ -148,7 +148,7 @@ impl<DB: Dialect> Sql<DB> {
         let (reply, answer) = oneshot::channel();
         self.commits.accept(Accept {
             event: Arc::new(event),
-            request_hash: draft.request_hash(),
+            request_hash: draft.idempotency_key.is_some().then(|| draft.request_hash()),
             version: catalogue.version(),
             delivery_count,
             fans_out,

@@ -28,6 +28,9 @@ pub(crate) async fn migrate(pool: &Pool<Sqlite>) -> Result<(), StoreError> {
     migrator.run(pool).await.map_err(|error| StoreError::Unusable(format!("cannot migrate the database: {error}")))
 }
 
+/// KiB, for each of several connections: what is read often, the system keeps in memory too.
+const CACHE: &str = "-4000";
+
 /// Opens a file. `synchronous=FULL`: a commit is on disk when it returns.
 pub(crate) async fn open_pool(path: &Path, connections: u32, read_only: bool) -> Result<Pool<Sqlite>, sqlx::Error> {
     let options = SqliteConnectOptions::new()
@@ -37,7 +40,7 @@ pub(crate) async fn open_pool(path: &Path, connections: u32, read_only: bool) ->
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .pragma("query_only", if read_only { "on" } else { "off" })
-        .pragma("cache_size", "-16000")
+        .pragma("cache_size", CACHE)
         .pragma("temp_store", "memory")
         .pragma("wal_autocheckpoint", MOST_LOG_PAGES.to_string())
         .statement_cache_capacity(256);

@@ -1,6 +1,7 @@
 //! Settlements and events of one commit.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Instant;
 
 use postrider_core::{EventId, Timestamp};
 use tokio::sync::oneshot;
@@ -21,6 +22,8 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// A settlement on its way into the store.
 pub(crate) struct Settle {
     pub(super) settlement: Settlement,
+    /// When it came.
+    pub(super) since: Instant,
     /// Hears whether the delivery was changed.
     pub(super) reply: oneshot::Sender<Result<bool>>,
 }

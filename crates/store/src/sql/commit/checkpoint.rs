@@ -70,3 +70,40 @@ impl Checkpoints {
         self.connection.query_row("pragma wal_checkpoint(passive)", [], |row| row.get(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_log_begins_anew_beside_a_busy_writer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("test.db");
+        let writer = Connection::open(&path).expect("opens");
+        let prepare = "pragma journal_mode = wal; pragma synchronous = off; pragma wal_autocheckpoint = 0;
+                       create table filled (page)";
+        writer.execute_batch(prepare).expect("prepares");
+        let turn = Arc::new(Semaphore::new(1));
+        let checkpoints = Checkpoints::of(&path, Arc::clone(&turn)).expect("opens");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let fill = "with recursive n(i) as (select 1 union all select i + 1 from n where i < ?1)
+                    insert into filled select zeroblob(4000) from n";
+        writer.execute(fill, [LOG_PAGES]).expect("fills");
+        let (handle, stop) = (runtime.handle().clone(), Arc::new(AtomicBool::new(false)));
+        let writing = std::thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let _turn = handle.block_on(turn.acquire());
+                    writer.execute(fill, [1]).expect("fills");
+                }
+            }
+        });
+        checkpoints.checkpoint(runtime.handle()).expect("copies");
+        stop.store(true, Ordering::Relaxed);
+        writing.join().expect("writes");
+        assert!(checkpoints.pass().expect("copies") < LOG_PAGES / 2);
+    }
+}

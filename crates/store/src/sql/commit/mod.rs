@@ -1,4 +1,4 @@
-//! The writers: what arrives while one commit runs is the next one. No timer.
+//! The writers: what arrives while one commit runs is the next one. Only settlements may wait a little for more.
 //!
 //! Where a database has one writer, it takes settlements and events in one transaction, settlements
 //! first, so that neither kind can wait for the other in a circle. Where it has many, each kind has
@@ -14,7 +14,7 @@ mod writer;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postrider_core::World;
 use tokio::runtime::Handle;
@@ -40,8 +40,8 @@ const WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// What a row weighs beside its event's payload, in bytes.
 const DELIVERY_BYTES: usize = 256;
 
-/// How long settlements wait for more where they have a writer of their own: no publisher waits for them, and the database
-/// has less to do. Events never wait.
+/// How long settlements wait for more, or for an event to be committed with: no publisher waits for them, and the
+/// database has less to do. Events and claims never wait.
 const LINGER: Duration = Duration::from_millis(5);
 /// So many need not wait.
 const ENOUGH: usize = 64;
@@ -59,9 +59,20 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Whether there are settlements, and few.
-    fn is_worth_waiting(&self) -> bool {
-        !self.closed && (1..ENOUGH).contains(&self.settles.len())
+    /// How long until there is something to be committed. `None` if nothing waits.
+    fn due_in(&self, takes: Takes, now: Instant) -> Option<Duration> {
+        let takes_accepts = takes != Takes::Settles && !self.accepts.is_empty();
+        if takes_accepts || !self.claims.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let oldest = self.settles.front().filter(|_| takes != Takes::Accepts)?;
+        let is_time = self.closed || self.settles.len() >= ENOUGH;
+        Some(if is_time { Duration::ZERO } else { (oldest.since + LINGER).saturating_duration_since(now) })
+    }
+
+    /// Whether the writer of settlements is to look: when there is one, and when there are enough.
+    fn is_worth_a_look(&self) -> bool {
+        matches!(self.settles.len(), 1 | ENOUGH)
     }
 }
 
@@ -114,8 +125,7 @@ impl GroupCommit {
                 batch.fail(&closed());
             }
         });
-        let (takes, linger) = (Takes::Both, Duration::ZERO);
-        let writer = Writer { ledger, takes, world: world.clone(), inbox: Arc::clone(&inbox), linger, done };
+        let writer = Writer { ledger, takes: Takes::Both, world: world.clone(), inbox: Arc::clone(&inbox), done };
         let runtime = Handle::current();
         let writing = tokio::task::spawn_blocking({
             let runtime = runtime.clone();
@@ -132,12 +142,12 @@ impl GroupCommit {
     /// A task for each kind.
     pub(crate) fn as_tasks<L: Ledger>(accepts: L, records: L, world: &World, hand_over: &HandOver) -> Self {
         let inbox = Inbox::new(Arc::default(), Arc::default());
-        let start = |ledger, takes, linger| {
+        let start = |ledger, takes| {
             let (inbox, hand_over) = (Arc::clone(&inbox), hand_over.clone());
             let done = Box::new(move |batch, committed| finish(batch, committed, &hand_over));
-            tokio::spawn(Writer { ledger, takes, world: world.clone(), inbox, linger, done }.run())
+            tokio::spawn(Writer { ledger, takes, world: world.clone(), inbox, done }.run())
         };
-        let writers = vec![start(accepts, Takes::Accepts, Duration::ZERO), start(records, Takes::Settles, LINGER)];
+        let writers = vec![start(accepts, Takes::Accepts), start(records, Takes::Settles)];
         Self { inbox, writers: Mutex::new(writers) }
     }
 
@@ -168,25 +178,35 @@ impl GroupCommit {
 
     /// Writes a settlement down and waits for its commit. Whether it changed the delivery.
     pub(super) async fn settle(&self, settlement: Settlement) -> Result<bool> {
-        self.ask(|waiting, reply| waiting.settles.push_back(Settle { settlement, reply })).await
+        self.ask(|waiting, reply| {
+            waiting.settles.push_back(Settle { settlement, since: Instant::now(), reply });
+            waiting.is_worth_a_look()
+        })
+        .await
     }
 
     /// Claims rows in the next commit, where one writer takes everything.
     pub(super) async fn claim(&self, wish: ClaimWish) -> Result<Vec<ClaimedRow>> {
-        self.ask(|waiting, reply| waiting.claims.push(Claim { wish, reply })).await
+        self.ask(|waiting, reply| {
+            waiting.claims.push(Claim { wish, reply });
+            true
+        })
+        .await
     }
 
-    /// Puts something in line and waits for what becomes of it.
-    async fn ask<T>(&self, put: impl FnOnce(&mut Waiting, oneshot::Sender<Result<T>>)) -> Result<T> {
+    /// Puts something in line and waits for what becomes of it. `put` says whether the writer is to look.
+    async fn ask<T>(&self, put: impl FnOnce(&mut Waiting, oneshot::Sender<Result<T>>) -> bool) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        {
+        let is_to_look = {
             let mut waiting = self.inbox.lock();
             if waiting.closed {
                 return Err(closed());
             }
-            put(&mut waiting, reply);
+            put(&mut waiting, reply)
+        };
+        if is_to_look {
+            self.inbox.settle_arrived.notify_one();
         }
-        self.inbox.settle_arrived.notify_one();
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 

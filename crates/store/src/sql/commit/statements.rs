@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use postrider_core::target::TargetId;
 use postrider_core::{EventId, SubscriptionId, TenantId, Timestamp};
+use rusqlite::config::DbConfig;
 use rusqlite::types::ToSql;
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use sqlx::{Pool, Sqlite};
@@ -128,6 +129,8 @@ impl Statements {
         connection
             .execute_batch("pragma synchronous = normal; pragma cache_size = -16000; pragma temp_store = memory")?;
         connection.execute_batch(&format!("pragma wal_autocheckpoint = {MOST_LOG_PAGES}"))?;
+        // Else a statement with a limit is planned anew for each.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(32);
         let (number, late) = (node.get(), Scripts::new(pool, node));
         Ok(Self { connection, turn, node: number, sums: Sums::new(), late })

@@ -33,15 +33,13 @@ pub(super) struct Writer<L: Ledger> {
     pub(super) takes: Takes,
     pub(super) world: World,
     pub(super) inbox: Arc<Inbox>,
-    /// How long a small batch waits for more.
-    pub(super) linger: Duration,
     /// Called with each batch behind its commit.
     pub(super) done: Box<dyn FnMut(Batch, Committed) + Send>,
 }
 
 impl<L: Ledger> Writer<L> {
     pub(super) async fn run(mut self) {
-        while let Some(batch) = next_batch(&self.inbox, self.takes, self.linger).await {
+        while let Some(batch) = next_batch(&self.inbox, self.takes).await {
             let mut parts = vec![batch];
             while let Some(part) = parts.pop() {
                 match self.commit(&part).await {
@@ -79,26 +77,25 @@ impl<L: Ledger> Writer<L> {
     }
 }
 
-/// What waits now. `None` when closed and empty.
-async fn next_batch(inbox: &Inbox, takes: Takes, linger: Duration) -> Option<Batch> {
+/// What is to be committed next. `None` when closed and empty.
+async fn next_batch(inbox: &Inbox, takes: Takes) -> Option<Batch> {
     let arrived = match takes {
         Takes::Accepts => &inbox.accept_arrived,
         Takes::Both | Takes::Settles => &inbox.settle_arrived,
     };
     loop {
-        if !linger.is_zero() && inbox.lock().is_worth_waiting() {
-            tokio::time::sleep(linger).await;
-        }
-        {
+        let due_in = {
             let mut waiting = inbox.lock();
-            let batch = Batch::of(&mut waiting, takes);
-            if batch.len() > 0 {
-                return Some(batch);
+            match waiting.due_in(takes, Instant::now()) {
+                Some(Duration::ZERO) => return Some(Batch::of(&mut waiting, takes)),
+                None if waiting.closed => return None,
+                due_in => due_in,
             }
-            if waiting.closed {
-                return None;
-            }
+        };
+        match due_in {
+            // Whatever comes first: more, or the end of the wait.
+            Some(due_in) => drop(tokio::time::timeout(due_in, arrived.notified()).await),
+            None => arrived.notified().await,
         }
-        arrived.notified().await;
     }
 }
