@@ -41,7 +41,7 @@ bench: ## Measure the release binary on this machine (under 10 minutes, after th
 	$(CARGO) build --release -p postrider-server -p postrider-bench --features postrider-bench/harness --bins
 	scripts/bench
 
-bench-full: ## The same with a million pending and ten million finished deliveries (an hour, 25 GB of disk)
+bench-full: ## The same with a million pending and ten million finished deliveries (half an hour, 25 GB of disk)
 	$(CARGO) build --release -p postrider-server -p postrider-bench --features postrider-bench/harness --bins
 	scripts/bench --full
 

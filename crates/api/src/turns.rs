@@ -1,16 +1,19 @@
-//! Batches beside other tenants: one of a tenant at a time, so that a burst leaves room for the others.
+//! Batches beside other tenants: few events of a tenant at a time, so that a burst leaves room for the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use postrider_core::{TenantId, Timestamp};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a tenant that has published counts as one that publishes.
 const RECENTLY: Duration = Duration::from_secs(1);
 
-/// Who publishes, and whose batch is being taken.
+/// Events that a tenant may have under way in batches beside others. A larger batch has them all.
+const AT_ONCE: usize = 100;
+
+/// Who publishes, and whose batches are being taken.
 #[derive(Debug, Default)]
 pub(crate) struct Turns(Mutex<State>);
 
@@ -19,13 +22,13 @@ struct State {
     /// The last two tenants that published, the latest first, and when each did so last.
     latest: [Option<(TenantId, Timestamp)>; 2],
     /// Of tenants with batches under way.
-    lines: HashMap<TenantId, Arc<tokio::sync::Mutex<()>>>,
+    lines: HashMap<TenantId, Arc<Semaphore>>,
 }
 
 /// The right to have a batch taken.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    _guard: Option<OwnedMutexGuard<()>>,
+    _permits: Option<OwnedSemaphorePermit>,
 }
 
 impl Turns {
@@ -34,13 +37,14 @@ impl Turns {
         self.lock().note(tenant_id, now);
     }
 
-    /// Waits for the tenant's turn, unless it is the only one that publishes.
-    pub(crate) async fn take(&self, tenant_id: TenantId, now: Timestamp) -> Turn {
-        let Some(line) = self.line(tenant_id, now) else { return Turn { _guard: None } };
-        Turn { _guard: Some(line.lock_owned().await) }
+    /// Waits until a batch of so many events may be taken: at once, if no other tenant publishes.
+    pub(crate) async fn take(&self, tenant_id: TenantId, events: usize, now: Timestamp) -> Turn {
+        let Some(line) = self.line(tenant_id, now) else { return Turn { _permits: None } };
+        let permits = u32::try_from(events.min(AT_ONCE)).unwrap_or(u32::MAX);
+        Turn { _permits: line.acquire_many_owned(permits).await.ok() }
     }
 
-    fn line(&self, tenant_id: TenantId, now: Timestamp) -> Option<Arc<tokio::sync::Mutex<()>>> {
+    fn line(&self, tenant_id: TenantId, now: Timestamp) -> Option<Arc<Semaphore>> {
         let mut state = self.lock();
         state.note(tenant_id, now);
         let [_, other] = state.latest;
@@ -48,7 +52,7 @@ impl Turns {
             return None;
         }
         state.lines.retain(|_, line| Arc::strong_count(line) > 1);
-        Some(Arc::clone(state.lines.entry(tenant_id).or_default()))
+        Some(Arc::clone(state.lines.entry(tenant_id).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)))))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -94,20 +98,24 @@ mod tests {
     #[test]
     fn who_publishes_alone_never_waits() {
         let turns = Turns::default();
-        let held: Vec<Option<Turn>> = (0..9).map(|_| at_once(turns.take(tenant(1), at(0)))).collect();
+        let held: Vec<Option<Turn>> = (0..9).map(|_| at_once(turns.take(tenant(1), 1000, at(0)))).collect();
         assert!(held.iter().all(Option::is_some));
     }
 
     #[test]
-    fn beside_others_one_batch_of_a_tenant_is_taken_at_a_time() {
+    fn beside_others_few_events_of_a_tenant_are_taken_at_a_time() {
         let turns = Turns::default();
         turns.published(tenant(2), at(0));
-        let first = at_once(turns.take(tenant(1), at(1)));
-        assert!(first.is_some());
-        assert!(at_once(turns.take(tenant(1), at(2))).is_none(), "the first is not done");
-        assert!(at_once(turns.take(tenant(2), at(2))).is_some(), "another tenant's");
-        drop(first);
-        assert!(at_once(turns.take(tenant(1), at(3))).is_some());
+        let small = [at_once(turns.take(tenant(1), 50, at(1))), at_once(turns.take(tenant(1), 50, at(1)))];
+        assert!(small.iter().all(Option::is_some));
+        assert!(at_once(turns.take(tenant(1), 1, at(2))).is_none(), "there are enough");
+        assert!(at_once(turns.take(tenant(2), 1, at(2))).is_some(), "another tenant's");
+        drop(small);
+        let large = at_once(turns.take(tenant(1), 1000, at(3)));
+        assert!(large.is_some());
+        assert!(at_once(turns.take(tenant(1), 1, at(3))).is_none());
+        drop(large);
+        assert!(at_once(turns.take(tenant(1), 1, at(3))).is_some());
         assert_eq!(turns.lock().lines.len(), 1, "lines that nobody stands in are forgotten");
     }
 

@@ -70,12 +70,12 @@ pub(crate) async fn publish(
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    api.turns.published(caller.tenant_id, api.world.now());
     let read = |catalogue: &TenantCatalogue| vec![read_draft(&body, &api, catalogue)];
     let mut draft = read_drafts(&api, caller, read).await?.pop().ok_or_else(Problem::internal)??;
     if let Some(key) = headers.get("idempotency-key") {
         draft.idempotency_key = Some(key_of_header(key, draft.idempotency_key.as_deref())?);
     }
+    api.turns.published(caller.tenant_id, api.world.now());
     let begun = Instant::now();
     let mut results = api.journal.publish(caller.tenant_id, vec![draft]).await;
     measure::accepted(begun.elapsed());
@@ -105,10 +105,10 @@ pub(crate) async fn publish_batch(
         let why = "is for one event; give each event of a batch an idempotency_key of its own";
         return Err(Problem::invalid_field("Idempotency-Key", why));
     }
-    let _turn = api.turns.take(caller.tenant_id, api.world.now()).await;
     let mut fields = Fields::parse(&body)?;
     let events = fields.required("events", read_batch);
     let events = events.take(&fields.finish()?);
+    let _turn = api.turns.take(caller.tenant_id, events.len(), api.world.now()).await;
     let read_all = |catalogue: &TenantCatalogue| {
         events.iter().map(|event| read_draft(event.get().as_bytes(), &api, catalogue)).collect()
     };

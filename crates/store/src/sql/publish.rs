@@ -14,7 +14,7 @@ use postrider_core::target::TargetId;
 use tokio::sync::oneshot;
 
 use super::accept::{Accept, MAX_TARGETS, Target};
-use super::{Dialect, GroupCommit, Query, Sql};
+use super::{Dialect, GroupCommit, Query, Sql, tenants};
 use crate::error::{Result, StoreError};
 use crate::journal::{PublishError, Receipt};
 
@@ -45,6 +45,8 @@ fn metadata_bytes(callback: &Callback) -> usize {
 /// An event in line for its commit.
 struct InLine {
     receipt: Receipt,
+    /// The catalogue version that it was matched against.
+    version: i64,
     answer: oneshot::Receiver<Result<bool>>,
 }
 
@@ -89,10 +91,15 @@ impl<DB: Dialect> Sql<DB> {
             if taken {
                 return Ok(in_line.receipt);
             }
-            if let Some(earlier) = self.earlier(tenant_id, draft).await? {
+            let head =
+                tenants::head::<DB>(&mut *self.lookup().await?, tenant_id).await?.ok_or(PublishError::NoTenant)?;
+            // Otherwise the catalogue moved since it was matched, and an event with the same key, if there is one, may
+            // not be on disk yet.
+            if head.version == in_line.version
+                && let Some(earlier) = self.earlier(tenant_id, draft).await?
+            {
                 return earlier;
             }
-            // The catalogue moved since it was matched.
             self.load_snapshot(tenant_id).await?.ok_or(PublishError::NoTenant)?;
             let against = self.matched_against(tenant_id, std::slice::from_ref(draft)).await?;
             in_line = self.put_in_line(&against, draft).await?;
@@ -157,7 +164,7 @@ impl<DB: Dialect> Sql<DB> {
             reply,
             _room: room,
         });
-        Ok(InLine { receipt, answer })
+        Ok(InLine { receipt, version: catalogue.version(), answer })
     }
 
     /// The event that a draft becomes: a one-off URL without a format gets the tenant's default.

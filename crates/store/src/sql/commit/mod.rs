@@ -1,4 +1,4 @@
-//! The writers: what arrives while one commit runs is the next one. Only settlements may wait a little for more.
+//! The writers: what arrives while one commit runs is the next one.
 //!
 //! Where a database has one writer, it takes settlements and events in one transaction, settlements
 //! first, so that neither kind can wait for the other in a circle. Where it has many, each kind has
@@ -40,8 +40,8 @@ const WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// What a row weighs beside its event's payload, in bytes.
 const DELIVERY_BYTES: usize = 256;
 
-/// How long settlements wait for more, or for an event to be committed with: no publisher waits for them, and the
-/// database has less to do. Events and claims never wait.
+/// How long settlements wait for more where they have a writer of their own: no publisher waits for them, and the
+/// database has less to do. Nothing else ever waits.
 const LINGER: Duration = Duration::from_millis(5);
 /// So many need not wait.
 const ENOUGH: usize = 64;
@@ -61,12 +61,13 @@ struct Waiting {
 impl Waiting {
     /// How long until there is something to be committed. `None` if nothing waits.
     fn due_in(&self, takes: Takes, now: Instant) -> Option<Duration> {
-        let takes_accepts = takes != Takes::Settles && !self.accepts.is_empty();
-        if takes_accepts || !self.claims.is_empty() {
+        let has_accepts = takes != Takes::Settles && !self.accepts.is_empty();
+        let has_claims = takes == Takes::Both && !self.claims.is_empty();
+        if has_accepts || has_claims {
             return Some(Duration::ZERO);
         }
         let oldest = self.settles.front().filter(|_| takes != Takes::Accepts)?;
-        let is_time = self.closed || self.settles.len() >= ENOUGH;
+        let is_time = self.closed || takes == Takes::Both || self.settles.len() >= ENOUGH;
         Some(if is_time { Duration::ZERO } else { (oldest.since + LINGER).saturating_duration_since(now) })
     }
 
