@@ -62,7 +62,7 @@ pub(super) fn run(
         rows += batches.iter().map(|(batch, _)| COMMIT_ROWS + batch.len()).sum::<usize>();
         if rows >= CHECKPOINT_ROWS {
             rows = 0;
-            // One that is under way takes these along.
+            // One that is due already takes these along.
             let _ = checkpoint.try_send(());
         }
         batches.into_iter().for_each(|(batch, committed)| finish(batch, committed, hand_over));
