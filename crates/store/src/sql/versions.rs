@@ -63,12 +63,14 @@ impl Versions {
     /// The version of a tenant's catalogue, not older than this call. `None` if there is no such tenant.
     pub(super) async fn newest(&self, tenant_id: TenantId) -> Result<Option<i64>> {
         let (reply, answer) = oneshot::channel();
-        if let Some(waiting) = self.line.lock().as_mut() {
-            waiting.push((tenant_id, reply));
-        }
+        self.line.lock().as_mut().ok_or_else(no_answer)?.push((tenant_id, reply));
         self.line.arrived.notify_one();
-        answer.await.map_err(|_| StoreError::Unavailable("catalogue versions cannot be read".to_owned()))
+        answer.await.map_err(|_| no_answer())
     }
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Unavailable("catalogue versions cannot be read".to_owned())
 }
 
 impl Drop for Versions {
@@ -109,4 +111,18 @@ async fn ask<DB: Dialect>(kept: &mut Kept<DB>, tenants: HashSet<TenantId>) -> Re
     let found = Query::<DB>::assembled(sql).bind_rows(rows).rows(&mut reader).await?;
     kept.keep(reader);
     found.iter().map(|row| Ok((row.id(0)?, row.get(1)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::open_pool;
+
+    #[tokio::test]
+    async fn who_asks_after_the_end_hears_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let versions = Versions::start(open_pool(&folder.path().join("test.db"), 1, false).await.expect("opens"));
+        versions.close();
+        assert!(versions.newest(TenantId::from(uuid::Uuid::nil())).await.is_err());
+    }
 }
