@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -33,11 +34,25 @@ pub struct Load {
 /// Sends one call over a connection of its own.
 pub trait Publisher: Send + 'static {
     /// Publishes events of these numbers, all stamped with this time; whether all were accepted, or why not.
-    fn publish(
-        &mut self,
-        numbers: std::ops::Range<u64>,
-        sent_at: u64,
-    ) -> impl Future<Output = Result<(), String>> + Send;
+    fn publish(&mut self, numbers: Range<u64>, sent_at: u64) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// Path and body of the call that publishes events of these numbers: the first, or all as a batch.
+#[must_use]
+pub fn call(
+    numbers: Range<u64>,
+    sent_at: u64,
+    is_batch: bool,
+    type_of: impl Fn(u64) -> String,
+) -> (&'static str, String) {
+    let event =
+        |number| format!(r#"{{"event_type":"{}","payload":{}}}"#, type_of(number), stamp::payload(number, sent_at));
+    if is_batch {
+        let events: Vec<String> = numbers.map(event).collect();
+        ("/api/v1/events/batch/", format!(r#"{{"events":[{}]}}"#, events.join(",")))
+    } else {
+        ("/api/v1/events/", event(numbers.start))
+    }
 }
 
 /// What became of the calls.
@@ -128,7 +143,7 @@ mod tests {
     struct Told(Arc<Mutex<Vec<u64>>>);
 
     impl Publisher for Told {
-        async fn publish(&mut self, numbers: std::ops::Range<u64>, _: u64) -> Result<(), String> {
+        async fn publish(&mut self, numbers: Range<u64>, _: u64) -> Result<(), String> {
             if numbers.start == 6 {
                 return Err("no".to_owned());
             }
@@ -152,5 +167,19 @@ mod tests {
     #[test]
     fn an_open_loop_keeps_its_rate() {
         assert_eq!(place(400, 400.0), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_call_carries_one_event_or_a_batch() {
+        let type_of = |number| format!("bench.{number}");
+        let parse = |body: String| serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
+        let (path, body) = call(3..4, 1, false, type_of);
+        let event = parse(body);
+        assert_eq!((path, &event["event_type"]), ("/api/v1/events/", &"bench.3".into()));
+        assert_eq!(event["payload"]["bench_n"], 3);
+        let (path, body) = call(3..5, 1, true, type_of);
+        let events = parse(body)["events"].clone();
+        assert_eq!((path, &events[1]["event_type"]), ("/api/v1/events/batch/", &"bench.4".into()));
+        assert_eq!(events.as_array().map(Vec::len), Some(2));
     }
 }

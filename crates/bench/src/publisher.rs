@@ -8,8 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use postrider_bench::load::Publisher;
-use postrider_bench::stamp;
+use postrider_bench::load::{Publisher, call};
 use tokio::net::TcpStream;
 
 /// The type of an event, by its number.
@@ -28,7 +27,7 @@ pub(crate) struct Direct {
 
 impl Publisher for Direct {
     async fn publish(&mut self, numbers: Range<u64>, sent_at: u64) -> Result<(), String> {
-        let (path, body) = stamp::publishing(numbers, sent_at, self.batch, self.type_of);
+        let (path, body) = call(numbers, sent_at, self.batch, self.type_of);
         let answered = self.post(path, body).await;
         if answered.is_err() {
             self.connection = None;

@@ -1,6 +1,5 @@
 //! The number and the time that an event carries in its payload.
 
-use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes of a payload, unless it must be longer.
@@ -22,22 +21,6 @@ pub fn payload(number: u64, sent_at: u64) -> String {
     );
     let rest = PAYLOAD.saturating_sub(head.len() + 2);
     format!("{head}{}\"}}", "x".repeat(rest))
-}
-
-/// Path and body of the call that publishes events of these numbers: the first, or all as a batch.
-pub fn publishing(
-    numbers: Range<u64>,
-    sent_at: u64,
-    is_batch: bool,
-    type_of: impl Fn(u64) -> String,
-) -> (&'static str, String) {
-    let event = |number| format!(r#"{{"event_type":"{}","payload":{}}}"#, type_of(number), payload(number, sent_at));
-    if is_batch {
-        let events: Vec<String> = numbers.map(event).collect();
-        ("/api/v1/events/batch/", format!(r#"{{"events":[{}]}}"#, events.join(",")))
-    } else {
-        ("/api/v1/events/", event(numbers.start))
-    }
 }
 
 /// Finds number and time in a body, however it wraps the payload.
@@ -69,19 +52,5 @@ mod tests {
         assert_eq!(read(wrapped.as_bytes()), Some((17, 1_700_000_000_000_000_000)));
         assert_eq!(read(b"{}"), None);
         assert_eq!(read(br#"{"bench_n":,"bench_t":1}"#), None);
-    }
-
-    #[test]
-    fn a_call_carries_one_event_or_a_batch() {
-        let type_of = |number| format!("bench.{number}");
-        let parse = |body: String| serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
-        let (path, body) = publishing(3..4, 1, false, type_of);
-        let event = parse(body);
-        assert_eq!((path, &event["event_type"]), ("/api/v1/events/", &"bench.3".into()));
-        assert_eq!(event["payload"]["bench_n"], 3);
-        let (path, body) = publishing(3..5, 1, true, type_of);
-        let events = parse(body)["events"].clone();
-        assert_eq!((path, &events[1]["event_type"]), ("/api/v1/events/batch/", &"bench.4".into()));
-        assert_eq!(events.as_array().map(Vec::len), Some(2));
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use postrider_bench::latency::Summary;
-use postrider_bench::load::{Load, Publisher, Sent, run as publish_all};
+use postrider_bench::load::{Load, Publisher, Sent, call, run as publish_all};
 use postrider_bench::sink::{Sink, Stats};
 use postrider_bench::stamp;
 use reqwest::{Client, Method, StatusCode};
@@ -130,7 +130,7 @@ struct Publishing {
 
 impl Publisher for Publishing {
     async fn publish(&mut self, numbers: Range<u64>, sent_at: u64) -> Result<(), String> {
-        let (path, body) = stamp::publishing(numbers, sent_at, self.batch, |_| self.event_type.clone());
+        let (path, body) = call(numbers, sent_at, self.batch, |_| self.event_type.clone());
         let Api { client, base, key } = &self.api;
         let request = client.post(format!("{base}{path}")).bearer_auth(key).header("content-type", "application/json");
         let response = request.body(body).send().await.map_err(|error| error.without_url().to_string())?;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::Connection;
 use tokio::runtime::Handle;
@@ -17,6 +17,35 @@ const LOG_PAGES: i64 = 8192;
 
 /// Pages of a log whose writers copy it themselves, because no checkpoint came to its end: readers held it open.
 pub(crate) const MOST_LOG_PAGES: i64 = 4 * LOG_PAGES;
+
+/// Rows written between two checkpoints.
+const ROWS: usize = 4096;
+/// As many as a commit counts for beside its own: it writes pages that have room for so many.
+const COMMIT_ROWS: usize = 16;
+
+/// Says when the next checkpoint is due.
+pub(super) struct Pace {
+    rows: usize,
+    due: SyncSender<()>,
+}
+
+impl Pace {
+    /// And who is to hear of it.
+    pub(super) fn new() -> (Self, Receiver<()>) {
+        let (due, heard) = sync_channel(1);
+        (Self { rows: 0, due }, heard)
+    }
+
+    /// So many rows were committed.
+    pub(super) fn committed(&mut self, rows: usize) {
+        self.rows += COMMIT_ROWS + rows;
+        if self.rows >= ROWS {
+            self.rows = 0;
+            // One that is due already takes these along.
+            let _ = self.due.try_send(());
+        }
+    }
+}
 
 /// Copies pages from SQLite's log into its file.
 pub(crate) struct Checkpoints {

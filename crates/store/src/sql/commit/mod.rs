@@ -28,6 +28,7 @@ use crate::fair_queue::FairQueue;
 use crate::hand_over::HandOver;
 use crate::queue::Settlement;
 use batch::{Batch, Claim, Committed, Settle};
+use checkpoint::Pace;
 pub(crate) use checkpoint::{Checkpoints, MOST_LOG_PAGES};
 use finish::finish;
 pub(crate) use scripts::Scripts;
@@ -120,7 +121,7 @@ impl GroupCommit {
         let arrived = Arc::new(Notify::new());
         let inbox = Inbox::new(Arc::clone(&arrived), arrived);
         let (to_sync, committed) = mpsc::sync_channel::<(Batch, Committed)>(MAX_UNSYNCED);
-        let (checkpoint, due) = mpsc::sync_channel(1);
+        let (pace, due) = Pace::new();
         let done = Box::new(move |batch, committed| {
             if let Err(mpsc::SendError((batch, _))) = to_sync.send((batch, committed)) {
                 batch.fail(&closed());
@@ -134,7 +135,7 @@ impl GroupCommit {
         });
         let syncing = tokio::task::spawn_blocking({
             let (inbox, hand_over) = (Arc::clone(&inbox), hand_over.clone());
-            move || sync::run(&log, &committed, &inbox, &hand_over, &checkpoint)
+            move || sync::run(&log, &committed, &inbox, &hand_over, pace)
         });
         let checkpointing = tokio::task::spawn_blocking(move || checkpoints.run(&due, &runtime));
         Self { inbox, writers: Mutex::new(vec![writing, syncing, checkpointing]) }

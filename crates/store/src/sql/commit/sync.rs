@@ -4,18 +4,14 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 
 use super::Inbox;
 use super::batch::{Batch, Committed};
+use super::checkpoint::Pace;
 use super::finish::finish;
 use crate::error::StoreError;
 use crate::hand_over::HandOver;
-
-/// Rows written between two checkpoints.
-const CHECKPOINT_ROWS: usize = 4096;
-/// As many as a commit counts for beside its own: it writes pages that have room for so many.
-const COMMIT_ROWS: usize = 16;
 
 /// SQLite's write-ahead log, which holds all that was committed and is not in the database file yet.
 pub(crate) struct Log(File);
@@ -48,9 +44,8 @@ pub(super) fn run(
     committed: &Receiver<(Batch, Committed)>,
     inbox: &Arc<Inbox>,
     hand_over: &HandOver,
-    checkpoint: &SyncSender<()>,
+    mut pace: Pace,
 ) {
-    let mut rows = 0;
     while let Ok(first) = committed.recv() {
         let batches: Vec<_> = std::iter::once(first).chain(committed.try_iter()).collect();
         if let Err(error) = log.0.sync_data() {
@@ -59,12 +54,7 @@ pub(super) fn run(
             let error = StoreError::Unavailable(error.to_string());
             return batches.into_iter().for_each(|(batch, _)| batch.fail(&error));
         }
-        rows += batches.iter().map(|(batch, _)| COMMIT_ROWS + batch.len()).sum::<usize>();
-        if rows >= CHECKPOINT_ROWS {
-            rows = 0;
-            // One that is due already takes these along.
-            let _ = checkpoint.try_send(());
-        }
+        batches.iter().for_each(|(batch, _)| pace.committed(batch.len()));
         batches.into_iter().for_each(|(batch, committed)| finish(batch, committed, hand_over));
     }
 }
