@@ -10,18 +10,19 @@ use postrider_core::TenantId;
 pub(crate) struct FairQueue<T> {
     waiting: HashMap<TenantId, VecDeque<(usize, T)>>,
     turns: VecDeque<TenantId>,
+    length: usize,
 }
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
-        Self { waiting: HashMap::new(), turns: VecDeque::new() }
+        Self { waiting: HashMap::new(), turns: VecDeque::new(), length: 0 }
     }
 }
 
 impl<T> FairQueue<T> {
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.turns.is_empty()
+    /// How many wait.
+    pub(crate) const fn len(&self) -> usize {
+        self.length
     }
 
     /// Adds an item behind those of the same tenant.
@@ -31,6 +32,7 @@ impl<T> FairQueue<T> {
             VecDeque::new()
         });
         own.push_back((weight, item));
+        self.length += 1;
     }
 
     /// Takes at least one item, and more while they weigh at most `weight` together and are at most
@@ -56,6 +58,7 @@ impl<T> FairQueue<T> {
                 self.turns.push_back(tenant_id);
             }
         }
+        self.length -= taken.len();
         taken
     }
 }

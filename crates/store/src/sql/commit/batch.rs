@@ -6,8 +6,7 @@ use std::time::Instant;
 use postrider_core::{EventId, Timestamp};
 use tokio::sync::oneshot;
 
-use super::Waiting;
-use super::writer::Takes;
+use super::inbox::{Takes, Waiting};
 use crate::error::{Result, StoreError};
 use crate::queue::Settlement;
 use crate::sql::accept::Accept;

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use super::Inbox;
 use super::batch::{Batch, Committed};
 use super::checkpoint::Pace;
 use super::finish::finish;
+use super::inbox::Inbox;
 use crate::error::StoreError;
 use crate::hand_over::HandOver;
 
@@ -54,6 +54,7 @@ pub(super) fn run(
             let error = StoreError::Unavailable(error.to_string());
             return batches.into_iter().for_each(|(batch, _)| batch.fail(&error));
         }
+        inbox.synced(batches.len());
         batches.iter().for_each(|(batch, _)| pace.committed(batch.len()));
         batches.into_iter().for_each(|(batch, committed)| finish(batch, committed, hand_over));
     }

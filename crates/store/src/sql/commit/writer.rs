@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use postrider_core::{Timestamp, World};
 
-use super::Inbox;
 use super::batch::{Batch, Committed};
+use super::inbox::{Bell, Inbox};
 use crate::error::{Result, StoreError};
 use crate::measure;
 
@@ -20,17 +20,10 @@ pub(crate) trait Ledger: Send + 'static {
     fn commit(&mut self, batch: &Batch, now: Timestamp) -> impl Future<Output = Result<Committed>> + Send;
 }
 
-/// What a writer takes of what waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
-    Both,
-    Settles,
-    Accepts,
-}
-
 pub(super) struct Writer<L: Ledger> {
     pub(super) ledger: L,
-    pub(super) takes: Takes,
+    /// Says what it takes, and when.
+    pub(super) bell: Bell,
     pub(super) world: World,
     pub(super) inbox: Arc<Inbox>,
     /// Called with each batch behind its commit.
@@ -39,7 +32,7 @@ pub(super) struct Writer<L: Ledger> {
 
 impl<L: Ledger> Writer<L> {
     pub(super) async fn run(mut self) {
-        while let Some(batch) = next_batch(&self.inbox, self.takes).await {
+        while let Some(batch) = next_batch(&self.inbox, &self.bell).await {
             let mut parts = vec![batch];
             while let Some(part) = parts.pop() {
                 match self.commit(&part).await {
@@ -78,24 +71,20 @@ impl<L: Ledger> Writer<L> {
 }
 
 /// What is to be committed next. `None` when closed and empty.
-async fn next_batch(inbox: &Inbox, takes: Takes) -> Option<Batch> {
-    let arrived = match takes {
-        Takes::Accepts => &inbox.accept_arrived,
-        Takes::Both | Takes::Settles => &inbox.settle_arrived,
-    };
+async fn next_batch(inbox: &Inbox, bell: &Bell) -> Option<Batch> {
     loop {
         let due_in = {
             let mut waiting = inbox.lock();
-            match waiting.due_in(takes, Instant::now()) {
-                Some(Duration::ZERO) => return Some(Batch::of(&mut waiting, takes)),
+            match waiting.due_in(bell.takes, Instant::now()) {
+                Some(Duration::ZERO) => return Some(Batch::of(&mut waiting, bell.takes)),
                 None if waiting.closed => return None,
                 due_in => due_in,
             }
         };
         match due_in {
             // Whatever comes first: more, or the end of the wait.
-            Some(due_in) => drop(tokio::time::timeout(due_in, arrived.notified()).await),
-            None => arrived.notified().await,
+            Some(due_in) => drop(tokio::time::timeout(due_in, bell.rung()).await),
+            None => bell.rung().await,
         }
     }
 }
