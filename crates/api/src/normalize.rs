@@ -10,12 +10,14 @@ use tower::Service;
 
 /// Cuts one trailing slash off the path before it is routed.
 #[derive(Clone, Debug)]
-pub(crate) struct TrimSlash {
+pub struct TrimSlash {
     inner: Router,
 }
 
 impl TrimSlash {
-    pub(crate) const fn new(inner: Router) -> Self {
+    /// In front of these routes.
+    #[must_use]
+    pub const fn new(inner: Router) -> Self {
         Self { inner }
     }
 }

@@ -1,13 +1,11 @@
 //! Events: accepted facts.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::event_type::EventTypeName;
+use crate::json::last_member;
 use crate::target_url::TargetUrl;
 use crate::trace_context::TraceContext;
 use crate::{EventId, TenantId, Timestamp};
@@ -111,45 +109,13 @@ impl Event {
     }
 }
 
-/// `payload.id`, if it is a usable string. Of duplicates, the last counts.
+/// `payload.id` of a compacted payload, if it is a usable string. Of duplicates, the last counts.
 #[must_use]
 pub fn resource_id_of(payload: &str) -> Option<String> {
-    let LastId(id) = serde_json::from_str(payload).ok()?;
-    let text: String = serde_json::from_str(id?.get()).ok()?;
+    let text: String = serde_json::from_str(last_member(payload, "id")?).ok()?;
     // PostgreSQL's text cannot hold U+0000.
     let is_usable = !text.is_empty() && text.chars().count() <= KEY_LIMIT && !text.contains('\0');
     is_usable.then_some(text)
-}
-
-/// The last member named `id`, without reading the others.
-struct LastId<'a>(Option<&'a RawValue>);
-
-impl<'de> Deserialize<'de> for LastId<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = LastId<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-                let mut id = None;
-                while let Some(name) = members.next_key::<Cow<'_, str>>()? {
-                    if name == "id" {
-                        id = Some(members.next_value()?);
-                    } else {
-                        members.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(LastId(id))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
 }
 
 #[cfg(test)]

@@ -174,12 +174,6 @@ impl HeaderList {
     pub fn clear(&mut self) {
         self.0.clear();
     }
-
-    /// The values of a name as text.
-    fn values(&self, name: &HeaderName) -> impl Iterator<Item = Cow<'_, str>> {
-        let own = self.0.iter().filter(move |(other, _)| other == name);
-        own.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()))
-    }
 }
 
 impl FromIterator<(HeaderName, HeaderValue)> for HeaderList {
@@ -191,16 +185,15 @@ impl FromIterator<(HeaderName, HeaderValue)> for HeaderList {
 impl Serialize for HeaderList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (at, (name, _)) in self.0.iter().enumerate() {
+        for (at, (name, value)) in self.0.iter().enumerate() {
             if self.0[..at].iter().any(|(earlier, _)| earlier == name) {
                 continue;
             }
-            let mut values = self.values(name);
-            let mut joined = values.next().unwrap_or_default();
-            for value in values {
+            let mut joined = text(value);
+            for (_, value) in self.0[at + 1..].iter().filter(|(later, _)| later == name) {
                 let whole = joined.to_mut();
                 whole.push_str(", ");
-                whole.push_str(&value);
+                whole.push_str(&text(value));
             }
             map.serialize_entry(&title_case(name.as_str()), &joined)?;
         }
@@ -208,17 +201,24 @@ impl Serialize for HeaderList {
     }
 }
 
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    // Nearly always valid, which is quicker to see than what is not.
+    std::str::from_utf8(value.as_bytes()).map_or_else(|_| String::from_utf8_lossy(value.as_bytes()), Cow::Borrowed)
+}
+
 /// `webhook-id` → `Webhook-Id`, as header names go out over HTTP/1.1.
 #[must_use]
 pub fn title_case(name: &str) -> String {
-    let mut start = true;
-    name.chars()
-        .map(|c| {
-            let shown = if start { c.to_ascii_uppercase() } else { c };
-            start = c == '-';
-            shown
-        })
-        .collect()
+    let mut shown = name.as_bytes().to_vec();
+    let mut is_first = true;
+    for byte in &mut shown {
+        if is_first {
+            byte.make_ascii_uppercase();
+        }
+        is_first = *byte == b'-';
+    }
+    // Only ASCII was changed, to ASCII.
+    String::from_utf8(shown).unwrap_or_default()
 }
 
 #[cfg(test)]

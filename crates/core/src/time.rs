@@ -82,17 +82,23 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.as_seconds().clamp(FIRST_SECOND, LAST_SECOND);
         let seconds = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fmt::Error)?;
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}+00:00",
-            seconds.year(),
-            u8::from(seconds.month()),
-            seconds.day(),
-            seconds.hour(),
-            seconds.minute(),
-            seconds.second(),
-            self.0.rem_euclid(1_000_000),
-        )
+        let ((year, month, day), (hour, minute, second)) =
+            (seconds.to_calendar_date(), (seconds.hour(), seconds.minute(), seconds.second()));
+        let mut text = *b"0000-00-00T00:00:00.000000+00:00";
+        put(&mut text[0..4], year.unsigned_abs());
+        let pairs = [(5, u8::from(month)), (8, day), (11, hour), (14, minute), (17, second)];
+        pairs.into_iter().for_each(|(at, number)| put(&mut text[at..at + 2], number.into()));
+        put(&mut text[20..26], u32::try_from(self.0.rem_euclid(1_000_000)).unwrap_or_default());
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Writes the last digits of a number, as many as there is room for. Every event has times to be written, and the
+/// formatting machinery is slow.
+fn put(room: &mut [u8], mut number: u32) {
+    for digit in room.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 

@@ -121,25 +121,24 @@ impl Deliverer {
     async fn record(&self, claimed: &Claimed, outcome: Outcome) {
         let Outcome { decision, exchange } = outcome;
         log_attempt(claimed, &decision, exchange.as_ref());
-        let url = exchange.as_ref().map(|exchange| exchange.url.clone());
-        let mut settlement = Settlement {
+        let mut settlement = Arc::new(Settlement {
             tenant_id: claimed.event.tenant_id,
             delivery_id: claimed.id,
             target: claimed.target,
             claim: claimed.claim,
             decision,
             attempt: exchange.map(|exchange| (claimed.attempts + 1, exchange)),
-        };
+        });
         let is_changed = loop {
-            match self.queue.settle(settlement.clone()).await {
+            match self.queue.settle(Arc::clone(&settlement)).await {
                 Ok(is_changed) => break is_changed,
                 Err(error) if error.is_temporary() => {
                     tracing::warn!(delivery_id = %claimed.id, %error, "an outcome is not recorded yet");
                 }
                 Err(error) => {
                     tracing::error!(delivery_id = %claimed.id, %error, "an outcome cannot be recorded as it is");
-                    let stripped = settlement.attempt.as_mut().is_some_and(|(_, exchange)| exchange.strip());
-                    if !stripped {
+                    let attempt = Arc::make_mut(&mut settlement).attempt.as_mut();
+                    if !attempt.is_some_and(|(_, exchange)| exchange.strip()) {
                         return;
                     }
                 }
@@ -149,10 +148,10 @@ impl Deliverer {
             }
             tokio::time::sleep(RECORD_RETRY).await;
         };
-        match (settlement.decision, claimed.target, url) {
-            (Decision::Retry(due_at), _, _) => self.look_again(due_at, claimed.lane),
-            (Decision::Failed(FailReason::Gone), TargetId::Subscription(id), Some(url)) if is_changed => {
-                self.deactivate(claimed.event.tenant_id, id, &url).await;
+        match (&settlement.decision, claimed.target, &settlement.attempt) {
+            (Decision::Retry(due_at), _, _) => self.look_again(*due_at, claimed.lane),
+            (Decision::Failed(FailReason::Gone), TargetId::Subscription(id), Some((_, exchange))) if is_changed => {
+                self.deactivate(claimed.event.tenant_id, id, &exchange.url).await;
             }
             _ => {}
         }

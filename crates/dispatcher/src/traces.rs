@@ -6,9 +6,10 @@ use postrider_store::Claimed;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The span of one attempt; a part of the event's trace, if there is one.
+/// The span of one attempt; a part of the event's trace, if there is one. Only for those who trace, or debug: nothing
+/// else is logged in it, and writing its fields down takes time.
 pub(crate) fn attempt(claimed: &Claimed) -> Span {
-    let span = tracing::info_span!(
+    let span = tracing::debug_span!(
         "attempt",
         delivery_id = %claimed.id,
         event_id = %claimed.event.id,

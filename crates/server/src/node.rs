@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::Request;
 use axum::routing::post;
 use axum::serve::ListenerExt;
-use postrider_api::{Api, ApiOptions, Readiness};
+use axum::{Router, ServiceExt};
+use postrider_api::{Api, ApiOptions, Readiness, TrimSlash};
 use postrider_core::World;
 use postrider_core::api_key::{PlainKey, Scopes};
 use postrider_core::lanes::LaneLimits;
@@ -233,7 +234,8 @@ async fn serve_http(listener: TcpListener, routes: Router, stop: CancellationTok
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
     });
-    axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+    let service = ServiceExt::<Request>::into_make_service(TrimSlash::new(routes));
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 /// Makes sure that the tenant `default` and the bootstrap key exist. Under `--dev`, a database

@@ -37,7 +37,7 @@ impl Telemetry {
 pub(crate) fn start(settings: &Settings) -> Result<Telemetry, String> {
     let provider = settings.traces_endpoint.as_deref().map(provider_to).transpose()?;
     let traced = provider.as_ref().map(|provider| {
-        let targets = TRACED.into_iter().map(|target| (target, tracing::Level::INFO)).collect::<Targets>();
+        let targets = TRACED.into_iter().map(|target| (target, tracing::Level::DEBUG)).collect::<Targets>();
         tracing_opentelemetry::layer().with_tracer(provider.tracer("postrider")).with_filter(targets)
     });
     let _ = tracing_subscriber::registry().with(traced).with(logged(&settings.log, settings.log_format)).try_init();

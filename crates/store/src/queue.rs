@@ -70,7 +70,7 @@ pub trait Queue: Send + Sync + 'static {
     async fn lanes_due(&self, after: Option<LaneId>, limit: usize) -> Result<Vec<LaneDue>>;
     /// Writes down how a claim ended: outcome, attempt and statistics in one transaction. False if it
     /// came too late to change the delivery.
-    async fn settle(&self, settlement: Settlement) -> Result<bool>;
+    async fn settle(&self, settlement: Arc<Settlement>) -> Result<bool>;
     /// Gives claims back unsent, as if they had not been made.
     async fn give_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()>;
     /// Writes a durable mark on a suspect just before it is sent. False if the claim is no longer ours.

@@ -6,7 +6,7 @@ mod number;
 mod pretty;
 mod value;
 
-pub use compact::compact;
+pub use compact::{compact, last_member};
 pub(crate) use number::Decimal;
 pub use pretty::pretty;
 pub use value::{Kind, Number, Object, Value, equal};

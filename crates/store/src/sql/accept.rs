@@ -253,7 +253,9 @@ fn lease_until(now: Timestamp, target: &Target) -> Timestamp {
 pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp, hand_over: &HandOver) {
     let is_in = inserted.contains(&accept.event.id);
     if is_in {
-        measure::turned_away(accept.turned_away.len());
+        if !accept.turned_away.is_empty() {
+            measure::turned_away(accept.turned_away.len());
+        }
         for target in accept.targets {
             let (lane, lease_until) = (target.lane, lease_until(now, &target));
             let Some(slot) = target.slot else {

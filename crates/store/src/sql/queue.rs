@@ -25,7 +25,7 @@ impl<DB: Dialect> Queue for Sql<DB> {
         self.list_lanes_due(after, limit).await
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<bool> {
+    async fn settle(&self, settlement: Arc<Settlement>) -> Result<bool> {
         self.commits.settle(settlement).await
     }
 

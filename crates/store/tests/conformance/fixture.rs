@@ -201,7 +201,7 @@ impl Fixture {
             decision,
             attempt: exchange.map(|exchange| (claimed.attempts + 1, exchange)),
         };
-        self.stores.queue.settle(settlement).await.expect("recorded");
+        self.stores.queue.settle(Arc::new(settlement)).await.expect("recorded");
     }
 
     pub(crate) async fn delivery(&self, id: DeliveryId) -> DeliveryView {

@@ -1,6 +1,7 @@
 //! Settlements and events of one commit.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use postrider_core::{EventId, Timestamp};
@@ -20,7 +21,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// A settlement on its way into the store.
 pub(crate) struct Settle {
-    pub(super) settlement: Settlement,
+    pub(super) settlement: Arc<Settlement>,
     /// When it came.
     pub(super) since: Instant,
     /// Hears whether the delivery was changed.
@@ -63,7 +64,7 @@ impl Batch {
     }
 
     pub(super) fn settlements(&self) -> Vec<&Settlement> {
-        self.settles.iter().map(|settle| &settle.settlement).collect()
+        self.settles.iter().map(|settle| &*settle.settlement).collect()
     }
 
     /// Two halves; settlements, events and claims part first.

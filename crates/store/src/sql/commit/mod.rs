@@ -116,7 +116,7 @@ impl GroupCommit {
     }
 
     /// Writes a settlement down and waits for its commit. Whether it changed the delivery.
-    pub(super) async fn settle(&self, settlement: Settlement) -> Result<bool> {
+    pub(super) async fn settle(&self, settlement: Arc<Settlement>) -> Result<bool> {
         self.ask(|waiting, reply| waiting.settles.push_back(Settle { settlement, since: Instant::now(), reply })).await
     }
 
