@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::fmt::Display;
 
 use super::path::Path;
 use super::{Misfit, Outbound};
@@ -46,14 +47,14 @@ impl<'a> Facts<'a> {
     /// The JSON at a path; `None` if the payload or the metadata has nothing there.
     pub(super) fn find(&self, path: &Path) -> Result<Option<Cow<'a, str>>, Misfit> {
         let Outbound { event, delivery_id, attempt, .. } = self.outbound;
-        let quoted = |text: String| Cow::Owned(format!("\"{text}\""));
+        let quoted = |fact: &dyn Display| Cow::Owned(format!("\"{fact}\""));
         Ok(Some(match path {
-            Path::EventId => quoted(event.id.to_string()),
-            Path::EventType => quoted(event.draft.event_type.to_string()),
-            Path::EventCreatedAt => quoted(event.created_at.to_string()),
-            Path::EventOccurredAt => quoted(event.happened_at().to_string()),
+            Path::EventId => quoted(&event.id),
+            Path::EventType => quoted(&event.draft.event_type),
+            Path::EventCreatedAt => quoted(&event.created_at),
+            Path::EventOccurredAt => quoted(&event.happened_at()),
             Path::EventResourceId => Cow::Owned(serde_json::to_string(&event.draft.resource_id).unwrap_or_default()),
-            Path::DeliveryId => quoted(delivery_id.to_string()),
+            Path::DeliveryId => quoted(delivery_id),
             Path::DeliveryAttempt => Cow::Owned(attempt.to_string()),
             Path::Payload(names) if names.is_empty() => Cow::Borrowed(&*event.draft.payload),
             Path::Metadata(names) if names.is_empty() => Cow::Borrowed(self.metadata_text()),

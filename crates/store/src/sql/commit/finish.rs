@@ -1,21 +1,18 @@
-//! What follows a commit: answers, hand-overs, counts.
+//! What follows a commit that is on disk: answers, hand-overs, counts.
 
 use super::batch::{Batch, Committed};
 use crate::hand_over::HandOver;
 use crate::measure::{self, Rows};
 use crate::sql::accept;
 
-/// Tells everybody what became of a batch.
+/// Tells everybody what became of a batch, but for those who claimed, who know.
 pub(super) fn finish(batch: Batch, committed: Committed, hand_over: &HandOver) {
-    let Committed { inserted, settled, claimed, at } = committed;
+    let Committed { inserted, settled, at, .. } = committed;
     measure::accepted(inserted.len());
     measure::committed(Rows::Events, batch.accepts.len());
     measure::committed(Rows::Outcomes, batch.settles.len());
     for accept in batch.accepts {
         accept::finish(accept, &inserted, at, hand_over);
-    }
-    for (claim, claimed) in batch.claims.into_iter().zip(claimed) {
-        drop(claim.reply.send(Ok(claimed)));
     }
     for (settle, settled) in batch.settles.into_iter().zip(settled) {
         let is_changed = settled.map(|settled| {

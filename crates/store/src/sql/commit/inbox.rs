@@ -39,9 +39,13 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// How many rows or more would be written.
     fn number(&self, takes: Takes) -> usize {
         match takes {
-            Takes::Both => self.settles.len() + self.claims.len() + self.accepts.len(),
+            Takes::Both => {
+                let claims: usize = self.claims.iter().map(|claim| claim.wish.limit.max(1)).sum();
+                self.settles.len() + claims + self.accepts.len()
+            }
             Takes::Settles => self.settles.len(),
             Takes::Accepts => self.accepts.len(),
         }
@@ -64,13 +68,11 @@ impl Waiting {
         }
     }
 
-    /// Whether a writer is to look at what was just put in line: it knows already that something waits, unless this is
-    /// the first, and it may wait for more, unless these are enough.
-    fn is_worth_a_look(&self, takes: Takes) -> bool {
-        match self.number(takes) {
-            1 => self.unsynced == 0,
-            number => number == ENOUGH,
-        }
+    /// Whether a writer is to look, now that something was put behind so many: it knows already that something waits,
+    /// unless that is the first, and it may wait for more, unless these are enough.
+    fn is_worth_a_look(&self, before: usize, takes: Takes) -> bool {
+        let is_first = before == 0 && self.unsynced == 0;
+        is_first || (before < ENOUGH && self.number(takes) >= ENOUGH)
     }
 }
 
@@ -131,8 +133,9 @@ impl Inbox {
             if waiting.closed {
                 return;
             }
+            let before = waiting.number(bell.takes);
             put(&mut waiting);
-            waiting.is_worth_a_look(bell.takes)
+            waiting.is_worth_a_look(before, bell.takes)
         };
         if is_worth_a_look {
             bell.ring();
