@@ -167,3 +167,80 @@ impl Inbox {
         self.settles.ring();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use postrider_core::lanes::LaneId;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::sql::claimed_row::ClaimWish;
+
+    fn put(inbox: &Inbox, rows: usize) {
+        let wish = ClaimWish { lane: LaneId(1), limit: rows };
+        inbox.put(&inbox.settles, |waiting| waiting.claims.push(Claim { wish, reply: oneshot::channel().0 }));
+    }
+
+    fn is_rung(inbox: &Inbox) -> bool {
+        pin!(inbox.settles.rung()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    fn due_in(inbox: &Inbox) -> Option<Duration> {
+        inbox.lock().due_in(Takes::Both, Instant::now())
+    }
+
+    #[test]
+    fn the_first_rings_and_what_makes_enough() {
+        let inbox = Inbox::of_one();
+        assert_eq!(due_in(&inbox), None);
+        put(&inbox, 1);
+        assert!(is_rung(&inbox));
+        assert_eq!(due_in(&inbox), Some(Duration::ZERO));
+        put(&inbox, ENOUGH - 2);
+        assert!(!is_rung(&inbox));
+        put(&inbox, 5);
+        assert!(is_rung(&inbox));
+        put(&inbox, 5);
+        assert!(!is_rung(&inbox));
+    }
+
+    #[test]
+    fn few_wait_for_a_sync_and_enough_do_not() {
+        let inbox = Inbox::of_one();
+        inbox.committed();
+        put(&inbox, ENOUGH - 1);
+        assert!(!is_rung(&inbox));
+        assert_eq!(due_in(&inbox), None);
+        put(&inbox, 1);
+        assert!(is_rung(&inbox));
+        assert_eq!(due_in(&inbox), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn the_end_of_a_sync_rings_for_what_waited() {
+        let inbox = Inbox::of_one();
+        inbox.committed();
+        inbox.committed();
+        inbox.synced(1);
+        assert!(!is_rung(&inbox), "nothing waits");
+        put(&inbox, 1);
+        inbox.synced(1);
+        assert!(is_rung(&inbox));
+        assert_eq!(due_in(&inbox), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn at_the_end_nothing_waits_for_company_and_nothing_more_is_taken() {
+        let inbox = Inbox::of_one();
+        inbox.committed();
+        put(&inbox, 1);
+        inbox.close();
+        assert_eq!(due_in(&inbox), Some(Duration::ZERO));
+        put(&inbox, 1);
+        assert_eq!(inbox.lock().claims.len(), 1);
+    }
+}
