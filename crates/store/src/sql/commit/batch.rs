@@ -63,14 +63,6 @@ impl Batch {
         self.settles.len() + self.accepts.len() + self.claims.len()
     }
 
-    /// Tells who claimed what they have. They need not wait for the disk: if power fails, the lease is lost with the
-    /// process that held it, and the row is as it was before.
-    pub(super) fn answer_claims(&mut self, committed: &mut Committed) {
-        for (claim, claimed) in self.claims.drain(..).zip(committed.claimed.drain(..)) {
-            drop(claim.reply.send(Ok(claimed)));
-        }
-    }
-
     pub(super) fn settlements(&self) -> Vec<&Settlement> {
         self.settles.iter().map(|settle| &*settle.settlement).collect()
     }

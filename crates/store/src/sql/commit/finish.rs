@@ -5,14 +5,18 @@ use crate::hand_over::HandOver;
 use crate::measure::{self, Rows};
 use crate::sql::accept;
 
-/// Tells everybody what became of a batch, but for those who claimed, who know.
+/// Tells everybody what became of a batch.
 pub(super) fn finish(batch: Batch, committed: Committed, hand_over: &HandOver) {
-    let Committed { inserted, settled, at, .. } = committed;
+    let Committed { inserted, settled, claimed, at } = committed;
     measure::accepted(inserted.len());
     measure::committed(Rows::Events, batch.accepts.len());
     measure::committed(Rows::Outcomes, batch.settles.len());
     for accept in batch.accepts {
         accept::finish(accept, &inserted, at, hand_over);
+    }
+    // What was claimed may have been accepted a moment ago: nothing is sent that power could still undo.
+    for (claim, claimed) in batch.claims.into_iter().zip(claimed) {
+        drop(claim.reply.send(Ok(claimed)));
     }
     for (settle, settled) in batch.settles.into_iter().zip(settled) {
         let is_changed = settled.map(|settled| {

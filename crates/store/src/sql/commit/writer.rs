@@ -34,12 +34,9 @@ impl<L: Ledger> Writer<L> {
     pub(super) async fn run(mut self) {
         while let Some(batch) = next_batch(&self.inbox, &self.bell).await {
             let mut parts = vec![batch];
-            while let Some(mut part) = parts.pop() {
+            while let Some(part) = parts.pop() {
                 match self.commit(&part).await {
-                    Ok(mut committed) => {
-                        part.answer_claims(&mut committed);
-                        (self.done)(part, committed);
-                    }
+                    Ok(committed) => (self.done)(part, committed),
                     // Only the culprit may fail: halve until it stands alone.
                     Err(error) if !error.is_temporary() && part.len() > 1 => {
                         tracing::warn!(%error, size = part.len(), "a batch failed; halving it");
