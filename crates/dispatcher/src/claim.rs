@@ -6,14 +6,18 @@ use std::time::{Duration, Instant};
 
 use postrider_core::lanes::{LaneId, Lanes, Reserved, Slot};
 use postrider_core::{Timestamp, World};
-use postrider_store::{DueLanes, Handed, Queue, Result};
+use postrider_store::{DueLanes, Handed, Queue};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::timers::Timers;
 
 /// Most rows claimed of one lane before the next has its turn.
 const PER_TURN: usize = 64;
+
+/// Most lanes claimed from at a time. Where a database has one writer, one commit takes them all.
+const LANES_AT_A_TIME: usize = 8;
 
 /// How often all lanes are looked at, for what nobody told us of.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -30,9 +34,20 @@ pub(crate) struct Claimer {
     pub(crate) lanes: Lanes,
     pub(crate) world: World,
     pub(crate) stop: CancellationToken,
-    pub(crate) start: Box<dyn Fn(Handed) + Send + Sync>,
+    pub(crate) start: Arc<dyn Fn(Handed) + Send + Sync>,
     pub(crate) ready: Ready,
+    pub(crate) claims: JoinSet<(LaneId, Next)>,
     pub(crate) timers: Timers,
+}
+
+/// When to claim from a lane again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Next {
+    /// At once: it has more.
+    Now,
+    At(Timestamp),
+    /// When it is named again.
+    WhenNamed,
 }
 
 /// What the service hears.
@@ -50,6 +65,8 @@ pub(crate) struct Signals {
 pub(crate) struct Ready {
     turns: VecDeque<LaneId>,
     known: HashSet<LaneId>,
+    /// Those that are being claimed from.
+    busy: HashSet<LaneId>,
 }
 
 impl Ready {
@@ -59,10 +76,18 @@ impl Ready {
         }
     }
 
+    /// The first that is not being claimed from. Now it is.
     fn pop(&mut self) -> Option<LaneId> {
-        let lane = self.turns.pop_front()?;
+        let first = self.turns.iter().position(|lane| !self.busy.contains(lane))?;
+        let lane = self.turns.remove(first)?;
         self.known.remove(&lane);
+        self.busy.insert(lane);
         Some(lane)
+    }
+
+    /// It may be claimed from again.
+    fn done(&mut self, lane: LaneId) {
+        self.busy.remove(&lane);
     }
 }
 
@@ -79,16 +104,14 @@ impl Claimer {
             self.hear(&mut signals);
             let now = self.world.now();
             self.timers.take_due(now).into_iter().for_each(|lane| self.ready.push(lane));
-            if let Some(lane) = self.ready.pop() {
-                self.claim(lane).await;
-                continue;
-            }
+            self.claim_ready();
             self.answer_drains(&mut drains).await;
             let wake_at = self.timers.next().map_or(sweep_at, |next| next.min(sweep_at));
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = self.world.clock().sleep_until(wake_at) => {}
                 () = signals.due.arrived() => {}
+                Some(ended) = self.claims.join_next() => self.claimed(ended),
                 Some((at, lane)) = signals.retries.recv() => self.timers.set(at, lane),
                 Some(drain) = signals.drains.recv() => {
                     drains.push(drain);
@@ -96,6 +119,8 @@ impl Claimer {
                 }
             }
         }
+        // What is being claimed is still started: it is given back in order there.
+        while self.claims.join_next().await.is_some() {}
     }
 
     /// Takes in what was said meanwhile.
@@ -106,37 +131,58 @@ impl Claimer {
         }
     }
 
-    async fn claim(&mut self, lane: LaneId) {
-        let slots = match self.lanes.reserve_waiting(lane, PER_TURN, self.world.now()) {
-            Reserved::Slots(slots) => slots,
-            // The lane is named again when one comes free.
-            Reserved::WhenFreed => return,
-            Reserved::At(at) => return self.timers.set(at, lane),
-        };
-        let wanted = slots.len();
-        match self.claim_into(lane, slots).await {
-            Ok(claimed) => {
-                let more = claimed == wanted;
-                self.lanes.set_waiting(lane, more, self.world.now());
-                if more {
-                    self.ready.push(lane);
+    /// Claims from lanes that are ready, each once at a time.
+    fn claim_ready(&mut self) {
+        while self.claims.len() < LANES_AT_A_TIME
+            && let Some(lane) = self.ready.pop()
+        {
+            match self.lanes.reserve_waiting(lane, PER_TURN, self.world.now()) {
+                Reserved::Slots(slots) => drop(self.claims.spawn(self.claim(lane, slots))),
+                // The lane is named again when one comes free.
+                Reserved::WhenFreed => self.ready.done(lane),
+                Reserved::At(at) => {
+                    self.ready.done(lane);
+                    self.timers.set(at, lane);
                 }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot claim; trying again soon");
-                self.timers.set(self.world.now() + SWEEP, lane);
             }
         }
     }
 
-    async fn claim_into(&self, lane: LaneId, slots: Vec<Slot>) -> Result<usize> {
-        let rows = self.queue.claim(lane, slots.len()).await?;
-        let claimed = rows.len();
-        for (claimed, slot) in rows.into_iter().zip(slots) {
-            let slot = slot.holding(claimed.event.draft.payload.len());
-            (self.start)(Handed { claimed, slot });
+    fn claim(&self, lane: LaneId, slots: Vec<Slot>) -> impl Future<Output = (LaneId, Next)> + use<> {
+        let (queue, start) = (Arc::clone(&self.queue), Arc::clone(&self.start));
+        let (lanes, world) = (self.lanes.clone(), self.world.clone());
+        async move {
+            let wanted = slots.len();
+            let next = match queue.claim(lane, wanted).await {
+                Ok(rows) => {
+                    let more = rows.len() == wanted;
+                    for (claimed, slot) in rows.into_iter().zip(slots) {
+                        let slot = slot.holding(claimed.event.draft.payload.len());
+                        start(Handed { claimed, slot });
+                    }
+                    lanes.set_waiting(lane, more, world.now());
+                    if more { Next::Now } else { Next::WhenNamed }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot claim; trying again soon");
+                    Next::At(world.now() + SWEEP)
+                }
+            };
+            (lane, next)
         }
-        Ok(claimed)
+    }
+
+    fn claimed(&mut self, ended: Result<(LaneId, Next), JoinError>) {
+        let (lane, next) = match ended {
+            Ok(ended) => ended,
+            Err(error) => return drop(error.try_into_panic().map(|panic| std::panic::resume_unwind(panic))),
+        };
+        self.ready.done(lane);
+        match next {
+            Next::Now => self.ready.push(lane),
+            Next::At(at) => self.timers.set(at, lane),
+            Next::WhenNamed => {}
+        }
     }
 
     /// Looks at every lane with pending rows: what was left by a crash, by another process, or by a
@@ -174,5 +220,26 @@ impl Claimer {
                 let _ = drain.send(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_take_turns_and_each_is_claimed_from_once_at_a_time() {
+        let (a, b) = (LaneId(1), LaneId(2));
+        let mut ready = Ready::default();
+        for lane in [a, b, a] {
+            ready.push(lane);
+        }
+        assert_eq!(ready.pop(), Some(a));
+        ready.push(a);
+        assert_eq!(ready.pop(), Some(b));
+        assert_eq!(ready.pop(), None);
+        ready.done(a);
+        assert_eq!(ready.pop(), Some(a));
+        assert_eq!(ready.pop(), None);
     }
 }

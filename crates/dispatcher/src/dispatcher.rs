@@ -10,6 +10,7 @@ use postrider_core::profile::Outbound;
 use postrider_core::test_send::{Sending, TestDelivery, TestSender};
 use postrider_store::{HandOver, Handed, Inbox, Queue, Retention};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -75,11 +76,12 @@ impl Dispatcher {
             lanes: lanes.clone(),
             world: world.clone(),
             stop: stop.clone(),
-            start: Box::new({
+            start: Arc::new({
                 let start = Arc::clone(&start);
                 move |handed| start.start(handed)
             }),
             ready: Ready::default(),
+            claims: JoinSet::new(),
             timers: Timers::default(),
         };
         let signals = Signals { due: inbox.due, retries: retries_heard, drains: drains_heard };

@@ -2,14 +2,17 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use postrider_core::callback::Callback;
 use postrider_core::event::Event;
 use postrider_core::lanes::{LaneId, LaneLimits, Lanes, Slot};
 use postrider_core::profile::Profile;
 use postrider_core::target::TargetId;
-use postrider_core::{DeliveryId, Timestamp};
+use postrider_core::{DeliveryId, EventId, TenantId, Timestamp};
 use tokio::sync::{Notify, mpsc};
+
+use crate::recent::RecentEvents;
 
 /// A delivery that this node may send, and nobody else until the lease ends.
 #[derive(Clone, Debug)]
@@ -103,6 +106,7 @@ pub struct HandOver {
     due: Option<DueLanes>,
     /// Heard by the dispatchers of other processes, if there are any.
     abroad: Arc<OnceLock<DueLanes>>,
+    recent: Arc<RecentEvents>,
 }
 
 impl HandOver {
@@ -114,14 +118,14 @@ impl HandOver {
         let freed = due.clone();
         let lanes = Lanes::new(limits, Box::new(move |lane| freed.push(lane)));
         let inbox = Inbox { handed: handed_inbox, due: due.clone() };
-        (Self { lanes, handed, due: Some(due), abroad: Arc::default() }, inbox)
+        (Self { lanes, handed, due: Some(due), abroad: Arc::default(), recent: recent() }, inbox)
     }
 
     /// To nobody: everything waits in the table for other processes.
     #[must_use]
     pub fn closed() -> Self {
         let (handed, _) = mpsc::unbounded_channel();
-        Self { lanes: Lanes::none(), handed, due: None, abroad: Arc::default() }
+        Self { lanes: Lanes::none(), handed, due: None, abroad: Arc::default(), recent: recent() }
     }
 
     /// The slots.
@@ -133,6 +137,18 @@ impl HandOver {
     /// Hands a claimed delivery over. If nobody listens any more, its lease ends by itself.
     pub fn hand_over(&self, claimed: Claimed, slot: Slot) {
         drop(self.handed.send(Handed { claimed, slot }));
+    }
+
+    /// Keeps an event at hand of which so many deliveries wait in the table for a slot of this process.
+    pub(crate) fn keep(&self, event: &Arc<Event>, deliveries: usize) {
+        if self.due.is_some() {
+            self.recent.keep(event, deliveries, Instant::now());
+        }
+    }
+
+    /// The event of a delivery that was just claimed, if it is at hand.
+    pub(crate) fn kept(&self, tenant_id: TenantId, id: EventId) -> Option<Arc<Event>> {
+        self.recent.claim(tenant_id, id, Instant::now())
     }
 
     /// Says that rows of `lane` may be due, to everybody.
@@ -154,4 +170,8 @@ impl HandOver {
     pub(crate) fn gather_abroad(&self) -> DueLanes {
         self.abroad.get_or_init(DueLanes::default).clone()
     }
+}
+
+fn recent() -> Arc<RecentEvents> {
+    Arc::new(RecentEvents::new(Instant::now()))
 }

@@ -15,6 +15,7 @@ mod node_number;
 mod open;
 mod profile_book;
 mod queue;
+mod recent;
 mod session;
 mod sql;
 

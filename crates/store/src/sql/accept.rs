@@ -256,6 +256,10 @@ pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp
         if !accept.turned_away.is_empty() {
             measure::turned_away(accept.turned_away.len());
         }
+        let waiting = accept.targets.iter().filter(|target| target.slot.is_none()).count();
+        if waiting > 0 {
+            hand_over.keep(&accept.event, waiting);
+        }
         for target in accept.targets {
             let (lane, lease_until) = (target.lane, lease_until(now, &target));
             let Some(slot) = target.slot else {

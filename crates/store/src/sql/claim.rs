@@ -23,8 +23,8 @@ use crate::queue::{Backlog, LaneDue};
 const LOOK_AHEAD: i64 = 512;
 
 impl<DB: Dialect> Sql<DB> {
-    /// Claims the rows of a lane that are due the longest, with their events. These are read after the
-    /// commit, and do not change: others write meanwhile.
+    /// Claims the rows of a lane that are due the longest, with their events. These do not change: they are at hand
+    /// from their accept, or read after the commit, while others write.
     pub(super) async fn claim_lane(&self, lane: LaneId, limit: usize) -> Result<Vec<Claimed>> {
         let rows = self.claim_rows(ClaimWish { lane, limit }).await?;
         if rows.is_empty() {
@@ -106,9 +106,19 @@ impl<DB: Dialect> Sql<DB> {
 
     /// The events of claimed rows; those that cannot be read are left out.
     async fn events_of(&self, rows: &[ClaimedRow]) -> Result<HashMap<EventId, Arc<Event>>> {
-        let ids: BTreeSet<(TenantId, EventId)> = rows.iter().map(|row| (row.tenant_id, row.event_id)).collect();
+        let mut events = HashMap::with_capacity(rows.len());
+        let mut missing = BTreeSet::new();
+        for row in rows {
+            match self.hand_over.kept(row.tenant_id, row.event_id) {
+                Some(event) => drop(events.insert(event.id, event)),
+                None => drop(missing.insert((row.tenant_id, row.event_id))),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(events);
+        }
         let mut wanted = DB::Rows::new(EVENT_ID);
-        for (tenant_id, id) in ids {
+        for (tenant_id, id) in missing {
             wanted.uuid(Some(tenant_id.uuid()));
             wanted.uuid(Some(id.uuid()));
             wanted.end_row();
@@ -118,7 +128,6 @@ impl<DB: Dialect> Sql<DB> {
             DB::Rows::source(EVENT_ID, 1)
         );
         let found = Query::<DB>::assembled(sql).bind_rows(wanted).rows(&mut *self.lookup().await?).await?;
-        let mut events = HashMap::with_capacity(found.len());
         for row in &found {
             match read_event(row) {
                 Ok(event) => drop(events.insert(event.id, Arc::new(event))),
