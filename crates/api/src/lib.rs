@@ -3,6 +3,7 @@
 
 mod auth;
 mod body;
+mod calls;
 mod fields;
 mod json;
 mod key_cache;
@@ -21,9 +22,10 @@ mod uncancelled;
 mod views;
 
 use axum::Router;
-use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use calls::Call;
+use calls::Calls;
 pub use measure::{MetricsPage, describe_api_metrics};
 pub use normalize::TrimSlash;
 pub use openapi::openapi_json;
@@ -32,58 +34,82 @@ pub use state::{Api, ApiOptions, Readiness};
 
 /// All routes, without their trailing slash.
 pub fn router(api: Api) -> Router {
-    use routes::{
-        api_keys, callbacks, deliveries, event_types, events, explain, logs, profiles, tenants, test, webhook_health,
-        webhooks,
-    };
-    let v1 = |path: &str| format!("/api/v1{path}");
-    let calls = Router::new()
-        .route(&v1("/webhooks"), get(webhooks::list).post(webhooks::create))
-        .route(&v1("/webhooks/test"), post(test::send))
-        .route(&v1("/webhooks/{id}"), get(webhooks::get).patch(webhooks::update).delete(webhooks::delete))
-        .route(&v1("/webhooks/{id}/health"), get(webhook_health::get))
-        .route(&v1("/webhooks/{id}/rotate-secret"), post(webhooks::rotate_secret))
-        .route(&v1("/callbacks"), get(callbacks::list).post(callbacks::create))
-        .route(&v1("/callbacks/{id}"), get(callbacks::get).delete(callbacks::delete))
-        .route(&v1("/callback-secret/rotate"), post(callbacks::rotate_secret))
-        .route(&v1("/profiles"), get(profiles::list))
-        .route(&v1("/profiles/{name}"), get(profiles::get))
-        .route(&v1("/profiles/{name}/preview"), post(profiles::preview))
-        .route(&v1("/logs/{log_id}"), get(logs::get))
-        .route(&v1("/event-types"), get(event_types::list).post(event_types::create))
-        .route(&v1("/event-types/{name}"), axum::routing::patch(event_types::update).delete(event_types::delete))
-        .route(&v1("/events"), get(events::list))
-        .route(&v1("/events/{id}"), get(events::get))
-        .route(&v1("/events/{id}/explain"), get(explain::get))
-        .route(&v1("/events/{id}/replay"), post(events::replay))
-        .route(&v1("/deliveries"), get(deliveries::list))
-        .route(&v1("/deliveries/{id}"), get(deliveries::get))
-        .route(&v1("/deliveries/{id}/retry"), post(deliveries::retry))
-        .route(&v1("/tenants"), get(tenants::list).post(tenants::create))
-        .route(&v1("/tenants/{id}"), get(tenants::get).patch(tenants::update).delete(tenants::delete))
-        .route(&v1("/api-keys"), get(api_keys::list).post(api_keys::create))
-        .route(&v1("/api-keys/{id}"), axum::routing::delete(api_keys::delete))
-        .layer(axum::middleware::from_fn(uncancelled::finish));
-    // What was put in line is committed and sent on, whoever waits for the answer.
-    let publishing = Router::new()
-        .route(&v1("/events"), post(events::publish))
-        .route(&v1("/events/batch"), post(events::publish_batch));
-    finish(calls.merge(publishing), api)
+    finish(tenants_calls().merge(operations()), api)
 }
 
 /// Only what says how a node is that takes no other requests.
 pub fn health_router(api: Api) -> Router {
-    finish(Router::new(), api)
+    finish(operations(), api)
 }
 
-fn finish(router: Router<Api>, api: Api) -> Router {
-    router
-        .route("/api/v1/openapi.json", get(routes::openapi::get))
-        .route("/docs", get(routes::reference::page))
-        .route("/docs/{file}", get(routes::reference::file))
-        .route("/healthz", get(routes::health::alive))
-        .route("/readyz", get(routes::health::ready))
-        .route("/metrics", get(routes::metrics::get))
+/// Every call there is.
+#[must_use]
+pub fn calls() -> Vec<Call> {
+    tenants_calls().merge(operations()).list()
+}
+
+fn tenants_calls() -> Calls {
+    use routes::{
+        api_keys, callbacks, deliveries, event_types, events, explain, logs, profiles, tenants, test, webhook_health,
+        webhooks,
+    };
+    let calls = Calls::default()
+        .get("/api/v1/webhooks", webhooks::list)
+        .post("/api/v1/webhooks", webhooks::create)
+        .post("/api/v1/webhooks/test", test::send)
+        .get("/api/v1/webhooks/{id}", webhooks::get)
+        .patch("/api/v1/webhooks/{id}", webhooks::update)
+        .delete("/api/v1/webhooks/{id}", webhooks::delete)
+        .get("/api/v1/webhooks/{id}/health", webhook_health::get)
+        .post("/api/v1/webhooks/{id}/rotate-secret", webhooks::rotate_secret)
+        .get("/api/v1/callbacks", callbacks::list)
+        .post("/api/v1/callbacks", callbacks::create)
+        .get("/api/v1/callbacks/{id}", callbacks::get)
+        .delete("/api/v1/callbacks/{id}", callbacks::delete)
+        .post("/api/v1/callback-secret/rotate", callbacks::rotate_secret)
+        .get("/api/v1/profiles", profiles::list)
+        .get("/api/v1/profiles/{name}", profiles::get)
+        .post("/api/v1/profiles/{name}/preview", profiles::preview)
+        .get("/api/v1/logs/{log_id}", logs::get)
+        .get("/api/v1/event-types", event_types::list)
+        .post("/api/v1/event-types", event_types::create)
+        .patch("/api/v1/event-types/{name}", event_types::update)
+        .delete("/api/v1/event-types/{name}", event_types::delete)
+        .get("/api/v1/events", events::list)
+        .get("/api/v1/events/{id}", events::get)
+        .get("/api/v1/events/{id}/explain", explain::get)
+        .post("/api/v1/events/{id}/replay", events::replay)
+        .get("/api/v1/deliveries", deliveries::list)
+        .get("/api/v1/deliveries/{id}", deliveries::get)
+        .post("/api/v1/deliveries/{id}/retry", deliveries::retry)
+        .get("/api/v1/tenants", tenants::list)
+        .post("/api/v1/tenants", tenants::create)
+        .get("/api/v1/tenants/{id}", tenants::get)
+        .patch("/api/v1/tenants/{id}", tenants::update)
+        .delete("/api/v1/tenants/{id}", tenants::delete)
+        .get("/api/v1/api-keys", api_keys::list)
+        .post("/api/v1/api-keys", api_keys::create)
+        .delete("/api/v1/api-keys/{id}", api_keys::delete)
+        .map(|router| router.layer(axum::middleware::from_fn(uncancelled::finish)));
+    // What was put in line is committed and sent on, whoever waits for the answer.
+    let publishing =
+        Calls::default().post("/api/v1/events", events::publish).post("/api/v1/events/batch", events::publish_batch);
+    calls.merge(publishing)
+}
+
+fn operations() -> Calls {
+    Calls::default()
+        .get("/api/v1/openapi.json", routes::openapi::get)
+        .get("/docs", routes::reference::page)
+        .get("/docs/{file}", routes::reference::file)
+        .get("/healthz", routes::health::alive)
+        .get("/readyz", routes::health::ready)
+        .get("/metrics", routes::metrics::get)
+}
+
+fn finish(calls: Calls, api: Api) -> Router {
+    calls
+        .router()
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(CatchPanicLayer::custom(problem::from_panic))

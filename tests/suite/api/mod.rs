@@ -1,6 +1,7 @@
 //! The API by URL: a file for each group, as in the API itself. Shapes are pinned by snapshots, with
 //! ids and times masked.
 
+mod access;
 mod api_keys;
 mod callbacks;
 mod deliveries;
