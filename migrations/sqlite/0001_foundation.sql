@@ -23,7 +23,8 @@ create table api_keys (
     hash blob not null,
     scopes bigint not null,
     created_at bigint not null,
-    expires_at bigint
+    expires_at bigint,
+    last_used_at bigint
 );
 create unique index api_keys_by_hash on api_keys (hash);
 create index api_keys_by_tenant on api_keys (tenant_id, id);

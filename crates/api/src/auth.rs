@@ -1,11 +1,13 @@
 //! Who asks, and what they may do.
 
-use axum::extract::FromRequestParts;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use postrider_core::TenantId;
-use postrider_core::api_key::{ApiKey, PlainKey, Scope, Scopes};
+use postrider_core::api_key::{ApiKey, KeyHash, PlainKey, Scope, Scopes};
+use postrider_core::{TenantId, Timestamp};
 
 use crate::problem::Problem;
 use crate::state::Api;
@@ -27,7 +29,7 @@ macro_rules! scoped {
             type Rejection = Problem;
 
             async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-                caller(&parts.headers, api, &[$scope]).await.map(Self)
+                caller(parts, api, &[$scope]).await.map(Self)
             }
         }
     )*};
@@ -49,7 +51,7 @@ impl FromRequestParts<Api> for ManageOrPublish {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        caller(&parts.headers, api, &[Scope::Manage, Scope::Publish]).await.map(Self)
+        caller(parts, api, &[Scope::Manage, Scope::Publish]).await.map(Self)
     }
 }
 
@@ -60,18 +62,18 @@ impl FromRequestParts<Api> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        caller(&parts.headers, api, &[Scope::Admin]).await.map(|_| Self)
+        caller(parts, api, &[Scope::Admin]).await.map(|_| Self)
     }
 }
 
 /// The caller, if the key has one of these scopes.
-async fn caller(headers: &HeaderMap, api: &Api, scopes: &[Scope]) -> Result<Caller, Problem> {
-    let key = valid_key(headers, api).await?;
+async fn caller(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<Caller, Problem> {
+    let key = valid_key(parts, api).await?;
     if !scopes.iter().any(|scope| key.scopes.permits(*scope)) {
         let names: Vec<String> = scopes.iter().map(|scope| format!("`{}`", scope.name())).collect();
         return Err(Problem::forbidden(format!("This call needs the scope {}.", names.join(" or "))));
     }
-    let tenant_id = match headers.get("x-tenant-id") {
+    let tenant_id = match parts.headers.get("x-tenant-id") {
         None => key.tenant_id,
         Some(_) if !key.scopes.permits(Scope::Admin) => {
             return Err(Problem::forbidden("Only a key with the scope `admin` may send X-Tenant-Id."));
@@ -87,19 +89,41 @@ async fn named_tenant(api: &Api, id: &str) -> Result<TenantId, Problem> {
     known.map(|catalogue| catalogue.tenant_id()).ok_or_else(Problem::not_found)
 }
 
-async fn valid_key(headers: &HeaderMap, api: &Api) -> Result<ApiKey, Problem> {
-    let given = given_key(headers).ok_or_else(Problem::unauthorized)?;
+async fn valid_key(parts: &Parts, api: &Api) -> Result<ApiKey, Problem> {
+    let given = given_key(&parts.headers).ok_or_else(Problem::unauthorized)?;
     let hash = PlainKey::given(given).hash();
     let now = api.world.now();
-    let key = match api.keys.get(&hash, now) {
-        Some(key) => key,
-        None => {
-            let key = api.catalogue.api_key_by_hash(&hash).await?.ok_or_else(Problem::unauthorized)?;
-            api.keys.put(hash, key.clone(), now);
-            key
-        }
+    match api.keys.get(&hash, now) {
+        Some(key) if key.is_valid_at(now) => Ok(key),
+        _ => look_up(hash, address(parts), api, now).await,
+    }
+}
+
+/// The key of that hash. An address that gave many that nobody has must wait, unless this one was valid before.
+async fn look_up(hash: KeyHash, from: IpAddr, api: &Api, now: Timestamp) -> Result<ApiKey, Problem> {
+    if let Some(wait) = api.failed_keys.wait(from, now)
+        && !api.keys.knows(&hash)
+    {
+        return Err(Problem::too_many("Too many keys that nobody has came from this address.", wait));
+    }
+    let found = api.catalogue.api_key_by_hash(&hash).await?.filter(|key| key.is_valid_at(now));
+    let Some(key) = found else {
+        api.keys.forget(&hash);
+        api.failed_keys.note(from, now);
+        return Err(Problem::unauthorized());
     };
-    if key.is_valid_at(now) { Ok(key) } else { Err(Problem::unauthorized()) }
+    if api.keys.put(hash, key.clone(), now) {
+        // Nobody is turned away because this cannot be written down.
+        let noted = api.catalogue.note_use(key.tenant_id, key.id).await;
+        drop(noted.inspect_err(|error| tracing::warn!(%error, "a key's use is not noted")));
+    }
+    Ok(key)
+}
+
+/// Where the request came from. A proxy in front stands for all behind it.
+fn address(parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip())
 }
 
 /// `Authorization: Bearer KEY` or `X-API-Key: KEY`.

@@ -4,6 +4,7 @@
 mod auth;
 mod body;
 mod calls;
+mod failed_keys;
 mod fields;
 mod json;
 mod key_cache;

@@ -10,6 +10,7 @@ use postrider_core::target_url::UrlPolicy;
 use postrider_core::test_send::TestSender;
 use postrider_store::{Catalogue, Journal};
 
+use crate::failed_keys::FailedKeys;
 use crate::key_cache::KeyCache;
 use crate::limits::TestLimits;
 use crate::measure::MetricsPage;
@@ -53,6 +54,7 @@ pub struct Shared {
     pub(crate) readiness: Readiness,
     pub(crate) metrics: MetricsPage,
     pub(crate) keys: KeyCache,
+    pub(crate) failed_keys: FailedKeys,
     pub(crate) test_limits: TestLimits,
     pub(crate) turns: Turns,
 }
@@ -73,6 +75,7 @@ impl Api {
             readiness,
             metrics,
             keys: KeyCache::default(),
+            failed_keys: FailedKeys::default(),
             test_limits: TestLimits::default(),
             turns: Turns::default(),
         }))

@@ -179,6 +179,8 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// When it ends, if ever.
     pub expires_at: Option<Timestamp>,
+    /// When it was last used, to a minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl ApiKey {

@@ -234,7 +234,7 @@ async fn serve_http(listener: TcpListener, routes: Router, stop: CancellationTok
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
     });
-    let service = ServiceExt::<Request>::into_make_service(TrimSlash::new(routes));
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(TrimSlash::new(routes));
     axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 

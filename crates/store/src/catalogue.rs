@@ -173,6 +173,8 @@ pub trait Catalogue: Send + Sync + 'static {
     async fn revoke_api_key(&self, tenant_id: TenantId, id: ApiKeyId) -> Result<bool>;
     /// The key of that hash, expired or not.
     async fn api_key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>>;
+    /// Writes down that a key is used now.
+    async fn note_use(&self, tenant_id: TenantId, id: ApiKeyId) -> Result<()>;
 
     /// A tenant's own event types, by name.
     async fn custom_event_types(&self, tenant_id: TenantId) -> Result<Vec<EventType>>;

@@ -64,3 +64,47 @@ async fn scopes_permit_what_they_say(
         server.request_as(&key, "POST", "/api/v1/api-keys/", Some(json!({"name": "s", "scopes": ["admin"]}))).await;
     assert_eq!(stronger.status, if scope == "admin" { 201 } else { 403 });
 }
+
+#[tokio::test]
+async fn it_is_known_when_a_key_was_last_used() {
+    let mut server = Server::start().await;
+    let made = server.post("/api/v1/api-keys/", json!({"name": "k", "scopes": ["read"]})).await;
+    assert_eq!(made["last_used_at"], json!(null));
+    let key = made["key"].as_str().expect("a key").to_owned();
+    let noted = async |server: &Server| {
+        assert_eq!(server.request_as(&key, "GET", "/api/v1/webhooks/", None).await.status, 200);
+        let keys = server.get("/api/v1/api-keys/").await;
+        let this = keys["api_keys"].as_array().expect("a list").iter().find(|key| key["id"] == made["id"]).cloned();
+        this.expect("listed")["last_used_at"].as_str().expect("a time").to_owned()
+    };
+    let first = noted(&server).await;
+    assert_eq!(noted(&server).await, first, "not each use is written down");
+    server.travel(Duration::from_secs(120)).await;
+    eventually("the later use is noted", || async { (noted(&server).await > first).then_some(()) }).await;
+}
+
+#[tokio::test]
+async fn who_gives_many_keys_that_nobody_has_must_wait_and_the_others_need_not() {
+    let mut server = Server::start().await;
+    let statuses = async |server: &Server| {
+        let mut seen = Vec::new();
+        for number in 0..60 {
+            let wrong = server.request_as(&format!("wrong-{number}"), "GET", "/api/v1/webhooks/", None).await;
+            let waits = wrong.headers.contains_key("retry-after");
+            seen.push((wrong.status, waits));
+        }
+        seen
+    };
+    let other = server.post("/api/v1/api-keys/", json!({"name": "k", "scopes": ["read"]})).await;
+    let other = other["key"].as_str().expect("a key").to_owned();
+    let seen = statuses(&server).await;
+    assert_eq!(seen[0], (401, false));
+    assert_eq!(*seen.last().expect("some"), (429, true));
+    assert_eq!(server.request("GET", "/api/v1/webhooks/", None).await.status, 200, "a key that was valid before");
+    assert_eq!(server.request_as(&other, "GET", "/api/v1/webhooks/", None).await.status, 429, "a key not seen yet");
+    server.travel(Duration::from_secs(60)).await;
+    eventually("they may try again", || async {
+        (server.request_as(&other, "GET", "/api/v1/webhooks/", None).await.status == 200).then_some(())
+    })
+    .await;
+}

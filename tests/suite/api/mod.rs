@@ -21,7 +21,9 @@ use serde_json::Value;
 fn masked(name: &str, value: &Value) -> Value {
     let mask = match name {
         "id" | "event_id" | "webhook_id" | "delivery_id" | "log_id" | "request_id" => "[id]",
-        "created_at" | "updated_at" | "started_at" | "next_attempt_at" | "last_triggered_at" => "[time]",
+        "created_at" | "updated_at" | "started_at" | "next_attempt_at" | "last_triggered_at" | "last_used_at" => {
+            "[time]"
+        }
         "previous_valid_until" => "[time]",
         "duration_ms" | "dns_ms" | "connect_ms" | "first_byte_ms" | "total_ms" => "[measured]",
         "remote_address" => "[address]",

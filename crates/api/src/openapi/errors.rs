@@ -49,9 +49,9 @@ const PROBLEMS: [(u16, &str, &str, &str); 11] = [
     (405, "method-not-allowed", "Method not allowed", "The `Allow` header names the methods that work here."),
     (409, "conflict", "Conflict", "The state of things does not permit this now; `detail` says why."),
     (413, "too-large", "The body is too large", "The body must have at most 1048576 bytes."),
-    (415, "media-type", "Not JSON", "Send `Content-Type: application/json`."),
+    (415, "unsupported-media-type", "The body is not JSON", "Send JSON with `Content-Type: application/json`."),
     (422, "invalid-fields", "Some fields are not valid", "Check: event_type."),
-    (429, "too-many", "Too many requests", "Try again after `Retry-After` seconds."),
+    (429, "too-many-requests", "Too many requests", "Try again after `Retry-After` seconds."),
     (503, "unavailable", "The store is not available", "Nothing was taken: send the same request again."),
 ];
 

@@ -29,6 +29,7 @@ struct KeyJson<'a> {
     key: Option<&'a str>,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
 }
 
 impl<'a> KeyJson<'a> {
@@ -40,6 +41,7 @@ impl<'a> KeyJson<'a> {
             key,
             created_at: api_key.created_at,
             expires_at: api_key.expires_at,
+            last_used_at: api_key.last_used_at,
         }
     }
 }

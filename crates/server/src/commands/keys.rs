@@ -66,6 +66,7 @@ fn as_json(key: &ApiKey) -> serde_json::Value {
         "scopes": scope_names(key),
         "created_at": key.created_at,
         "expires_at": key.expires_at,
+        "last_used_at": key.last_used_at,
     })
 }
 
@@ -86,11 +87,12 @@ fn show_all(keys: &[ApiKey], as_data: bool) {
         return;
     }
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["id", "name", "scopes", "created", "expires"]);
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["id", "name", "scopes", "created", "expires", "last used"]);
     for key in keys {
         let expires = key.expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string());
-        let id = key.id.to_string();
-        table.add_row([id, key.name.clone(), scope_names(key).join(", "), key.created_at.to_string(), expires]);
+        let used = key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        let (id, created) = (key.id.to_string(), key.created_at.to_string());
+        table.add_row([id, key.name.clone(), scope_names(key).join(", "), created, expires, used]);
     }
     say!("{table}");
 }

@@ -2,13 +2,13 @@
 
 use postrider_core::api_key::{ApiKey, KeyHash, Scopes};
 use postrider_core::cursor::Page;
-use postrider_core::{ApiKeyId, TenantId};
+use postrider_core::{ApiKeyId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::{Dialect, Query, Row};
 use crate::error::Result;
 
-const COLUMNS: &str = "id, tenant_id, name, scopes, created_at, expires_at";
+const COLUMNS: &str = "id, tenant_id, name, scopes, created_at, expires_at, last_used_at";
 
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<ApiKey> {
     Ok(ApiKey {
@@ -18,6 +18,7 @@ fn read<DB: Dialect>(row: &Row<DB>) -> Result<ApiKey> {
         scopes: Scopes::from_bits(row.get(3)?),
         created_at: row.time(4)?,
         expires_at: row.maybe_time(5)?,
+        last_used_at: row.maybe_time(6)?,
     })
 }
 
@@ -33,7 +34,7 @@ pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, key: &ApiKey, h
     .bind(hash.0.to_vec())
     .bind(key.scopes.bits())
     .time(key.created_at)
-    .bind(key.expires_at.map(postrider_core::Timestamp::as_micros))
+    .bind(key.expires_at.map(Timestamp::as_micros))
     .run(db)
     .await?;
     Ok(made == 1)
@@ -51,6 +52,17 @@ pub(super) async fn list<DB: Dialect>(db: &mut DB::Connection, tenant_id: Tenant
 pub(super) async fn delete<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, id: ApiKeyId) -> Result<bool> {
     let query = Query::<DB>::new("delete from api_keys where tenant_id = $1 and id = $2");
     Ok(query.id(tenant_id.uuid()).id(id.uuid()).run(db).await? == 1)
+}
+
+pub(super) async fn note_use<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: ApiKeyId,
+    now: Timestamp,
+) -> Result<()> {
+    let query = Query::<DB>::new("update api_keys set last_used_at = $3 where tenant_id = $1 and id = $2");
+    query.id(tenant_id.uuid()).id(id.uuid()).time(now).run(db).await?;
+    Ok(())
 }
 
 pub(super) async fn delete_all<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId) -> Result<()> {

@@ -89,6 +89,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             scopes: key.scopes,
             created_at: now,
             expires_at: key.expires_at,
+            last_used_at: None,
         };
         let mut tx = self.begin().await?;
         let inserted = api_keys::insert::<DB>(&mut tx, &made, &key.hash).await?;
@@ -109,6 +110,12 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
 
     async fn api_key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>> {
         api_keys::get_by_hash::<DB>(&mut *self.lookup().await?, hash).await
+    }
+
+    async fn note_use(&self, tenant_id: TenantId, id: ApiKeyId) -> Result<()> {
+        let mut tx = self.begin().await?;
+        api_keys::note_use::<DB>(&mut tx, tenant_id, id, self.world.now()).await?;
+        tx.commit().await
     }
 
     async fn custom_event_types(&self, tenant_id: TenantId) -> Result<Vec<EventType>> {

@@ -44,6 +44,7 @@ const TABLES: [Table; 13] = [
             ("scopes", Kind::Int),
             ("created_at", Kind::Int),
             ("expires_at", Kind::Int),
+            ("last_used_at", Kind::Int),
         ],
     },
     Table {

@@ -42,6 +42,10 @@ pub(crate) async fn a_key_is_found_by_its_hash_until_revoked(f: Fixture) {
     assert!(catalogue.create_api_key(new_key(&f, &key)).await.expect("asked").is_none(), "this very key");
     assert_eq!(catalogue.api_key_by_hash(&key.hash()).await.expect("read"), Some(made.clone()));
     let other = catalogue.create_tenant("second", "standard").await.expect("stored").expect("free").id;
+    catalogue.note_use(other, made.id).await.expect("asked");
+    assert_eq!(catalogue.api_key_by_hash(&key.hash()).await.expect("read").and_then(|key| key.last_used_at), None);
+    catalogue.note_use(f.tenant, made.id).await.expect("noted");
+    assert!(catalogue.api_keys(f.tenant, Page::default()).await.expect("read")[0].last_used_at.is_some());
     assert!(!catalogue.revoke_api_key(other, made.id).await.expect("asked"), "another tenant's");
     assert!(catalogue.revoke_api_key(f.tenant, made.id).await.expect("revoked"));
     assert_eq!(catalogue.api_key_by_hash(&key.hash()).await.expect("read"), None);

@@ -42,7 +42,7 @@ pub(in super::super) struct TenantList {
 #[schema(example = json!({
     "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "backend", "scopes": ["read", "publish"],
     "key": "prk_ZMf8apy18RbyzWP-ecLKNB5R-ND4iWmbzOsgKunTwzM",
-    "created_at": "2026-01-19T10:30:00.123456+00:00", "expires_at": null
+    "created_at": "2026-01-19T10:30:00.123456+00:00", "expires_at": null, "last_used_at": null
 }))]
 pub(in super::super) struct ApiKey {
     /// Its id.
@@ -60,13 +60,16 @@ pub(in super::super) struct ApiKey {
     /// When it ends.
     #[schema(format = DateTime, required)]
     expires_at: Option<String>,
+    /// When it was last used, to a minute.
+    #[schema(format = DateTime, required)]
+    last_used_at: Option<String>,
 }
 
 /// Keys.
 #[derive(ToSchema)]
 #[schema(example = json!({"api_keys": [{
     "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "backend", "scopes": ["read", "publish"],
-    "created_at": "2026-01-19T10:30:00.123456+00:00", "expires_at": null
+    "created_at": "2026-01-19T10:30:00.123456+00:00", "expires_at": null, "last_used_at": null
 }], "next_cursor": null}))]
 pub(in super::super) struct ApiKeyList {
     /// Newest first.
