@@ -101,6 +101,9 @@ async fn valid_key(parts: &Parts, api: &Api) -> Result<ApiKey, Problem> {
 
 /// The key of that hash. An address that gave many that nobody has must wait, unless this one was valid before.
 async fn look_up(hash: KeyHash, from: IpAddr, api: &Api, now: Timestamp) -> Result<ApiKey, Problem> {
+    if api.failed_keys.knows(&hash, now) {
+        return Err(Problem::unauthorized());
+    }
     if let Some(wait) = api.failed_keys.wait(from, now)
         && !api.keys.knows(&hash)
     {
@@ -109,7 +112,7 @@ async fn look_up(hash: KeyHash, from: IpAddr, api: &Api, now: Timestamp) -> Resu
     let found = api.catalogue.api_key_by_hash(&hash).await?.filter(|key| key.is_valid_at(now));
     let Some(key) = found else {
         api.keys.forget(&hash);
-        api.failed_keys.note(from, now);
+        api.failed_keys.note(from, hash, now);
         return Err(Problem::unauthorized());
     };
     if api.keys.put(hash, key.clone(), now) {

@@ -71,6 +71,23 @@ async fn a_rotated_secret_is_not_used_by_any_node() {
 }
 
 #[tokio::test]
+async fn a_revoked_key_ends_within_a_second_on_every_node() {
+    let [one, other] = nodes(&Database::postgres()).await;
+    let made = one.post("/api/v1/api-keys/", json!({"name": "k", "scopes": ["read"]})).await;
+    let key = made["key"].as_str().expect("a key");
+    let asked = async || other.request_as(key, "GET", "/api/v1/webhooks/", None).await.status;
+    assert_eq!(asked().await, 200);
+    let path = format!("/api/v1/api-keys/{}/", made["id"].as_str().expect("an id"));
+    assert_eq!(one.request("DELETE", &path, None).await.status, 200);
+    let revoked_at = Instant::now();
+    // Asked all the time: being used keeps no key alive.
+    while revoked_at.elapsed() <= Duration::from_secs(1) {
+        asked().await;
+    }
+    assert_eq!(asked().await, 401);
+}
+
+#[tokio::test]
 async fn one_takes_requests_and_another_sends() {
     let database = Database::postgres();
     let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
