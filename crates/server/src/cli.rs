@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Trigger(TriggerArgs),
     /// Measure an installation: publish to it, receive from it, and say what came, how fast, and how late.
     #[command(
-        after_help = "It makes an event type and a webhook of its own, and deletes them at the end.\n\nExample:\n  postrider bench --url http://127.0.0.1:8080 --key KEY\n  postrider bench --url https://hooks.example.com --key KEY --rate 400 --events 12000 --listen 0.0.0.0:9000 --receiver-url https://me.example.com/bench"
+        after_help = "It makes an event type and a webhook of its own, and deletes them at the end; the events of 600 bytes and their log stay until retention. One that permits only HTTPS needs a receiver behind HTTPS.\n\nExample:\n  postrider bench --url http://127.0.0.1:8080 --key KEY\n  postrider bench --url https://hooks.example.com --key KEY --rate 400 --events 12000 --listen 0.0.0.0:9000 --receiver-url https://me.example.com/bench"
     )]
     Bench(BenchArgs),
     /// Make, list and revoke API keys, also beside a running server.
@@ -108,18 +108,19 @@ pub(crate) struct ServeOptions {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// The installation.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = read_http_url)]
     pub(crate) url: String,
-    /// An API key with the scopes manage and publish [default: KEY of the environment].
-    #[arg(long, value_name = "KEY")]
-    pub(crate) key: Option<String>,
+    /// An API key with the scopes manage and publish.
+    #[arg(long, value_name = "KEY", env = "KEY", hide_env_values = true, value_parser = read_header)]
+    pub(crate) key: String,
     /// How many events.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(crate) events: u64,
     /// Calls at once.
     #[arg(long, default_value_t = 50, value_parser = read_concurrency)]
     pub(crate) concurrency: usize,
-    /// Calls a second, however long answers take; without it, the next call begins when one is answered.
+    /// Calls a second, however long answers take, over at least 200 connections; without it, the next call begins
+    /// when one is answered.
     #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: Option<u32>,
     /// Events of one call.
@@ -129,11 +130,22 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
     /// The receiver as the installation reaches it; the path must be /bench [default: http:// and where it listens].
-    #[arg(long, value_name = "URL")]
+    /// It speaks plain HTTP: an installation that permits only HTTPS needs a proxy in front of it.
+    #[arg(long, value_name = "URL", value_parser = read_http_url)]
     pub(crate) receiver_url: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn read_http_url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    url.map(|_| text.to_owned()).ok_or_else(|| "must be a URL that begins with http:// or https://".to_owned())
+}
+
+fn read_header(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(text.to_owned()) } else { Err("must be one word of visible characters".to_owned()) }
 }
 
 fn read_concurrency(text: &str) -> Result<usize, String> {

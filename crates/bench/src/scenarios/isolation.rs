@@ -28,7 +28,7 @@ impl Bench {
 
     async fn hanging(&mut self) -> Result<(), String> {
         let load = open(self.most * 0.3, SECONDS);
-        let well = load.calls - load.calls.div_ceil(10);
+        let well = load.events - load.events.div_ceil(10);
         let mut lines = Vec::new();
         let mut p99 = Vec::new();
         for hang in [false, true] {
@@ -57,7 +57,7 @@ impl Bench {
     async fn burst(&mut self) -> Result<(), String> {
         let (mut server, _folder) = self.installed(false).await?;
         let before = open(400.0, 6.0);
-        let (_, quiet) = self.deliver(&server, before, Expected::all("before a burst", before.calls)).await?;
+        let (_, quiet) = self.deliver(&server, before, Expected::all("before a burst", before.events)).await?;
         let tenant = server.tenant("bursts").await?;
         server.act_as(Some(&tenant));
         server.subscribe(EVENT_TYPE, &self.receiver.url("/slow?ms=100")).await?;
@@ -67,10 +67,10 @@ impl Bench {
         let steady = open(400.0, 12.0);
         let (burst, (sent, stats)) = tokio::join!(bursting, async {
             let sent = server.publish(steady, |_| EVENT_TYPE.to_owned()).await;
-            (sent, self.receiver.wait_for("/ok", steady.calls).await)
+            (sent, self.receiver.wait_for("/ok", steady.events).await)
         });
         let stats = stats?;
-        self.check("beside a burst", &sent, &stats, steady.calls);
+        self.check("beside a burst", &sent, &stats, steady.events);
         self.figures.note("burst of 100,000 accepted, events/s", burst);
         self.figures.note("p99 before a burst, ms", quiet.latency.p99_ms);
         self.figures.note("p99 beside a burst, ms", stats.latency.p99_ms);
@@ -82,7 +82,7 @@ impl Bench {
 
 /// Publishes 100,000 events as fast as they are taken. Events a second.
 fn burst_of(server: &Installation) -> impl Future<Output = f64> + use<> {
-    let load = Load { calls: 1000, concurrency: 4, rate: None, batch: 100, first: 0 };
+    let load = Load { events: 100_000, concurrency: 4, rate: None, batch: 100, first: 0 };
     let publishing = server.publishing(load, |_| EVENT_TYPE.to_owned());
     async move {
         let sent = publishing.await;

@@ -13,7 +13,7 @@ impl Bench {
         for (rate, [p50, p99]) in [(400.0, [P50_400, P99_400]), (third, [P50_THIRD, P99_THIRD])] {
             let (server, _folder) = self.installed(false).await?;
             let load = open(rate, SECONDS);
-            let (_, stats) = self.deliver(&server, load, Expected::all("open loop", load.calls)).await?;
+            let (_, stats) = self.deliver(&server, load, Expected::all("open loop", load.events)).await?;
             self.figures.add(p50, stats.latency.p50_ms);
             self.figures.add(p99, stats.latency.p99_ms);
             lines.push(Series { name: format!("{rate:.0} events/s"), points: stats.percentiles });

@@ -173,10 +173,10 @@ fn rate(sent: &Sent, stats: &Stats) -> f64 {
 }
 
 const fn closed(calls: u64, batch: u64) -> Load {
-    Load { calls, concurrency: CONCURRENCY, rate: None, batch, first: 0 }
+    Load { events: calls * batch, concurrency: CONCURRENCY, rate: None, batch, first: 0 }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of calls")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of events")]
 fn open(rate: f64, seconds: f64) -> Load {
-    Load { calls: (rate * seconds) as u64, concurrency: CONNECTIONS, rate: Some(rate), batch: 1, first: 0 }
+    Load { events: (rate * seconds) as u64, concurrency: CONNECTIONS, rate: Some(rate), batch: 1, first: 0 }
 }

@@ -25,7 +25,7 @@ impl Bench {
             let each = 2_500;
             let publishing = nodes.iter().zip(0..).map(|(node, n)| {
                 let load = postrider_bench::load::Load {
-                    calls: each,
+                    events: each,
                     concurrency: CONCURRENCY,
                     rate: None,
                     batch: 1,

@@ -15,9 +15,10 @@ pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), Strin
     // Blocking: its client makes a runtime of its own.
     let telemetry = tokio::task::block_in_place(|| telemetry::start(&settings))?;
     let dev = settings.dev;
+    let file = options.store.database.as_deref().filter(|url| url.starts_with("sqlite:"));
     let mut signals = Signals::listen()?;
     let node = Node::start(NodeOptions { settings, world }).await.map_err(|error| error.to_string())?;
-    greet(&node, dev);
+    greet(&node, dev, file);
     let is_broken = tokio::select! {
         () = signals.next() => false,
         () = node.broken() => true,
@@ -34,7 +35,7 @@ pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), Strin
 }
 
 /// One line when ready, whatever the log level; under `--dev`, what to try first.
-fn greet(node: &Node, dev: bool) {
+fn greet(node: &Node, dev: bool, file: Option<&str>) {
     let base = format!("http://{}", node.address());
     say!("Postrider is ready on {base}");
     if !dev {
@@ -46,7 +47,8 @@ fn greet(node: &Node, dev: bool) {
     } else {
         let program = std::env::args().next().unwrap_or_else(|| "postrider".to_owned());
         say!("\nThe database has a key already; set KEY to it, or make another:");
-        say!("  KEY=$({program} keys create --name dev --scopes manage,publish,read)");
+        let database = file.map_or_else(String::new, |file| format!(" --database {file}"));
+        say!("  KEY=$({program} keys create{database} --name dev --scopes manage,publish,read)");
     }
     say!("\nTry (the receiver at {DEV_RECEIVER} takes everything):");
     let auth = format!("-H \"Authorization: Bearer {key}\"");
