@@ -84,6 +84,11 @@ pub struct AddressPolicy {
 }
 
 impl AddressPolicy {
+    /// What may be dialled of a resolver's answer.
+    pub fn of_answer(&self, answer: impl IntoIterator<Item = IpAddr>) -> impl Iterator<Item = IpAddr> {
+        answer.into_iter().filter(|address| self.permits(*address))
+    }
+
     /// Whether `address` may be dialled.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {
@@ -148,6 +153,16 @@ mod tests {
     #[case("2606:4700::200:5efe:10.0.0.1")]
     fn never_public(#[case] address: &str) {
         assert!(!is_public(ip(address)));
+    }
+
+    #[test]
+    fn answers_of_resolvers_lose_what_is_not_public() {
+        let lines = include_str!("../corpus/answers.txt").lines();
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (answer, left) = line.split_once("->").expect("an answer and what is left");
+            let read = |text: &str| text.split_whitespace().map(ip).collect::<Vec<_>>();
+            assert_eq!(AddressPolicy::default().of_answer(read(answer)).collect::<Vec<_>>(), read(left), "{line}");
+        }
     }
 
     #[test]

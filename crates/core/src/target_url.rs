@@ -254,6 +254,37 @@ mod tests {
         assert_eq!(UrlPolicy::default().judge(raw), Err(why));
     }
 
+    fn name(verdict: &Result<TargetUrl, UrlRefusal>) -> &'static str {
+        match verdict {
+            Ok(_) => "ok",
+            Err(UrlRefusal::TooLong) => "too_long",
+            Err(UrlRefusal::Character) => "character",
+            Err(UrlRefusal::Syntax) => "syntax",
+            Err(UrlRefusal::Scheme) => "scheme",
+            Err(UrlRefusal::UserInfo) => "userinfo",
+            Err(UrlRefusal::Fragment) => "fragment",
+            Err(UrlRefusal::Port) => "port",
+            Err(UrlRefusal::Host) => "host",
+            Err(UrlRefusal::Address) => "address",
+        }
+    }
+
+    #[test]
+    fn the_corpus_gets_its_verdicts() {
+        let lines =
+            include_str!("../corpus/urls.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let mut wrong = Vec::new();
+        for line in lines {
+            let (expected, raw) = line.split_once(' ').expect("a verdict and a URL");
+            let raw: String = serde_json::from_str(raw).expect("a JSON string");
+            let verdict = UrlPolicy::default().judge(&raw);
+            if name(&verdict) != expected {
+                wrong.push(format!("{line}: {verdict:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
     #[test]
     fn length_counts_what_is_kept() {
         let url = |length: usize| format!("https://a.b/{}", "x".repeat(length - 12));

@@ -41,8 +41,7 @@ impl VettingResolver {
             NoAddress
         })?;
         // The port is the URL's; the client fills it in.
-        let permitted: Vec<SocketAddr> =
-            found.iter().filter(|ip| self.policy.permits(*ip)).map(|ip| SocketAddr::new(ip, 0)).collect();
+        let permitted: Vec<SocketAddr> = self.policy.of_answer(found.iter()).map(|ip| SocketAddr::new(ip, 0)).collect();
         let first = *permitted.first().ok_or(NoAddress)?;
         Probe::note(|seen| seen.address = Some(first));
         Ok(permitted)
