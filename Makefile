@@ -26,7 +26,7 @@ lint: ## Check format, lints and dependencies
 	$(CARGO) fmt --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p postrider-bench --features harness --all-targets -- -D warnings
-	scripts/deny
+	scripts/check-dependencies
 
 openapi: ## Write docs/openapi.json anew
 	@$(CARGO) run --quiet --bin postrider -- openapi > docs/openapi.json
