@@ -59,11 +59,11 @@ fn plain(error: StoreError) -> String {
     error.to_string()
 }
 
-/// SIGTERM, SIGINT, and SIGHUP: a closed terminal.
+/// SIGTERM and SIGINT, and SIGHUP for who listens to it: to listen undoes what `nohup` does.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -72,15 +72,27 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
-            hang_up: listen(SignalKind::hangup())?,
+            hang_up: None,
         })
     }
 
+    /// For a command of a terminal, which ends with it.
+    fn listen_at_terminal() -> Result<Self, String> {
+        let hang_up = signal(SignalKind::hangup()).map_err(|error| format!("cannot listen for signals: {error}"))?;
+        Ok(Self { hang_up: Some(hang_up), ..Self::listen()? })
+    }
+
     async fn next(&mut self) {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-            _ = self.hang_up.recv() => {}
+            _ = hang_up => {}
         }
     }
 }

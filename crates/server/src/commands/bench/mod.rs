@@ -27,7 +27,7 @@ const CONNECTIONS: usize = 200;
 pub(crate) async fn run(args: BenchArgs) -> Result<(), String> {
     let (sink, receiver) = receive(&args).await?;
     let installation = Installation::new(&args.url, &args.key, format!("bench.{:x}", stamp::now()))?;
-    let mut signals = Signals::listen()?;
+    let mut signals = Signals::listen_at_terminal()?;
     let measured = tokio::select! {
         measured = measure(&args, &installation, &sink, &receiver) => measured,
         () = signals.next() => Err("stopped".to_owned()),
@@ -42,11 +42,11 @@ pub(crate) async fn run(args: BenchArgs) -> Result<(), String> {
         }
         () = signals.next() => Err("stopped before all was deleted that this run made".to_owned()),
     };
-    let measured = measured.map(|(sent, stats)| {
+    let measured = measured.and_then(|(sent, stats)| {
         show(&sent, &stats, args.rate.map(f64::from), args.json);
         verdict(&sent, &stats, trouble.as_deref())
     });
-    match (measured.and_then(|verdict| verdict), cleaned_up) {
+    match (measured, cleaned_up) {
         (Err(error), Err(left)) => Err(format!("{error}; {left}")),
         (Err(error), Ok(())) | (Ok(()), Err(error)) => Err(error),
         (Ok(()), Ok(())) => Ok(()),
