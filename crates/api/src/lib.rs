@@ -35,7 +35,7 @@ pub use state::{Api, ApiOptions, Readiness};
 
 /// All routes, without their trailing slash.
 pub fn router(api: Api) -> Router {
-    finish(tenants_calls().merge(operations()), api)
+    finish(rest_calls().merge(operations()), api)
 }
 
 /// Only what says how a node is that takes no other requests.
@@ -46,10 +46,10 @@ pub fn health_router(api: Api) -> Router {
 /// Every call there is.
 #[must_use]
 pub fn calls() -> Vec<Call> {
-    tenants_calls().merge(operations()).list()
+    rest_calls().merge(operations()).list()
 }
 
-fn tenants_calls() -> Calls {
+fn rest_calls() -> Calls {
     use routes::{
         api_keys, callbacks, deliveries, event_types, events, explain, logs, profiles, tenants, test, webhook_health,
         webhooks,

@@ -106,6 +106,7 @@ pub struct HandOver {
     due: Option<DueLanes>,
     /// Heard by the dispatchers of other processes, if there are any.
     abroad: Arc<OnceLock<DueLanes>>,
+    /// Events of deliveries that found no slot.
     recent: Arc<RecentEvents>,
 }
 
