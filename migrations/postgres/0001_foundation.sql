@@ -182,8 +182,8 @@ create table deliveries (
     node bigint not null,
     -- Claims in a row that left no trace.
     strikes bigint not null,
-    -- Set just before a suspect is sent; found again, it proves the suspicion.
-    marked bigint not null default 0,
+    -- Raised just before a suspect is sent alone; found again and again, it proves the suspicion.
+    marks bigint not null default 0,
     -- Tries since it was opened, and attempts in all.
     tries bigint not null,
     attempts bigint not null,

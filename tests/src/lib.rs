@@ -4,10 +4,12 @@ mod authority;
 mod clock;
 mod cluster;
 mod database;
+pub mod faults;
 mod proxy;
 mod published;
 mod receiver;
 mod server;
+mod small_disk;
 
 pub use authority::Authority;
 pub use clock::TravellingClock;
@@ -17,6 +19,7 @@ pub use proxy::{Proxy, Way};
 pub use published::{PublishedReceiver, installed};
 pub use receiver::{Received, Receiver, Reply};
 pub use server::{Answer, Binary, Server, ServerOptions, run_command};
+pub use small_disk::SmallDisk;
 
 use std::future::Future;
 use std::time::Duration;

@@ -15,6 +15,8 @@ pub enum Way {
     Open,
     /// What clients say, but no answer.
     Unanswered,
+    /// Nothing, and nobody is told: connections stand, and nothing comes.
+    Silent,
     /// Nothing: connections are closed, new ones too.
     Cut,
 }
@@ -77,11 +79,11 @@ async fn pass(mut client: TcpStream, port: u16, mut way: watch::Receiver<Way>) {
                 if changed.is_err() || *way.borrow_and_update() == Way::Cut { return }
                 continue;
             }
-            read = client.read(&mut asked) => match read {
+            read = client.read(&mut asked), if *way.borrow() != Way::Silent => match read {
                 Ok(count) if count > 0 => server.write_all(&asked[..count]).await,
                 _ => return,
             },
-            read = server.read(&mut answered) => match read {
+            read = server.read(&mut answered), if *way.borrow() != Way::Silent => match read {
                 Ok(_) if *way.borrow() == Way::Unanswered => continue,
                 Ok(count) if count > 0 => client.write_all(&answered[..count]).await,
                 _ => return,

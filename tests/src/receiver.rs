@@ -210,7 +210,10 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, kept: &Kept) -> 
 }
 
 /// The next request of a connection; `None` when the sender closed it.
-async fn read_request(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> io::Result<Option<Received>> {
+pub(crate) async fn read_request(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<Received>> {
     let head_end = loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             break end;

@@ -23,6 +23,8 @@ pub enum Binary {
     Real,
     /// The same under a clock that travels.
     Travelling,
+    /// The same with places where it can be told to end itself; see `src/bin/faulty.rs`.
+    Faulty,
 }
 
 impl Binary {
@@ -35,12 +37,12 @@ impl Binary {
         let name = match self {
             Self::Real => "postrider",
             Self::Travelling => "postrider-travelling",
+            Self::Faulty => "postrider-faulty",
         };
-        let test = std::env::current_exe().expect("a path");
-        let folder = test.ancestors().nth(2).expect("target/debug/deps/test");
-        let path = folder.join(name);
-        assert!(path.exists(), "{name} is not built: run `cargo build --workspace --bins`, or `make test`");
-        path
+        // A test is at target/debug/deps/test, other programs beside this one.
+        let this = std::env::current_exe().expect("a path");
+        let path = this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.exists());
+        path.unwrap_or_else(|| panic!("{name} is not built: run `make programs`, or `make test`"))
     }
 }
 
@@ -141,6 +143,17 @@ impl Server {
     /// # Panics
     /// If it does not get ready.
     pub async fn start_with(options: ServerOptions) -> Self {
+        Self::try_start_with(options).await.unwrap_or_else(|why| panic!("not ready: {why}"))
+    }
+
+    /// Starts one that may end before it is ready.
+    ///
+    /// # Errors
+    /// What it said instead, if it did.
+    ///
+    /// # Panics
+    /// If it neither gets ready nor ends.
+    pub async fn try_start_with(options: ServerOptions) -> Result<Self, String> {
         let mut command = options.command(&["serve", "--listen", "127.0.0.1:0"]);
         command.env("POSTRIDER_BOOTSTRAP_API_KEY", KEY).stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(options.folder.path().join("server.log")).expect("a log file"));
@@ -156,10 +169,10 @@ impl Server {
         let first = first.expect("readable").unwrap_or_default();
         let base = first.strip_prefix("Postrider is ready on ").map(str::to_owned);
         let log = std::fs::read_to_string(options.folder.path().join("server.log")).unwrap_or_default();
-        let base = base.unwrap_or_else(|| panic!("not ready: {first:?}\n{log}"));
+        let Some(base) = base else { return Err(format!("{first:?}\n{log}")) };
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Self { child, stdin, base, key: KEY.to_owned(), client, options }
+        Ok(Self { child, stdin, base, key: KEY.to_owned(), client, options })
     }
 
     /// A request with the test key; `path` begins at the root.
@@ -277,13 +290,29 @@ impl Server {
         self.options.clone()
     }
 
+    /// Its process.
+    ///
+    /// # Panics
+    /// If it has ended.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// Whether it has ended by itself.
+    ///
+    /// # Panics
+    /// If nobody knows.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("known").is_some()
+    }
+
     /// Sends a signal by its name, such as `TERM`.
     ///
     /// # Panics
     /// If it cannot be sent.
     pub async fn signal(&self, name: &str) {
-        let id = self.child.id().expect("it runs");
-        let sent = Command::new("kill").args(["-s", name, &id.to_string()]).status().await.expect("kill runs");
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().await.expect("kill runs");
         assert!(sent.success());
     }
 

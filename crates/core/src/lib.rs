@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod event;
 pub mod event_type;
 pub mod explain;
+pub mod fail_point;
 pub mod filter;
 pub mod headers;
 pub mod id;

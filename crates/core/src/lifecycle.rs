@@ -22,6 +22,38 @@ use crate::subscription::Subscription;
 /// Claims in a row that left no trace before a delivery is suspected of taking the process down.
 pub const SUSPECT_STRIKES: i64 = 3;
 
+/// How often a process must have ended while a suspect was being sent alone before it is held to be the cause. A
+/// bystander may be the one that is sent alone when something else ends the process; hardly three times.
+pub const POISON_MARKS: i64 = 3;
+
+/// When a suspect is tried again that was marked and left no trace: not first thing after the process was started again, so that it
+/// is not the same one each time that is being sent when something else ends the process.
+pub const MARK_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is thought of a delivery whose earlier claims left no trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspicion {
+    /// Nothing.
+    None,
+    /// It is to be sent alone, under a durable mark.
+    Suspect,
+    /// It ended the process each time it was sent alone.
+    Poison,
+}
+
+impl Suspicion {
+    /// Judges by the claims in a row that left no trace, the present one included, and by the marks.
+    #[must_use]
+    pub const fn of(strikes: i64, marks: i64) -> Self {
+        match (strikes, marks) {
+            (_, POISON_MARKS..) => Self::Poison,
+            (_, 1..) => Self::Suspect,
+            (strikes, _) if strikes > SUSPECT_STRIKES => Self::Suspect,
+            _ => Self::None,
+        }
+    }
+}
+
 /// What a claim or an attempt ends with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpInfo;
 use postrider_core::address::AddressPolicy;
 use postrider_core::attempt::{self, BODY_LIMIT, Exchange, Failure, HEAD_LIMIT, Timings};
+use postrider_core::fail_point::FailPoint;
 use postrider_core::headers::{HeaderList, MASK, StaticHeaders};
 use postrider_core::profile::Prepared;
 use postrider_core::schedule::parse_retry_after;
@@ -127,6 +128,7 @@ impl GuardedClient {
 
     /// The head decides. The body is kept as far as it comes: up to the cap, and in time.
     async fn receive(&self, response: Response<Incoming>, start: Instant, deadline: tokio::time::Instant) -> Reception {
+        FailPoint::HeadReceived.pass();
         let first_byte_us = Some(micros_since(start));
         let remote = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
         let status = response.status().as_u16();

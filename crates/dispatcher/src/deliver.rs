@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use postrider_core::attempt::Exchange;
 use postrider_core::delivery::FailReason;
+use postrider_core::fail_point::FailPoint;
 use postrider_core::lanes::{Answer, Heard, LaneId, Slot};
 use postrider_core::lifecycle::{self, Decision, Progress};
 use postrider_core::profile::Outbound;
 use postrider_core::target::{Endpoint, TargetId};
-use postrider_core::{SubscriptionId, TenantId, Timestamp, World};
+use postrider_core::{DeliveryId, SubscriptionId, TenantId, Timestamp, World};
 use postrider_store::{Claimed, Queue, Settlement};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,7 @@ impl Outcome {
 impl Deliverer {
     /// Build → sign → send → classify → decide → record.
     pub(crate) async fn deliver(&self, claimed: Claimed, slot: &mut Slot) {
+        FailPoint::DeliveryClaimed.pass();
         let outcome = tokio::select! {
             biased;
             () = self.abort.cancelled() => None,
@@ -100,9 +102,11 @@ impl Deliverer {
             Err(unfit) => return Some(Outcome::unsent(unfit.into())),
         };
         let Endpoint { url, headers, timeout, .. } = &endpoint;
+        FailPoint::send(&draft.payload);
         let span = traces::attempt(claimed);
         let outgoing = Outgoing { url, prepared, headers, timeout: *timeout };
         let exchange = self.client.send(outgoing).instrument(span.clone()).await;
+        FailPoint::ResponseReceived.pass();
         span.record("outcome", exchange.outcome().name());
         let answer = Answer::of(&exchange);
         slot.heard(Heard { answer, delivery_id: claimed.id, at: self.world.now() });
@@ -182,6 +186,15 @@ impl Deliverer {
             tracing::warn!(delivery_id = %claimed.id, %error, "a claim is not given back; its lease will end");
         }
         self.look_again(self.world.now() + RECORD_TIME, claimed.lane);
+    }
+
+    /// Leaves a row to whoever claims it next, after the task that had claimed it panicked.
+    pub(crate) async fn abandon(&self, (tenant_id, id, claim): (TenantId, DeliveryId, i64), lane: LaneId) {
+        tracing::error!(delivery_id = %id, "a delivery's task panicked");
+        if let Err(error) = self.queue.abandon(tenant_id, id, claim).await {
+            tracing::warn!(delivery_id = %id, %error, "its row is not free; its lease will end");
+        }
+        self.look_again(self.world.now(), lane);
     }
 
     fn look_again(&self, at: Timestamp, lane: LaneId) {

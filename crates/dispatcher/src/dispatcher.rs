@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::World;
+use postrider_core::fail_point::FailPoint;
 use postrider_core::lanes::Lanes;
+use postrider_core::lifecycle::Suspicion;
 use postrider_core::profile::Outbound;
 use postrider_core::test_send::{Sending, TestDelivery, TestSender};
 use postrider_store::{HandOver, Handed, Inbox, Queue, Retention};
@@ -17,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::claim::{Claimer, Ready, Signals};
 use crate::client::{GuardedClient, Outgoing};
 use crate::deliver::Deliverer;
-use crate::suspect::{Quarantine, is_suspect};
+use crate::suspect::{Quarantine, Watched, suspicion_of};
 use crate::timers::Timers;
 use crate::{fan_out, prune, watch_backlog};
 
@@ -118,14 +120,17 @@ impl Dispatcher {
         self.lanes.close();
         self.stop.cancel();
         self.services.wait().await;
+        FailPoint::DrainBegun.pass();
         if tokio::time::timeout(deadline, self.nothing_in_flight()).await.is_err() {
             tracing::warn!(in_flight = self.lanes.in_flight(), "giving back what is still in flight");
             self.abort.cancel();
         }
+        FailPoint::DrainWaited.pass();
         self.stop_taking.cancel();
         self.taking.wait().await;
         self.deliveries.close();
         self.deliveries.wait().await;
+        FailPoint::DrainEnded.pass();
     }
 
     /// Ends when nobody holds a slot: what is being sent, and what is being accepted to be sent at once.
@@ -163,12 +168,17 @@ struct Starter {
 impl Starter {
     fn start(&self, handed: Handed) {
         let deliverer = Arc::clone(&self.deliverer);
-        if is_suspect(&handed.claimed) {
+        let watched = Watched::over(&deliverer, &handed.claimed);
+        if suspicion_of(&handed.claimed) != Suspicion::None {
             let quarantine = Arc::clone(&self.quarantine);
-            self.deliveries.spawn(async move { quarantine.deliver(&deliverer, handed).await });
+            self.deliveries.spawn(async move {
+                let _watched = watched;
+                quarantine.deliver(&deliverer, handed).await;
+            });
             return;
         }
         self.deliveries.spawn(async move {
+            let _watched = watched;
             let Handed { claimed, mut slot } = handed;
             deliverer.deliver(claimed, &mut slot).await;
             drop(slot);

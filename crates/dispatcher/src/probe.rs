@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use postrider_core::fail_point::FailPoint;
 use tower::Service;
 
 /// What was seen of one request.
@@ -90,6 +91,7 @@ where
         Box::pin(async move {
             let connected = connecting.await;
             if connected.is_ok() {
+                FailPoint::Connected.pass();
                 Probe::note(|seen| seen.connector_us = Some(micros_since(start)));
             }
             connected

@@ -10,6 +10,7 @@ use std::time::Instant;
 use hickory_resolver::TokioResolver;
 use hyper_util::client::legacy::connect::dns::Name;
 use postrider_core::address::AddressPolicy;
+use postrider_core::fail_point::FailPoint;
 use tower::Service;
 
 use crate::probe::{Probe, micros_since};
@@ -42,6 +43,7 @@ impl VettingResolver {
         })?;
         // The port is the URL's; the client fills it in.
         let permitted: Vec<SocketAddr> = self.policy.of_answer(found.iter()).map(|ip| SocketAddr::new(ip, 0)).collect();
+        FailPoint::NameResolved.pass();
         let first = *permitted.first().ok_or(NoAddress)?;
         Probe::note(|seen| seen.address = Some(first));
         Ok(permitted)

@@ -35,8 +35,8 @@ pub struct Claimed {
     pub claim: i64,
     /// Claims in a row without a trace, this one included.
     pub strikes: i64,
-    /// A mark was found: it was being sent alone when a process ended.
-    pub marked: bool,
+    /// How often a process ended while it was being sent alone.
+    pub marks: i64,
     /// Tries since it was opened, before this one.
     pub tries: u32,
     /// Attempts in all, before this one.

@@ -73,6 +73,8 @@ pub trait Queue: Send + Sync + 'static {
     async fn settle(&self, settlement: Arc<Settlement>) -> Result<bool>;
     /// Gives claims back unsent, as if they had not been made.
     async fn give_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()>;
+    /// Frees the row of a claim whose task ended without an outcome; its strike stands.
+    async fn abandon(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<()>;
     /// Writes a durable mark on a suspect just before it is sent. False if the claim is no longer ours.
     async fn mark(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<bool>;
     /// Deactivates a subscription whose receiver at `url` wants no more, and discards what is pending.

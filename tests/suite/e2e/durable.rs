@@ -1,10 +1,7 @@
 //! An answer means on disk; trouble with the disk means no answer, and passes.
 
-use std::process::Stdio;
-
-use postrider_tests::{Receiver, Server, ServerOptions, eventually};
+use postrider_tests::{Receiver, Server, ServerOptions, SmallDisk, eventually};
 use serde_json::json;
-use tokio::process::Command;
 
 use super::deliver::{publish, subscribe};
 
@@ -65,7 +62,7 @@ impl Lock {
 #[tokio::test]
 async fn a_full_disk_is_a_503_that_passes() {
     let options = ServerOptions::default();
-    let Some(disk) = SmallDisk::mount(&options).await else {
+    let Some(disk) = SmallDisk::mount(options.folder.path(), 6).await else {
         eprintln!("skipped: only root can mount a small disk");
         return;
     };
@@ -82,7 +79,7 @@ async fn a_full_disk_is_a_503_that_passes() {
     };
     assert_eq!(refused.status, 503, "{}", refused.body);
     assert_eq!(server.request("GET", "/api/v1/webhooks/", None).await.status, 200, "reading goes on");
-    disk.grow().await;
+    disk.resize(64).await;
     eventually("events are accepted again", || async {
         (server.request("POST", "/api/v1/events/", Some(body(accepted))).await.status == 202).then_some(())
     })
@@ -99,28 +96,4 @@ async fn a_full_disk_is_a_503_that_passes() {
     assert_eq!(found, accepted + 1, "each that was accepted, and no other");
     drop(server);
     disk.unmount().await;
-}
-
-/// A disk of a few megabytes in the server's folder.
-struct SmallDisk(String);
-
-impl SmallDisk {
-    async fn mount(options: &ServerOptions) -> Option<Self> {
-        let folder = options.folder.path().display().to_string();
-        let mounted = run("mount", &["-t", "tmpfs", "-o", "size=6m", "tmpfs", &folder]).await;
-        mounted.then_some(Self(folder))
-    }
-
-    async fn grow(&self) {
-        assert!(run("mount", &["-o", "remount,size=64m", &self.0]).await);
-    }
-
-    async fn unmount(self) {
-        assert!(run("umount", &["--lazy", &self.0]).await);
-    }
-}
-
-async fn run(program: &str, arguments: &[&str]) -> bool {
-    let status = Command::new(program).args(arguments).stderr(Stdio::null()).status().await;
-    status.is_ok_and(|status| status.success())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postrider_core::World;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Pool, Sqlite};
 use tokio::sync::Semaphore;
@@ -40,6 +41,7 @@ async fn open_store(path: &Path, options: StoreOptions) -> Result<Sql<Sqlite>, S
     sql::migrate(&writes).await?;
     if purpose == Purpose::Serve {
         free_leases(&writes).await?;
+        follow_clock(&writes, &world).await?;
     }
     let reads = sql::open_pool(path, READERS, true).await?;
     let lookups = sql::open_pool(path, LOOKUPS, true).await?;
@@ -83,6 +85,15 @@ async fn free_leases(writes: &Pool<Sqlite>) -> Result<(), StoreError> {
     let freed = sql::free_leases::<Sqlite>(&mut *writes.acquire().await?, node).await?;
     if freed > 0 {
         tracing::info!(deliveries = freed, "took over what was in flight when the last process ended");
+    }
+    Ok(())
+}
+
+/// Time on SQLite is this machine's, as it was when the process started; it may be set back between two.
+async fn follow_clock(writes: &Pool<Sqlite>, world: &World) -> Result<(), StoreError> {
+    let set_back = sql::follow_clock::<Sqlite>(&mut *writes.acquire().await?, world.now()).await?;
+    if !set_back.is_zero() {
+        tracing::warn!(seconds = set_back.as_secs(), "the clock was set back; what waits goes out as much earlier");
     }
     Ok(())
 }

@@ -277,7 +277,7 @@ pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp
                 lane,
                 claim: 1,
                 strikes: 1,
-                marked: false,
+                marks: 0,
                 tries: 0,
                 attempts: 0,
                 opened_at: accept.event.created_at,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use postrider_core::event::{Event, EventDraft, OneOff};
 use postrider_core::event_type::EventTypeName;
+use postrider_core::fail_point::FailPoint;
 use postrider_core::lanes::LaneId;
+use postrider_core::lifecycle::MARK_PAUSE;
 use postrider_core::target::TargetId;
 use postrider_core::target_url::TargetUrl;
 use postrider_core::trace_context::TraceContext;
@@ -60,7 +62,9 @@ impl<DB: Dialect> Sql<DB> {
         let now = self.world.now();
         let mut tx = self.begin().await?;
         let rows = claim_in::<DB>(&mut tx, wish, self.node.get(), now).await?;
+        FailPoint::ClaimsWritten.pass();
         tx.commit().await?;
+        FailPoint::ClaimsCommitted.pass();
         rows.iter().map(ClaimedRow::read).collect()
     }
 
@@ -96,7 +100,7 @@ impl<DB: Dialect> Sql<DB> {
             lane,
             claim: row.claim,
             strikes: row.strikes,
-            marked: row.marked,
+            marks: row.marks,
             tries: u32::try_from(row.tries).map_err(|_| StoreError::Damaged("a delivery's tries"))?,
             attempts: row.attempts,
             opened_at: row.opened_at,
@@ -186,7 +190,7 @@ impl<DB: Dialect> Sql<DB> {
         let mut tx = self.begin().await?;
         for (tenant_id, id, claim) in claims {
             Query::<DB>::new(
-                "update deliveries set lease_until = 0, strikes = 0, marked = 0
+                "update deliveries set lease_until = 0, strikes = 0, marks = 0
                  where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",
             )
             .id(tenant_id.uuid())
@@ -199,12 +203,23 @@ impl<DB: Dialect> Sql<DB> {
         Ok(())
     }
 
+    pub(super) async fn abandon_claim(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let query = Query::<DB>::new(
+            "update deliveries set lease_until = 0 where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",
+        );
+        query.id(tenant_id.uuid()).id(id.uuid()).bind(claim).run(&mut tx).await?;
+        tx.commit().await
+    }
+
     pub(super) async fn mark_suspect(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<bool> {
         let mut tx = self.begin().await?;
         let query = Query::<DB>::new(
-            "update deliveries set marked = 1 where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",
+            "update deliveries set marks = marks + 1, due_at = $4
+             where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",
         );
-        let marked = query.id(tenant_id.uuid()).id(id.uuid()).bind(claim).run(&mut tx).await?;
+        let due_at = self.world.now() + MARK_PAUSE;
+        let marked = query.id(tenant_id.uuid()).id(id.uuid()).bind(claim).time(due_at).run(&mut tx).await?;
         tx.commit().await?;
         Ok(marked == 1)
     }

@@ -16,7 +16,7 @@ pub(super) struct ClaimWish {
 }
 
 /// What is read of a claimed row, in this order.
-pub(super) const COLUMNS: &str = "tenant_id, id, event_id, target_kind, target_id, profile, claim, strikes, marked,
+pub(super) const COLUMNS: &str = "tenant_id, id, event_id, target_kind, target_id, profile, claim, strikes, marks,
      tries, attempts, opened_at, lease_until";
 
 /// A claimed delivery without its event.
@@ -30,7 +30,7 @@ pub(super) struct ClaimedRow {
     pub(super) profile: i64,
     pub(super) claim: i64,
     pub(super) strikes: i64,
-    pub(super) marked: bool,
+    pub(super) marks: i64,
     pub(super) tries: i64,
     pub(super) attempts: i64,
     pub(super) opened_at: Timestamp,
@@ -47,7 +47,7 @@ impl ClaimedRow {
             profile: row.get(5)?,
             claim: row.get(6)?,
             strikes: row.get(7)?,
-            marked: row.get::<i64>(8)? != 0,
+            marks: row.get(8)?,
             tries: row.get(9)?,
             attempts: row.get(10)?,
             opened_at: row.time(11)?,

@@ -29,7 +29,7 @@ impl<DB: Dialect> Sql<DB> {
             let mut tx = self.begin().await?;
             let changed = Query::<DB>::new(
                 "update deliveries set state = $5, reason = $6, claim = claim + 1, lease_until = 0, strikes = 0,
-                     marked = 0, settled_at = $7
+                     marks = 0, settled_at = $7
                  where (tenant_id, id) in (
                      select d.tenant_id, d.id from deliveries d
                      where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use postrider_core::catalogue::Judge;
 use postrider_core::event::Event;
+use postrider_core::fail_point::FailPoint;
 use postrider_core::filter::Filter;
 use postrider_core::lanes::LaneId;
 use postrider_core::target::TargetId;
@@ -83,7 +84,9 @@ impl<DB: Dialect> Sql<DB> {
         }
         add_made::<DB>(&mut tx, event.tenant_id, self.fan_outs_rows(), made).await?;
         add_turned_away::<DB>(&mut tx, self.fan_outs_rows(), &turned_away).await?;
+        FailPoint::ChunkWritten.pass();
         tx.commit().await?;
+        FailPoint::ChunkCommitted.pass();
         measure::turned_away(turned_away.len());
         Ok(Some(lanes.into_iter().collect()))
     }

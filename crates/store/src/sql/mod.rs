@@ -33,6 +33,7 @@ mod publish;
 mod query;
 mod queue;
 mod reopen;
+mod set_back;
 mod settle;
 mod sqlite;
 mod subscriptions;
@@ -65,6 +66,7 @@ pub(crate) use moving::move_all;
 #[cfg(feature = "places")]
 pub(crate) use query::places;
 pub(crate) use query::{Query, Row};
+pub(crate) use set_back::follow_clock;
 pub(crate) use sqlite::{migrate, open_pool};
 use versions::Versions;
 

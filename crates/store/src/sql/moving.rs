@@ -174,7 +174,7 @@ const TABLES: [Table; 13] = [
             ("claim", Kind::Int),
             ("node", Kind::Int),
             ("strikes", Kind::Int),
-            ("marked", Kind::Int),
+            ("marks", Kind::Int),
             ("tries", Kind::Int),
             ("attempts", Kind::Int),
             ("created_at", Kind::Int),

@@ -187,7 +187,7 @@ impl<DB: Dialect> Sql<DB> {
         let now = self.world.now();
         Query::<DB>::new(
             "update deliveries set state = 0, reason = null, lane = $3, due_at = $4, opened_at = $4, lease_until = 0,
-                 claim = claim + 1, strikes = 0, marked = 0, tries = 0, settled_at = null
+                 claim = claim + 1, strikes = 0, marks = 0, tries = 0, settled_at = null
              where tenant_id = $1 and id = $2",
         )
         .id(tenant_id.uuid())

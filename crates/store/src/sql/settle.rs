@@ -56,7 +56,7 @@ const STATS: Schema =
 pub(super) fn update_step<DB: Dialect>() -> Step {
     let sql = format!(
         "update deliveries set state = r.state, reason = r.reason, due_at = coalesce(r.due_at, deliveries.due_at),
-             lease_until = 0, claim = deliveries.claim + 1, strikes = 0, marked = 0,
+             lease_until = 0, claim = deliveries.claim + 1, strikes = 0, marks = 0,
              tries = deliveries.tries + r.attempted, attempts = deliveries.attempts + r.attempted,
              settled_at = $1
          from {} r
@@ -127,7 +127,7 @@ pub(super) async fn settle_late<DB: Dialect>(
     let attempted = i64::from(late.attempt.is_some());
     let admitted = fence.admits(&late.decision);
     let sql = if admitted {
-        "update deliveries set state = $4, reason = null, lease_until = 0, claim = claim + 1, strikes = 0, marked = 0,
+        "update deliveries set state = $4, reason = null, lease_until = 0, claim = claim + 1, strikes = 0, marks = 0,
              tries = tries + $3, attempts = attempts + $3, settled_at = $5
          where tenant_id = $1 and id = $2"
     } else {

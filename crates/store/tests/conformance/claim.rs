@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postrider_core::lanes::{LaneId, LaneLimits};
+use postrider_core::lifecycle::MARK_PAUSE;
 
 use postrider_store::Backlog;
 
@@ -74,6 +75,31 @@ pub(crate) async fn lanes_are_found_page_by_page(f: Fixture) {
     assert_eq!(found, lanes);
 }
 
+pub(crate) async fn an_abandoned_row_is_free_and_keeps_its_strike(mut f: Fixture) {
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    let claimed = f.publish_and_take().await;
+    f.stores.queue.abandon(f.tenant, claimed.id, claimed.claim).await.expect("abandoned");
+    let again = f.stores.queue.claim(lane, 9).await.expect("claimed");
+    assert_eq!((again[0].id, again[0].claim, again[0].strikes), (claimed.id, 2, 2));
+    f.stores.queue.abandon(f.tenant, claimed.id, claimed.claim).await.expect("asked");
+    assert!(f.stores.queue.claim(lane, 9).await.expect("asked").is_empty(), "the claim was another's");
+}
+
+pub(crate) async fn a_clock_that_was_set_back_delays_nothing(mut f: Fixture) {
+    let hour = Duration::from_secs(3600);
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    let start = f.now();
+    f.clock.advance(hour);
+    let claimed = f.publish_and_take().await;
+    let due_at = f.now() + Duration::from_secs(5);
+    f.settle(&claimed, postrider_core::lifecycle::Decision::Retry(due_at), Some(f.unanswered())).await;
+    f.clock.set(start);
+    let (stores, _inbox) = f.serving().await;
+    assert!(stores.queue.claim(lane, 9).await.expect("asked").is_empty(), "not before its time");
+    f.clock.advance(Duration::from_secs(6));
+    assert_eq!(stores.queue.claim(lane, 9).await.expect("claimed").len(), 1, "not an hour later");
+}
+
 pub(crate) async fn who_serves_next_frees_all_leases(mut f: Fixture) {
     let lane = f.subscribe("https://a.example/hook").await.lane;
     f.publish_and_take().await;
@@ -90,7 +116,7 @@ pub(crate) async fn strikes_count_claims_without_a_trace(mut f: Fixture) {
     for strikes in 2..=4 {
         f.clock.advance(LONGEST_LEASE);
         last = f.stores.queue.claim(lane, 1).await.expect("claimed").remove(0);
-        assert_eq!((last.strikes, last.marked), (strikes, false));
+        assert_eq!((last.strikes, last.marks), (strikes, 0));
     }
     f.stores.queue.give_back(&[(f.tenant, last.id, last.claim)]).await.expect("given back");
     let again = f.stores.queue.claim(lane, 1).await.expect("claimed").remove(0);
@@ -103,8 +129,13 @@ pub(crate) async fn a_mark_needs_the_claim(mut f: Fixture) {
     let mark = |claim| f.stores.queue.mark(f.tenant, claimed.id, claim);
     assert!(!mark(claimed.claim + 1).await.expect("asked"));
     assert!(mark(claimed.claim).await.expect("marked"));
-    f.clock.advance(LEASE);
-    assert!(f.stores.queue.claim(lane, 1).await.expect("claimed")[0].marked);
+    f.stores.queue.abandon(f.tenant, claimed.id, claimed.claim).await.expect("abandoned");
+    assert!(f.stores.queue.claim(lane, 1).await.expect("asked").is_empty(), "not first thing after a restart");
+    f.clock.advance(MARK_PAUSE);
+    let again = f.stores.queue.claim(lane, 1).await.expect("claimed").remove(0);
+    assert_eq!(again.marks, 1);
+    f.stores.queue.give_back(&[(f.tenant, again.id, again.claim)]).await.expect("given back");
+    assert_eq!(f.stores.queue.claim(lane, 1).await.expect("claimed")[0].marks, 0, "a give-back is a trace");
 }
 
 pub(crate) async fn what_waits_is_counted(mut f: Fixture) {

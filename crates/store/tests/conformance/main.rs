@@ -63,6 +63,11 @@ mod embedded {
     }
 
     #[tokio::test]
+    async fn a_clock_that_was_set_back_delays_nothing() {
+        crate::claim::a_clock_that_was_set_back_delays_nothing(Fixture::on(Database::sqlite()).await).await;
+    }
+
+    #[tokio::test]
     async fn no_secret_can_be_read_from_the_file() {
         crate::sealed::no_secret_can_be_read_from_the_file(Fixture::on(Database::sqlite()).await).await;
     }
@@ -96,6 +101,7 @@ backends! {
         nothing_is_claimed_before_it_is_due,
         lanes_are_found_page_by_page,
         strikes_count_claims_without_a_trace,
+        an_abandoned_row_is_free_and_keeps_its_strike,
         a_mark_needs_the_claim,
         what_waits_is_counted,
         a_sender_sees_what_is_true_this_moment,

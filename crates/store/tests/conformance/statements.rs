@@ -9,8 +9,9 @@ use postrider_store::statement_places;
 use crate::fixture::Database;
 use crate::run_all;
 
-/// Run by tests of the whole program: of moves, and of several nodes, which find each other gone.
-const ELSEWHERE: [&str; 2] = ["moving.rs", "leases.rs"];
+/// Run by tests of the whole program: of moves, and of several nodes, which find each other gone; and by tests of
+/// SQLite's file.
+const ELSEWHERE: [&str; 3] = ["moving.rs", "leases.rs", "set_back.rs"];
 /// Only what is shared changes behind one's back, or is claimed by others.
 const ONLY_POSTGRES: [&str; 2] = ["versions.rs", "claim_shared.rs"];
 

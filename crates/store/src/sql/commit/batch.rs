@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use postrider_core::fail_point::FailPoint;
 use postrider_core::{EventId, Timestamp};
 use tokio::sync::oneshot;
 
@@ -65,6 +66,22 @@ impl Batch {
 
     pub(super) fn settlements(&self) -> Vec<&Settlement> {
         self.settles.iter().map(|settle| &*settle.settlement).collect()
+    }
+
+    /// Where a crash just before the commit may be tried.
+    pub(super) fn written(&self) {
+        self.pass(FailPoint::EventsWritten, FailPoint::OutcomesWritten, FailPoint::ClaimsWritten);
+    }
+
+    /// Where a crash just after the commit may be tried.
+    pub(super) fn committed(&self) {
+        self.pass(FailPoint::EventsCommitted, FailPoint::OutcomesCommitted, FailPoint::ClaimsCommitted);
+    }
+
+    fn pass(&self, events: FailPoint, outcomes: FailPoint, claims: FailPoint) {
+        let points =
+            [(events, self.accepts.is_empty()), (outcomes, self.settles.is_empty()), (claims, self.claims.is_empty())];
+        points.iter().filter(|(_, is_empty)| !is_empty).for_each(|(point, _)| point.pass());
     }
 
     /// Two halves; settlements, events and claims part first.

@@ -7,6 +7,7 @@ use crate::sql::accept;
 
 /// Tells everybody what became of a batch.
 pub(super) fn finish(batch: Batch, committed: Committed, hand_over: &HandOver) {
+    batch.committed();
     let Committed { inserted, settled, claimed, at } = committed;
     measure::accepted(inserted.len());
     measure::committed(Rows::Events, batch.accepts.len());

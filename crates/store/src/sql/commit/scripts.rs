@@ -106,6 +106,7 @@ impl<DB: Dialect> Scripts<DB> {
 
 impl<DB: Dialect> Ledger for Scripts<DB> {
     async fn commit(&mut self, batch: &Batch, now: Timestamp) -> Result<Committed> {
+        batch.written();
         let mut committed = Committed { inserted: HashSet::new(), settled: Vec::new(), claimed: Vec::new(), at: now };
         if !batch.settles.is_empty() {
             committed.settled = self.settle_all(&batch.settlements(), now).await?;

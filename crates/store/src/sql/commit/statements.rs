@@ -66,12 +66,12 @@ mod texts {
     /// them, and scans it.
     pub(super) const UPDATE_DELIVERY: &str = "
         update deliveries set state = ?5, reason = ?6, due_at = coalesce(?7, due_at), lease_until = 0,
-            claim = claim + 1, strikes = 0, marked = 0, tries = tries + ?8, attempts = attempts + ?8, settled_at = ?1
+            claim = claim + 1, strikes = 0, marks = 0, tries = tries + ?8, attempts = attempts + ?8, settled_at = ?1
         where tenant_id = ?2 and id = ?3 and claim = ?4 and state + 0 = 0";
 
     /// The rows of a lane (1) that may be claimed at a time (2), at most so many (3).
     pub(super) const SELECT_DUE: &str = "
-        select d.tenant_id, d.id, d.event_id, d.target_kind, d.target_id, d.profile, d.claim, d.strikes, d.marked,
+        select d.tenant_id, d.id, d.event_id, d.target_kind, d.target_id, d.profile, d.claim, d.strikes, d.marks,
             d.tries, d.attempts,
             coalesce((select s.timeout_seconds from subscriptions s where s.id = d.target_id), 30), d.opened_at
         from deliveries d
@@ -141,6 +141,7 @@ impl Statements {
         let changed = self.settle(&batch.settles, now)?;
         let inserted = self.accept(&batch.accepts, now)?;
         let claimed = batch.claims.iter().map(|claim| self.claim(claim.wish, now)).collect::<Result<_, _>>()?;
+        batch.written();
         self.connection.prepare_cached("commit")?.execute([])?;
         Ok(Written { inserted, changed, claimed })
     }
@@ -230,7 +231,7 @@ impl Statements {
                 profile: row.get(5)?,
                 claim: row.get::<_, i64>(6)? + 1,
                 strikes: row.get::<_, i64>(7)? + 1,
-                marked: row.get::<_, i64>(8)? != 0,
+                marks: row.get(8)?,
                 tries: row.get(9)?,
                 attempts: row.get(10)?,
                 opened_at: Timestamp::from_micros(row.get(12)?),

@@ -1,0 +1,59 @@
+//! Runs the faults and prints what came of them. Run by `make faults`.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use postrider_tests::faults::{Plan, Report, SCENARIOS};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let seed = std::env::var("FAULTS_SEED").ok().and_then(|text| text.parse().ok());
+    let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
+    println!("seed {seed} (FAULTS_SEED={seed} gives the same chance again)\n");
+    println!("{HEAD}");
+    let begun = Instant::now();
+    let mut reports = Vec::new();
+    for scenario in
+        SCENARIOS.iter().filter(|scenario| only.is_empty() || only.iter().any(|word| scenario.name.contains(word)))
+    {
+        for &store in scenario.stores {
+            let mut left = scenario.times;
+            while left > 0 {
+                let times = left.min(scenario.chain);
+                left -= times;
+                let seed = seed.wrapping_add(reports.len() as u64);
+                let report = scenario.run(Plan { store, times, seed }).await;
+                println!("{}", line(&report));
+                report.violations.iter().for_each(|violation| println!("    VIOLATION {violation}"));
+                reports.push(report);
+            }
+        }
+    }
+    let violations: usize = reports.iter().map(|report| report.violations.len()).sum();
+    let (faults, accepted) = reports.iter().fold((0, 0), |(f, a), report| (f + report.faults, a + report.accepted));
+    println!("\n{faults} faults, {accepted} events accepted, {violations} violations, {:.0?}", begun.elapsed());
+    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+const HEAD: &str = "| fault | database | faults | accepted | delivered | failed | discarded | requests | without a record | after a success | quiet after |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+
+fn line(report: &Report) -> String {
+    let ended =
+        |status: &str| report.ended.iter().filter(|(end, _)| end.starts_with(status)).map(|(_, n)| n).sum::<usize>();
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} s |",
+        report.scenario,
+        report.store,
+        report.faults,
+        report.accepted,
+        ended("delivered"),
+        ended("failed"),
+        ended("discarded"),
+        report.requests,
+        report.unrecorded,
+        report.after_success,
+        report.quiet_after.as_secs_f64(),
+    )
+}

@@ -1,0 +1,139 @@
+//! Publishers that go on until each of their events is accepted, and journal what they were promised.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::journal::Journal;
+use super::stage::Kind;
+
+/// How many publish at once.
+const PUBLISHERS: usize = 8;
+/// Between two tries of one event.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// An event that was answered with 202, or with 200 because it had been accepted before.
+#[derive(Clone, Debug)]
+pub(super) struct Accepted {
+    /// Its id.
+    pub id: String,
+    /// What it was for.
+    pub kind: Kind,
+}
+
+/// Running publishers.
+pub(super) struct Producer {
+    publishers: JoinSet<Vec<Accepted>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    journal: Journal,
+    client: reqwest::Client,
+    key: String,
+    bases: Arc<Mutex<Vec<String>>>,
+    next: AtomicUsize,
+    accepted: AtomicUsize,
+    stop: AtomicBool,
+    /// What was answered that should not have been.
+    wrong: Mutex<Vec<String>>,
+}
+
+impl Producer {
+    /// Starts publishing to `bases`, which may change meanwhile, with the journal in `folder`.
+    ///
+    /// # Panics
+    /// If no client can be made.
+    #[must_use]
+    pub(super) fn start(folder: &Path, key: &str, bases: Arc<Mutex<Vec<String>>>) -> Self {
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
+        let shared = Arc::new(Shared {
+            journal: Journal::create(&folder.join("accepted")),
+            client: client.expect("a client"),
+            key: key.to_owned(),
+            bases,
+            next: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            wrong: Mutex::default(),
+        });
+        let mut publishers = JoinSet::new();
+        for _ in 0..PUBLISHERS {
+            let shared = Arc::clone(&shared);
+            publishers.spawn(async move {
+                let mut accepted = Vec::new();
+                while !shared.stop.load(Ordering::Relaxed) {
+                    accepted.push(shared.publish_next().await);
+                }
+                accepted
+            });
+        }
+        Self { publishers, shared }
+    }
+
+    /// How many events were accepted so far.
+    #[must_use]
+    pub(super) fn accepted(&self) -> usize {
+        self.shared.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Publishes no more; what was accepted, and what was answered that should not have been.
+    ///
+    /// # Panics
+    /// If a publisher panicked.
+    pub(super) async fn stop(self) -> (Vec<Accepted>, Vec<String>) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let accepted = self.publishers.join_all().await.into_iter().flatten().collect();
+        let wrong = std::mem::take(&mut *self.shared.wrong.lock().unwrap_or_else(PoisonError::into_inner));
+        (accepted, wrong)
+    }
+}
+
+impl Shared {
+    /// Publishes the next event until it is accepted, and has that on disk.
+    async fn publish_next(&self) -> Accepted {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let kind = Kind::of(number);
+        let body = json!({
+            "event_type": kind.event_type(),
+            "payload": {"number": number, "note": "x".repeat(400)},
+            "idempotency_key": format!("k{number}"),
+        });
+        for turn in number.. {
+            let base = {
+                let bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+                bases[turn % bases.len()].clone()
+            };
+            if let Some(id) = self.publish(&base, &body).await {
+                self.journal.write(json!({"number": number, "id": id, "type": kind.event_type()}).to_string()).await;
+                self.accepted.fetch_add(1, Ordering::Relaxed);
+                return Accepted { id, kind };
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        unreachable!("there is always another turn")
+    }
+
+    /// The id of the event, if it was accepted.
+    async fn publish(&self, base: &str, body: &Value) -> Option<String> {
+        let request = self.client.post(format!("{base}/api/v1/events/")).bearer_auth(&self.key).json(body);
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        let answer: Value = response.json().await.ok()?;
+        match status {
+            200 | 202 => answer["id"].as_str().map(str::to_owned),
+            503 => None,
+            _ => {
+                self.wrong
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(format!("a publish got {status}: {answer}"));
+                None
+            }
+        }
+    }
+}

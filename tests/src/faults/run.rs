@@ -1,0 +1,407 @@
+//! One run: nodes, publishers and a receiver, faults as somebody orders them, and the judgement.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::check::{self, Evidence};
+use super::producer::Producer;
+use super::sink::Sink;
+use super::stage::Stage;
+use crate::{Binary, Database, Server, ServerOptions};
+
+/// How long it may take until nothing is pending after the last fault.
+const QUIET: Duration = Duration::from_secs(180);
+/// For how long nothing must be pending: more may still be made of an event with very many targets.
+const STAYS_QUIET: Duration = Duration::from_millis(1_500);
+/// Events read at once for the judgement.
+const READERS: usize = 16;
+/// Deliveries that are shown with their event; the rest are in lists.
+const SHOWN: usize = 250;
+/// Events that are looked at now and then, to see later that their record stands.
+const SAMPLE: usize = 20;
+
+/// Which database a run is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Sqlite { "SQLite" } else { "PostgreSQL" })
+    }
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What went wrong, in words.
+    pub scenario: String,
+    /// On what.
+    pub store: Store,
+    /// Faults.
+    pub faults: usize,
+    /// Events accepted.
+    pub accepted: usize,
+    /// Requests that the receiver got.
+    pub requests: usize,
+    /// Requests without a record, which were in flight at a fault.
+    pub unrecorded: usize,
+    /// Requests after a recorded success.
+    pub after_success: usize,
+    /// Deliveries, by how they ended.
+    pub ended: BTreeMap<String, usize>,
+    /// From the last fault until nothing was pending.
+    pub quiet_after: Duration,
+    /// What should not be.
+    pub violations: Vec<String>,
+}
+
+/// What is judged less strictly, because the run makes it so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowances {
+    /// The clock was set: the record's times cannot be compared.
+    pub clock_was_set: bool,
+    /// A node went on after others had taken over what it held.
+    pub may_overlap: bool,
+}
+
+/// A run under way.
+pub(super) struct Run {
+    scenario: String,
+    store: Store,
+    folder: TempDir,
+    nodes: Vec<Option<Server>>,
+    options: Vec<ServerOptions>,
+    bases: Arc<Mutex<Vec<String>>>,
+    key: String,
+    sink: Sink,
+    stage: Stage,
+    producer: Producer,
+    faults: Vec<Instant>,
+    /// Events as they were seen during the run.
+    earlier: HashMap<String, Value>,
+    wrong: Vec<String>,
+    allowances: Allowances,
+    panics_are_expected: bool,
+    /// Chance, of a seed that can be given again.
+    pub rng: StdRng,
+}
+
+impl Run {
+    /// Starts a node for each of `databases`, makes the subscriptions and begins to publish.
+    ///
+    /// # Panics
+    /// If that does not work: nothing is wrong yet.
+    pub(super) async fn begin(scenario: &str, store: Store, options: Vec<ServerOptions>, seed: u64) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let mut nodes = Vec::new();
+        for options in &options {
+            nodes.push(Some(Server::start_with(options.clone()).await));
+        }
+        let bases: Vec<String> = nodes.iter().flatten().map(|node| node.base().to_owned()).collect();
+        let key = nodes.iter().flatten().map(|node| node.key().to_owned()).next().expect("a node");
+        let sink = Sink::start(folder.path()).await;
+        let stage = Stage::set(&bases[0], &key, &sink).await;
+        let bases = Arc::new(Mutex::new(bases));
+        let producer = Producer::start(folder.path(), &key, Arc::clone(&bases));
+        Self {
+            scenario: scenario.to_owned(),
+            store,
+            folder,
+            nodes,
+            options,
+            bases,
+            key,
+            sink,
+            stage,
+            producer,
+            faults: Vec::new(),
+            earlier: HashMap::new(),
+            wrong: Vec::new(),
+            allowances: Allowances::default(),
+            panics_are_expected: false,
+            rng: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    /// The options of one node on the store, with a program that can be told to end itself.
+    ///
+    /// # Panics
+    /// If there is no PostgreSQL server.
+    #[must_use]
+    pub(super) fn node(store: Store) -> ServerOptions {
+        let database = match store {
+            Store::Sqlite => Database::Sqlite,
+            Store::Postgres => Database::postgres(),
+        };
+        ServerOptions { binary: Binary::Faulty, database, ..ServerOptions::default() }
+    }
+
+    /// Judges less strictly.
+    pub(super) const fn allow(&mut self, allowances: Allowances) {
+        self.allowances = allowances;
+    }
+
+    /// Payloads that panic are part of it.
+    pub(super) const fn expect_panics(&mut self) {
+        self.panics_are_expected = true;
+    }
+
+    /// The receiver.
+    #[must_use]
+    pub(super) const fn sink(&self) -> &Sink {
+        &self.sink
+    }
+
+    /// A node that runs.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub(super) fn server(&mut self, node: usize) -> &mut Server {
+        self.nodes[node].as_mut().expect("it runs")
+    }
+
+    /// Notes that something went wrong now.
+    pub(super) fn fault(&mut self) {
+        self.faults.push(Instant::now());
+    }
+
+    /// Notes something that should not be.
+    pub(super) fn violation(&mut self, what: String) {
+        self.wrong.push(what);
+    }
+
+    /// Lets things go their way for a time between two bounds, in milliseconds.
+    pub(super) async fn go_on(&mut self, millis: std::ops::Range<u64>) {
+        let time = self.rng.random_range(millis);
+        tokio::time::sleep(Duration::from_millis(time)).await;
+    }
+
+    /// Lets things go their way for this long, with the faults that it is full of.
+    pub(super) async fn pass(&mut self, time: Duration) {
+        let since = Instant::now();
+        while since.elapsed() < time {
+            self.fault();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Waits until so many more events were accepted.
+    ///
+    /// # Panics
+    /// If they never are.
+    pub(super) async fn accept_more(&self, events: usize) {
+        let enough = self.producer.accepted() + events;
+        let accepted = async {
+            while self.producer.accepted() < enough {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(QUIET, accepted).await.expect("events are accepted");
+    }
+
+    /// Ends a node without warning.
+    pub(super) async fn kill(&mut self, node: usize) {
+        self.fault();
+        if let Some(server) = self.nodes[node].take() {
+            self.read_log(&server);
+            server.kill().await;
+        }
+    }
+
+    /// Waits until a node has ended by itself. False if it does not.
+    pub(super) async fn ended(&mut self, node: usize, within: Duration) -> bool {
+        let since = Instant::now();
+        while since.elapsed() < within {
+            if self.server(node).has_ended() {
+                self.fault();
+                self.nodes[node] = None;
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        false
+    }
+
+    /// Starts a node that does not run, as it always is.
+    pub(super) async fn start(&mut self, node: usize) {
+        self.start_as(node, self.options[node].clone()).await;
+    }
+
+    /// Starts a node that does not run. It may end before it is ready.
+    pub(super) async fn start_as(&mut self, node: usize, options: ServerOptions) {
+        match Server::try_start_with(options).await {
+            Ok(server) => {
+                server.base().clone_into(&mut lock(&self.bases)[node]);
+                self.nodes[node] = Some(server);
+            }
+            Err(_) => self.fault(),
+        }
+    }
+
+    /// Whether a node is there.
+    #[must_use]
+    pub(super) fn is_up(&self, node: usize) -> bool {
+        self.nodes[node].is_some()
+    }
+
+    /// The options of a node.
+    #[must_use]
+    pub(super) fn options(&self, node: usize) -> ServerOptions {
+        self.options[node].clone()
+    }
+
+    /// Sees what the record says of the newest events, to be compared at the end, and that what is pending has a due time.
+    pub(super) async fn look(&mut self, node: usize) {
+        let Some(list) = self.get(node, &format!("/api/v1/events/?limit={SAMPLE}")).await else { return };
+        for event in list["events"].as_array().into_iter().flatten() {
+            let id = event["id"].as_str().unwrap_or_default().to_owned();
+            if let Some(event) = self.get(node, &format!("/api/v1/events/{id}/")).await {
+                self.earlier.insert(id, event);
+            }
+        }
+        let Some(list) = self.get(node, "/api/v1/deliveries/?status=pending&limit=250").await else { return };
+        let undated = |delivery: &&Value| delivery["next_attempt_at"].as_str().is_none();
+        let count = list["deliveries"].as_array().into_iter().flatten().filter(undated).count();
+        if count > 0 {
+            self.violation(format!("S0: {count} pending deliveries without a due time"));
+        }
+    }
+
+    /// Switches the subscription that is on and off.
+    pub(super) async fn switch(&mut self, node: usize, is_active: bool) {
+        let path = format!("/api/v1/webhooks/{}/", self.stage.on_and_off);
+        let body = serde_json::json!({"is_active": is_active});
+        if let Some(server) = &self.nodes[node] {
+            // If it cannot be now, it is as it was.
+            let _ = server.try_request(&self.key, "PATCH", &path, Some(body)).await;
+        }
+    }
+
+    async fn get(&self, node: usize, path: &str) -> Option<Value> {
+        let answer = self.nodes[node].as_ref()?.try_request(&self.key, "GET", path, None).await.ok()?;
+        (answer.status == 200).then_some(answer.body)
+    }
+
+    /// A panic is a violation, whatever it did.
+    fn read_log(&mut self, server: &Server) {
+        let log = server.log();
+        if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
+            self.wrong.push(format!("a panic: {line}"));
+        }
+    }
+
+    /// Publishes no more, waits until it is quiet, and judges. Node 0 must run.
+    ///
+    /// # Panics
+    /// If a publisher panicked.
+    pub(super) async fn end(mut self) -> Report {
+        let faults_over = Instant::now();
+        let (accepted, wrong) = self.producer.stop().await;
+        self.wrong.extend(wrong);
+        let server = self.nodes[0].take().expect("a node to ask");
+        let quiet_after = wait_until_quiet(&server, faults_over).await;
+        if quiet_after.is_none() {
+            self.wrong.push("L0: something is still pending".to_owned());
+        }
+        let entries = self.sink.entries();
+        let server = Arc::new(server);
+        let events = read_events(&server, accepted.iter().map(|accepted| accepted.id.clone())).await;
+        let findings = Evidence {
+            accepted: &accepted,
+            stage: &self.stage,
+            entries: &entries,
+            faults: &self.faults,
+            events: &events,
+            is_clock_sound: !self.allowances.clock_was_set,
+            may_overlap: self.allowances.may_overlap,
+        }
+        .judge();
+        self.earlier.retain(|id, _| events.contains_key(id));
+        let changed = check::changed(&self.earlier, &events);
+        let log = server.log();
+        let panics = log.lines().filter(|line| !self.panics_are_expected && line.contains("panicked"));
+        let panics = panics.map(|line| format!("a panic: {line}"));
+        let violations: Vec<_> =
+            self.wrong.iter().cloned().chain(findings.violations).chain(changed).chain(panics).collect();
+        if !violations.is_empty() {
+            eprintln!("the journals and logs are kept in {}", self.folder.keep().display());
+        }
+        Report {
+            scenario: self.scenario,
+            store: self.store,
+            faults: self.faults.len(),
+            accepted: accepted.len(),
+            requests: findings.requests,
+            unrecorded: findings.unrecorded,
+            after_success: findings.after_success,
+            ended: findings.ended,
+            quiet_after: quiet_after.unwrap_or(QUIET),
+            violations,
+        }
+    }
+}
+
+/// From `since` until nothing was pending any more.
+async fn wait_until_quiet(server: &Server, since: Instant) -> Option<Duration> {
+    let mut quiet_since: Option<Instant> = None;
+    while since.elapsed() < QUIET {
+        let answer = server.request("GET", "/api/v1/deliveries/?status=pending&limit=1", None).await;
+        let is_quiet = answer.status == 200 && answer.body["deliveries"] == serde_json::json!([]);
+        quiet_since = if is_quiet { quiet_since.or_else(|| Some(Instant::now())) } else { None };
+        if let Some(begun) = quiet_since.filter(|begun| begun.elapsed() >= STAYS_QUIET) {
+            return Some(begun - since);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    None
+}
+
+async fn read_events(server: &Arc<Server>, ids: impl Iterator<Item = String>) -> HashMap<String, Value> {
+    let (mut events, mut tasks) = (HashMap::new(), JoinSet::new());
+    for id in ids {
+        if tasks.len() == READERS {
+            events.extend(tasks.join_next().await.and_then(Result::ok).flatten());
+        }
+        let server = Arc::clone(server);
+        tasks.spawn(async move {
+            let answer = server.request("GET", &format!("/api/v1/events/{id}/"), None).await;
+            let mut event = (answer.status == 200).then_some(answer.body)?;
+            if event["deliveries"].as_array().is_some_and(|shown| shown.len() >= SHOWN) {
+                event["deliveries"] = read_deliveries(&server, &id).await.into();
+            }
+            Some((id, event))
+        });
+    }
+    while let Some(read) = tasks.join_next().await {
+        events.extend(read.ok().flatten());
+    }
+    events
+}
+
+/// All deliveries of an event, without their attempts.
+async fn read_deliveries(server: &Server, event_id: &str) -> Vec<Value> {
+    let (mut deliveries, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = server.get(&format!("/api/v1/deliveries/?event_id={event_id}&limit=250{cursor}")).await;
+        deliveries.extend(page["deliveries"].as_array().into_iter().flatten().cloned());
+        let Some(next) = page["next_cursor"].as_str() else { return deliveries };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,123 @@
+//! Who takes part in a fault run: subscriptions, and the events that are for them.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::sink::Sink;
+
+/// Subscriptions to the event that is made in chunks: more than one chunk has.
+const MANY: usize = 1_050;
+/// Where they all go.
+pub(super) const WIDE_PATH: &str = "/wide";
+/// Subscriptions made at once.
+const AT_ONCE: usize = 16;
+
+/// A kind of event, by who gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// For an endpoint that is well.
+    Plain,
+    /// For endpoints with troubles too: two failures, nothing but failures, silence once, switched off now and then.
+    Troubled,
+    /// For more endpoints than are made at once.
+    Wide,
+}
+
+impl Kind {
+    /// The kind of the `number`th event: most are plain, few have troubles, hardly any is wide.
+    #[must_use]
+    pub(super) const fn of(number: usize) -> Self {
+        match number {
+            _ if number % 1_500 == 30 => Self::Wide,
+            _ if number.is_multiple_of(20) => Self::Troubled,
+            _ => Self::Plain,
+        }
+    }
+
+    /// The type it is published as.
+    #[must_use]
+    pub(super) const fn event_type(self) -> &'static str {
+        match self {
+            Self::Plain => "screening.completed",
+            Self::Troubled => "case.opened",
+            Self::Wide => "case.resolved",
+        }
+    }
+
+    /// The paths that must get it.
+    const fn paths(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain => &["/well"],
+            Self::Troubled => &["/flaky", "/down", "/silent"],
+            Self::Wide => &[WIDE_PATH],
+        }
+    }
+
+    /// The path that gets it while its subscription is active.
+    const fn at_times(self) -> Option<&'static str> {
+        match self {
+            Self::Troubled => Some("/on-and-off"),
+            Self::Plain | Self::Wide => None,
+        }
+    }
+}
+
+/// The subscriptions of a run.
+#[derive(Debug, Default)]
+pub(super) struct Stage {
+    /// By kind of event: those that must get it.
+    expected: HashMap<&'static str, Vec<String>>,
+    /// The one that is switched on and off.
+    pub on_and_off: String,
+}
+
+impl Stage {
+    /// Makes the subscriptions on a server, to paths of `sink`.
+    ///
+    /// # Panics
+    /// If one is refused.
+    pub(super) async fn set(base: &str, key: &str, sink: &Sink) -> Self {
+        let mut stage = Self::default();
+        for kind in [Kind::Plain, Kind::Troubled, Kind::Wide] {
+            let copies = if kind == Kind::Wide { MANY } else { 1 };
+            let urls = kind.paths().iter().flat_map(|path| (0..copies).map(|_| sink.url(path)));
+            let ids = subscribe_all(base, key, kind.event_type(), urls.collect()).await;
+            stage.expected.insert(kind.event_type(), ids);
+            if let Some(path) = kind.at_times() {
+                let made = subscribe_all(base, key, kind.event_type(), vec![sink.url(path)]).await;
+                stage.on_and_off.clone_from(&made[0]);
+            }
+        }
+        stage
+    }
+
+    /// The ids of the subscriptions that must get an event of this kind.
+    #[must_use]
+    pub(super) fn expected(&self, kind: Kind) -> &[String] {
+        self.expected.get(kind.event_type()).map_or(&[], Vec::as_slice)
+    }
+}
+
+async fn subscribe_all(base: &str, key: &str, event_type: &'static str, urls: Vec<String>) -> Vec<String> {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let (mut made, mut tasks) = (Vec::new(), JoinSet::new());
+    for url in urls {
+        if tasks.len() == AT_ONCE {
+            made.extend(tasks.join_next().await);
+        }
+        let body =
+            json!({"event_type": event_type, "webhook_url": url, "retry_schedule": [1, 1, 1], "timeout_seconds": 2});
+        let request = client.post(format!("{base}/api/v1/webhooks/")).bearer_auth(key).json(&body);
+        tasks.spawn(async move {
+            let answer = request.send().await.expect("an answer");
+            let body: Value = answer.json().await.expect("JSON");
+            body["id"].as_str().unwrap_or_else(|| panic!("a webhook, not {body}")).to_owned()
+        });
+    }
+    while let Some(one) = tasks.join_next().await {
+        made.push(one);
+    }
+    made.into_iter().map(|one| one.expect("no panic")).collect()
+}
