@@ -1,6 +1,6 @@
 # Postrider. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-setup bench bench-full lint openapi fmt build release clean
+.PHONY: help demo run test test-setup programs faults bench bench-full lint openapi fmt build release clean
 
 CARGO ?= cargo
 
@@ -15,8 +15,7 @@ run: ## Start a server for development, with SQLite in ./postrider.db
 	@$(CARGO) build --bin postrider
 	@target/debug/postrider serve --dev
 
-test: test-setup ## Run all tests (sets up what they need)
-	$(CARGO) build --workspace --bins
+test: test-setup programs ## Run all tests (sets up what they need)
 	scripts/test
 
 test-setup: ## Install what the tests need, or say what is missing
@@ -27,6 +26,13 @@ lint: ## Check format, lints and dependencies
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p postrider-bench --features harness --all-targets -- -D warnings
 	scripts/check-dependencies
+
+programs: ## Build the programs that the tests start
+	$(CARGO) build --workspace --bins
+	$(CARGO) build -p postrider-tests --features fail-points --bin postrider-faulty
+
+faults: test-setup programs ## Kill, cut off and poison it under load, and check what must hold (about an hour)
+	scripts/with-postgres target/debug/faults
 
 openapi: ## Write docs/openapi.json anew
 	@$(CARGO) run --quiet --bin postrider -- openapi > docs/openapi.json

@@ -266,7 +266,9 @@ impl Server {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    fn log_path(&self) -> PathBuf {
+    /// Where it logs.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
         Path::new(self.options.folder.path()).join("server.log")
     }
 

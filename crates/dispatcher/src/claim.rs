@@ -25,6 +25,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// With very many lanes, the part of the time that goes into looking: one in so many.
 const SWEEP_SHARE: u32 = 50;
 
+/// And yet so often: a look may also take long because the database was away, and much is to be found then.
+const RAREST_SWEEP: Duration = Duration::from_secs(5);
+
 /// Lanes read at once by a sweep.
 const SWEEP_PAGE: usize = 256;
 
@@ -99,7 +102,7 @@ impl Claimer {
             if self.world.now() >= sweep_at {
                 let begun = Instant::now();
                 self.sweep().await;
-                sweep_at = self.world.now() + SWEEP.max(begun.elapsed() * SWEEP_SHARE);
+                sweep_at = self.world.now() + (begun.elapsed() * SWEEP_SHARE).clamp(SWEEP, RAREST_SWEEP);
             }
             self.hear(&mut signals);
             let now = self.world.now();

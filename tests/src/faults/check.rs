@@ -19,6 +19,8 @@ use super::stage::{Kind, Stage, WIDE_PATH};
 
 /// For how long before a fault a request may have been under way or unrecorded.
 const IN_FLIGHT: Duration = Duration::from_secs(3);
+/// How long after a fault a request may be read that was on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// Most violations that are told of one kind.
 const TOLD: usize = 5;
 
@@ -219,7 +221,8 @@ impl<'a> Judge<'a> {
             }
             self.findings.unrecorded += 1;
             let end = entry.answered.map_or(entry.arrived, |(at, _)| at) + IN_FLIGHT;
-            if !self.evidence.faults.iter().any(|fault| (entry.arrived..=end).contains(fault)) {
+            let explains = |fault: &&Instant| (entry.arrived..=end + ON_ITS_WAY).contains(&(**fault + ON_ITS_WAY));
+            if self.evidence.faults.iter().find(explains).is_none() {
                 let (path, id) = (&entry.path, &entry.event_id);
                 let what = format!("D0: request {number} of event {id} to {path} left no record, without a fault");
                 self.findings.violations.push(what);
@@ -270,5 +273,86 @@ fn cut_short(violations: &mut Vec<String>) {
     if more > 0 {
         violations.truncate(TOLD);
         violations.push(format!("and {more} more"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::faults::sink::Entry;
+
+    /// An event to `/well`, whose one request the receiver answered so.
+    fn seen(status: Option<u16>) -> Entry {
+        let arrived = Instant::now();
+        Entry {
+            path: "/well".to_owned(),
+            event_id: "e".to_owned(),
+            arrived,
+            answered: status.map(|status| (arrived, status)),
+        }
+    }
+
+    fn attempt(number: i64, journal_number: Option<usize>, status: u16, started_at: &str) -> Value {
+        let headers = journal_number.map_or(json!({}), |number| json!({NUMBER: number.to_string()}));
+        json!({"number": number, "started_at": started_at, "duration_ms": 1.0, "http_status_code": status,
+            "response_headers": headers})
+    }
+
+    fn judge(status: &str, attempts: &[Value], entries: &[Entry]) -> Findings {
+        let delivery = json!({"id": "d", "webhook_id": "w", "webhook_url": "http://localhost/well", "status": status,
+            "reason": if status == "failed" { json!("retries_exhausted") } else { Value::Null }, "attempts": attempts});
+        let accepted = [Accepted { id: "e".to_owned(), kind: Kind::Plain }];
+        let events = HashMap::from([("e".to_owned(), json!({"deliveries": [delivery]}))]);
+        let (stage, faults) = (Stage::default(), []);
+        Evidence {
+            accepted: &accepted,
+            stage: &stage,
+            entries,
+            faults: &faults,
+            events: &events,
+            is_clock_sound: true,
+            may_overlap: false,
+        }
+        .judge()
+    }
+
+    const AT: &str = "2026-01-01T00:00:00.000000+00:00";
+
+    #[test]
+    fn what_is_well_is_not_blamed() {
+        let found = judge("delivered", &[attempt(1, Some(0), 200, AT)], &[seen(Some(200))]);
+        assert_eq!(found.violations, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_loss_is_found() {
+        let unknown = judge("delivered", &[attempt(1, None, 200, AT)], &[]);
+        assert!(unknown.violations[0].starts_with("L0: delivered, and the receiver does not know"), "{unknown:?}");
+        let pending = judge("pending", &[], &[]);
+        assert!(pending.violations[0].starts_with("L0: it is pending"), "{pending:?}");
+        let untried = judge("failed", &[], &[]);
+        assert!(untried.violations[0].starts_with("L0: failed without an attempt"), "{untried:?}");
+    }
+
+    #[test]
+    fn a_double_is_found() {
+        let entries = [seen(Some(200)), seen(Some(200))];
+        let found = judge("delivered", &[attempt(1, Some(0), 200, AT)], &entries);
+        assert_eq!((found.unrecorded, found.after_success, found.violations.len()), (1, 1, 2), "{found:?}");
+    }
+
+    #[test]
+    fn an_unsound_record_is_found() {
+        let twice = [attempt(1, None, 500, AT), attempt(1, None, 500, "2026-01-01T00:00:05.000000+00:00")];
+        let found = judge("failed", &twice, &[]);
+        assert!(found.violations[0].starts_with("S0: its attempts have the numbers [1, 1]"), "{found:?}");
+        let early = [attempt(1, None, 500, AT), attempt(2, None, 500, "2026-01-01T00:00:00.900000+00:00")];
+        let found = judge("failed", &early, &[]);
+        assert!(found.violations[0].starts_with("S0: a try 899ms after"), "{found:?}");
+        let before = HashMap::from([("e".to_owned(), json!({"deliveries": [{"attempts": [{"n": 1}]}]}))]);
+        let after = HashMap::from([("e".to_owned(), json!({"deliveries": [{"attempts": [{"n": 2}]}]}))]);
+        assert_eq!((changed(&before, &after).len(), changed(&before, &before).len()), (1, 0));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use super::stage::Stage;
 use crate::{Binary, Database, Server, ServerOptions};
 
 /// How long it may take until nothing is pending after the last fault.
-const QUIET: Duration = Duration::from_secs(180);
+const QUIET: Duration = Duration::from_secs(60);
 /// For how long nothing must be pending: more may still be made of an event with very many targets.
 const STAYS_QUIET: Duration = Duration::from_millis(1_500);
 /// Events read at once for the judgement.
@@ -214,10 +215,11 @@ impl Run {
 
     /// Ends a node without warning.
     pub(super) async fn kill(&mut self, node: usize) {
-        self.fault();
         if let Some(server) = self.nodes[node].take() {
-            self.read_log(&server);
+            self.fault();
+            let log = server.log_path();
             server.kill().await;
+            self.read_log(&log);
         }
     }
 
@@ -225,8 +227,11 @@ impl Run {
     pub(super) async fn ended(&mut self, node: usize, within: Duration) -> bool {
         let since = Instant::now();
         while since.elapsed() < within {
-            if self.server(node).has_ended() {
+            let server = self.server(node);
+            if server.has_ended() {
+                let log = server.log_path();
                 self.fault();
+                self.read_log(&log);
                 self.nodes[node] = None;
                 return true;
             }
@@ -268,7 +273,8 @@ impl Run {
         let Some(list) = self.get(node, &format!("/api/v1/events/?limit={SAMPLE}")).await else { return };
         for event in list["events"].as_array().into_iter().flatten() {
             let id = event["id"].as_str().unwrap_or_default().to_owned();
-            if let Some(event) = self.get(node, &format!("/api/v1/events/{id}/")).await {
+            let Some(event) = self.get(node, &format!("/api/v1/events/{id}/")).await else { continue };
+            if !is_cut(&event) {
                 self.earlier.insert(id, event);
             }
         }
@@ -296,10 +302,9 @@ impl Run {
     }
 
     /// A panic is a violation, whatever it did.
-    fn read_log(&mut self, server: &Server) {
-        let log = server.log();
-        if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
-            self.wrong.push(format!("a panic: {line}"));
+    fn read_log(&mut self, path: &Path) {
+        if !self.panics_are_expected {
+            self.wrong.extend(panics(path));
         }
     }
 
@@ -309,6 +314,7 @@ impl Run {
     /// If a publisher panicked.
     pub(super) async fn end(mut self) -> Report {
         let faults_over = Instant::now();
+        let log = self.server(0).log_path();
         let (accepted, wrong) = self.producer.stop().await;
         self.wrong.extend(wrong);
         let server = self.nodes[0].take().expect("a node to ask");
@@ -331,11 +337,8 @@ impl Run {
         .judge();
         self.earlier.retain(|id, _| events.contains_key(id));
         let changed = check::changed(&self.earlier, &events);
-        let log = server.log();
-        let panics = log.lines().filter(|line| !self.panics_are_expected && line.contains("panicked"));
-        let panics = panics.map(|line| format!("a panic: {line}"));
-        let violations: Vec<_> =
-            self.wrong.iter().cloned().chain(findings.violations).chain(changed).chain(panics).collect();
+        self.wrong.extend(panics(&log).into_iter().filter(|_| !self.panics_are_expected));
+        let violations: Vec<_> = self.wrong.iter().cloned().chain(findings.violations).chain(changed).collect();
         if !violations.is_empty() {
             eprintln!("the journals and logs are kept in {}", self.folder.keep().display());
         }
@@ -354,12 +357,19 @@ impl Run {
     }
 }
 
+/// The panics that a log tells of.
+fn panics(log: &Path) -> Vec<String> {
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    log.lines().filter(|line| line.contains("panicked")).map(|line| format!("a panic: {line}")).collect()
+}
+
 /// From `since` until nothing was pending any more.
 async fn wait_until_quiet(server: &Server, since: Instant) -> Option<Duration> {
     let mut quiet_since: Option<Instant> = None;
     while since.elapsed() < QUIET {
-        let answer = server.request("GET", "/api/v1/deliveries/?status=pending&limit=1", None).await;
-        let is_quiet = answer.status == 200 && answer.body["deliveries"] == serde_json::json!([]);
+        let path = "/api/v1/deliveries/?status=pending&limit=1";
+        let answer = server.try_request(server.key(), "GET", path, None).await;
+        let is_quiet = answer.is_ok_and(|answer| answer.body["deliveries"] == serde_json::json!([]));
         quiet_since = if is_quiet { quiet_since.or_else(|| Some(Instant::now())) } else { None };
         if let Some(begun) = quiet_since.filter(|begun| begun.elapsed() >= STAYS_QUIET) {
             return Some(begun - since);
@@ -379,7 +389,7 @@ async fn read_events(server: &Arc<Server>, ids: impl Iterator<Item = String>) ->
         tasks.spawn(async move {
             let answer = server.request("GET", &format!("/api/v1/events/{id}/"), None).await;
             let mut event = (answer.status == 200).then_some(answer.body)?;
-            if event["deliveries"].as_array().is_some_and(|shown| shown.len() >= SHOWN) {
+            if is_cut(&event) {
                 event["deliveries"] = read_deliveries(&server, &id).await.into();
             }
             Some((id, event))
@@ -389,6 +399,11 @@ async fn read_events(server: &Arc<Server>, ids: impl Iterator<Item = String>) ->
         events.extend(read.ok().flatten());
     }
     events
+}
+
+/// Whether an event has more deliveries than are shown with it.
+fn is_cut(event: &Value) -> bool {
+    event["deliveries"].as_array().is_some_and(|shown| shown.len() >= SHOWN)
 }
 
 /// All deliveries of an event, without their attempts.

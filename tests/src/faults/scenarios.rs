@@ -56,7 +56,7 @@ const POSTGRES: &[Store] = &[Store::Postgres];
 
 /// All there are.
 pub const SCENARIOS: [Scenario; 14] = [
-    Scenario { name: "kill -9 at random", stores: BOTH, times: 30, chain: 30, run: |plan| Box::pin(kills(plan)) },
+    Scenario { name: "kill -9 at random", stores: BOTH, times: 150, chain: 30, run: |plan| Box::pin(kills(plan)) },
     Scenario { name: "abort at each fail point", stores: BOTH, times: 2, chain: 1, run: |plan| Box::pin(points(plan)) },
     Scenario {
         name: "kill -9 at moments on the wire",
@@ -312,7 +312,7 @@ async fn is_poison(server: &Server, id: &str) -> bool {
 
 async fn full_disk(plan: Plan) -> Report {
     let node = Run::node(plan.store);
-    let disk = SmallDisk::mount(node.folder.path(), 16).await.expect("root, to mount a small disk");
+    let disk = SmallDisk::mount(node.folder.path(), 64).await.expect("root, to mount a small disk");
     let mut run = Run::begin("disk full, then kill -9", plan.store, vec![node], plan.seed).await;
     for turn in 1..=plan.times {
         disk.fill_up().await;

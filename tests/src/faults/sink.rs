@@ -199,8 +199,9 @@ fn behaviour(path: &str, nth: u32, event_id: &str) -> Option<u16> {
     }
 }
 
-/// The time between two requests that a schedule of one second asks for, as far as a receiver can see it.
-pub(super) const ONE_SECOND: Duration = Duration::from_millis(990);
+/// The time between two requests that a schedule of one second asks for, as far as a receiver can see it and
+/// the clocks of two nodes agree.
+pub(super) const ONE_SECOND: Duration = Duration::from_millis(950);
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,6 +7,7 @@ mod crash;
 pub(crate) mod deliver;
 mod deploy;
 mod durable;
+mod faults;
 mod guard;
 mod lanes;
 mod maintain;

@@ -1,0 +1,51 @@
+//! The short form of `make faults`: each fault a few times, under load. Real time, as faults are.
+
+use postrider_tests::faults::{Plan, SCENARIOS, Store};
+use rstest::rstest;
+
+async fn run(name: &str, store: Store, times: usize) {
+    let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario");
+    let report = scenario.run(Plan { store, times, seed: 1 }).await;
+    assert!(report.accepted > 100, "too few events prove nothing: {report:?}");
+    assert_eq!(report.violations, Vec::<String>::new(), "{report:?}");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn killed(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
+    run("kill -9 at random", store, 4).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn aborted_at_each_fail_point(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
+    run("abort at each fail point", store, 1).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_moments_on_the_wire(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
+    run("kill -9 at moments on the wire", store, 1).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_an_hour_off(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
+    run("a clock an hour off after a kill -9", store, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_that_panic_and_abort() {
+    run("payloads that panic and abort", Store::Sqlite, 1).await;
+}
+
+#[rstest]
+#[case("PostgreSQL killed", 2)]
+#[case("PostgreSQL cut off", 2)]
+#[case("ambiguous commits", 4)]
+#[case("PostgreSQL's connections used up", 1)]
+#[case("two nodes, kill -9 in turns", 4)]
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgresql(#[case] name: &str, #[case] times: usize) {
+    run(name, Store::Postgres, times).await;
+}
