@@ -77,6 +77,9 @@ fn tls(error: &rustls::Error) -> Failure {
 }
 
 fn http(error: &hyper::Error) -> Option<Failure> {
+    if error.is_parse_too_large() {
+        return Some(failure(AttemptOutcome::ProtocolError, "The response's headers are too large"));
+    }
     if error.is_parse() {
         return Some(failure(AttemptOutcome::ProtocolError, "The response is not valid HTTP"));
     }

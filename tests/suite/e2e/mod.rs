@@ -9,6 +9,7 @@ mod deploy;
 mod durable;
 mod faults;
 mod guard;
+mod hostile;
 mod lanes;
 mod maintain;
 mod metrics;
