@@ -9,6 +9,10 @@ create table tenants (
     catalogue_version bigint not null default 1,
     -- The wire format of what does not name one.
     default_profile text not null default 'standard',
+    -- A JSON list of places in payloads that are shown only to who may see them.
+    redacted_paths text not null default '[]',
+    -- Seconds; 0: until they were delivered; null: as the installation says.
+    payload_retention bigint,
     -- Whether it ever had a callback: events of others need not be looked up by their resource.
     has_callbacks bigint not null default 0,
     created_at bigint not null,

@@ -16,6 +16,7 @@ mod params;
 mod problem;
 mod request_id;
 mod routes;
+mod sight;
 mod state;
 mod traces;
 mod turns;

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::json;
 use crate::problem::Problem;
+use crate::sight::Sight;
 
 /// A delivery, in lists without its attempts.
 #[derive(Serialize)]
@@ -37,8 +38,9 @@ impl DeliveryJson {
     }
 
     /// With its attempts.
-    pub(crate) fn whole(view: DeliveryView) -> Result<Self, Problem> {
-        let attempts = view.attempts.into_iter().map(AttemptJson::new).collect::<Result<_, _>>()?;
+    pub(crate) fn whole(view: DeliveryView, sight: &Sight) -> Result<Self, Problem> {
+        let attempts = view.attempts.into_iter().map(|attempt| AttemptJson::new(attempt, sight));
+        let attempts = attempts.collect::<Result<_, _>>()?;
         Ok(Self::new(view.delivery, Some(attempts)))
     }
 
@@ -90,8 +92,8 @@ struct TimingsJson {
 }
 
 impl AttemptJson {
-    pub(crate) fn new(attempt: Attempt) -> Result<Self, Problem> {
-        let (response_body, response_body_encoding) = shown(attempt.response_body);
+    pub(crate) fn new(attempt: Attempt, sight: &Sight) -> Result<Self, Problem> {
+        let (response_body, response_body_encoding) = sight.response_body(attempt.response_body);
         let timings = attempt.timings;
         Ok(Self {
             log_id: attempt.log_id,
@@ -124,7 +126,7 @@ fn millis(micros: i64) -> f64 {
 }
 
 /// Bytes as text if they are that, and as base64 if not.
-fn shown(body: Vec<u8>) -> (String, BodyEncoding) {
+pub(crate) fn shown(body: Vec<u8>) -> (String, BodyEncoding) {
     match String::from_utf8(body) {
         Ok(text) => (text, BodyEncoding::Utf8),
         Err(error) => (BASE64_STANDARD.encode(error.as_bytes()), BodyEncoding::Base64),

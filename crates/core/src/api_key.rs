@@ -21,13 +21,15 @@ pub enum Scope {
     Publish,
     /// Change subscriptions; includes [`Scope::Read`].
     Manage,
+    /// Look at what a tenant hides of its payloads too.
+    Payloads,
     /// Everything, in every tenant.
     Admin,
 }
 
 impl Scope {
     /// Every scope, weakest first.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Publish, Self::Manage, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Publish, Self::Manage, Self::Payloads, Self::Admin];
 
     /// Its name in the API.
     #[must_use]
@@ -36,6 +38,7 @@ impl Scope {
             Self::Read => "read",
             Self::Publish => "publish",
             Self::Manage => "manage",
+            Self::Payloads => "payloads",
             Self::Admin => "admin",
         }
     }
@@ -52,15 +55,16 @@ impl Scope {
             Self::Publish => 2,
             Self::Manage => 4,
             Self::Admin => 8,
+            Self::Payloads => 16,
         }
     }
 
     /// This scope and all that it includes.
     const fn implied(self) -> i64 {
         match self {
-            Self::Read | Self::Publish => self.bit(),
+            Self::Read | Self::Publish | Self::Payloads => self.bit(),
             Self::Manage => self.bit() | Self::Read.bit(),
-            Self::Admin => 15,
+            Self::Admin => 31,
         }
     }
 }
@@ -79,7 +83,7 @@ impl Scopes {
     /// Read back from the store.
     #[must_use]
     pub const fn from_bits(bits: i64) -> Self {
-        Self(bits & 15)
+        Self(bits & 31)
     }
 
     /// For the store.

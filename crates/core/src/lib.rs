@@ -22,6 +22,7 @@ pub mod json;
 pub mod lanes;
 pub mod lifecycle;
 pub mod profile;
+pub mod redaction;
 pub mod schedule;
 pub mod secret;
 pub mod signature;

@@ -120,6 +120,33 @@ pub trait Clock: Send + Sync + 'static {
     fn sleep_until(&self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
+/// Reads `45s`, `15m`, `12h`, `30d`: at most a hundred years.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return None,
+    };
+    let number: u64 = number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
+    // A hundred years: beyond, times would not fit.
+    let total = number.checked_mul(seconds).filter(|total| *total <= 100 * 366 * 24 * 60 * 60)?;
+    Some(Duration::from_secs(total))
+}
+
+/// Writes a duration of whole seconds as [`parse_duration`] reads it, in the largest unit that fits.
+#[must_use]
+pub fn duration_text(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m")];
+    let fitting = units.into_iter().find(|(length, _)| seconds > 0 && seconds % length == 0);
+    let (length, unit) = fitting.unwrap_or((1, "s"));
+    format!("{}{unit}", seconds / length)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ use postrider_core::secret::SigningSecret;
 use postrider_core::tenant::NAME_LIMIT;
 use postrider_store::{DATABASE_URL_FORM, DatabaseUrl};
 
-use crate::config::read_duration;
+use postrider_core::time::parse_duration;
 
 /// Postrider sends webhooks: signed, retried, recorded, and never silently lost.
 #[derive(Debug, Parser)]
@@ -191,7 +191,7 @@ pub(crate) enum KeysCommand {
         /// What people call it.
         #[arg(long, value_parser = read_name)]
         name: String,
-        /// What it permits: read, publish, manage, admin.
+        /// What it permits: read, publish, manage, payloads, admin.
         #[arg(long, value_delimiter = ',', required = true, value_parser = read_scope)]
         scopes: Vec<Scope>,
         /// When it ends, such as 12h or 90d [default: never].
@@ -367,10 +367,10 @@ fn read_name(text: &str) -> Result<String, String> {
 }
 
 fn read_scope(text: &str) -> Result<Scope, String> {
-    Scope::named(text.trim()).ok_or_else(|| "there are read, publish, manage and admin".to_owned())
+    Scope::named(text.trim()).ok_or_else(|| "there are read, publish, manage, payloads and admin".to_owned())
 }
 
 fn read_wait(text: &str) -> Result<Duration, String> {
-    let wait = read_duration(text).filter(|wait| !wait.is_zero());
+    let wait = parse_duration(text).filter(|wait| !wait.is_zero());
     wait.ok_or_else(|| "must be a duration such as 12h or 90d".to_owned())
 }

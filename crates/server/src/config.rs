@@ -13,6 +13,7 @@ use postrider_core::api_key::MIN_KEY_LENGTH;
 use postrider_core::lanes::LaneLimits;
 use postrider_core::profile::Profiles;
 use postrider_core::target_url::UrlPolicy;
+use postrider_core::time::parse_duration;
 use postrider_core::vault::MasterKey;
 use postrider_store::{DATABASE_URL_FORM, DatabaseUrl, Retention};
 
@@ -294,10 +295,10 @@ impl Raw {
             in_flight: self
                 .read("targets.in_flight", "a whole number from 1 to 2048", read_in_flight)?
                 .unwrap_or(LaneLimits::default().per_lane),
-            patience: self.read("targets.patience", duration, read_duration)?.unwrap_or(day),
+            patience: self.read("targets.patience", duration, parse_duration)?.unwrap_or(day),
             retention: Retention {
-                payloads: self.read("retention.payloads", duration, read_duration)?.unwrap_or(day * 30),
-                deliveries: self.read("retention.deliveries", duration, read_duration)?.unwrap_or(day * 30),
+                payloads: self.read("retention.payloads", duration, parse_duration)?.unwrap_or(day * 30),
+                deliveries: self.read("retention.deliveries", duration, parse_duration)?.unwrap_or(day * 30),
             },
             profiles: Arc::new(self.read_profiles()?),
             traces_endpoint: self.read("traces.endpoint", "a URL such as http://127.0.0.1:4318", read_http)?,
@@ -352,22 +353,6 @@ fn read_flag(text: &str) -> Option<bool> {
 fn read_nets(text: &str) -> Option<Vec<IpNet>> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     parts.map(|part| part.parse().ok().or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from))).collect()
-}
-
-/// `45s`, `15m`, `12h`, `30d`.
-pub(crate) fn read_duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return None,
-    };
-    let number: u64 = number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
-    // A hundred years: beyond, times would not fit.
-    let total = number.checked_mul(seconds).filter(|total| *total <= 100 * 366 * 24 * 60 * 60)?;
-    Some(Duration::from_secs(total))
 }
 
 fn read_filter(text: &str) -> Option<String> {

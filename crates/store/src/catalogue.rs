@@ -10,11 +10,12 @@ use postrider_core::cursor::Page;
 use postrider_core::event_type::{EventType, EventTypeName};
 use postrider_core::filter::Filter;
 use postrider_core::headers::StaticHeaders;
+use postrider_core::redaction::RedactedPaths;
 use postrider_core::schedule::RetrySchedule;
 use postrider_core::secret::Secrets;
 use postrider_core::subscription::{AttemptTimeout, Settings, Subscription, TargetStats};
 use postrider_core::target_url::TargetUrl;
-use postrider_core::tenant::Tenant;
+use postrider_core::tenant::{PayloadRetention, Tenant};
 use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId, Timestamp};
 
 use crate::error::Result;
@@ -116,6 +117,10 @@ pub struct TenantChange {
     pub name: Option<String>,
     /// The wire format of what does not name one.
     pub default_profile: Option<String>,
+    /// What of its payloads is hidden.
+    pub redacted_paths: Option<RedactedPaths>,
+    /// How long payloads are kept.
+    pub payload_retention: Option<PayloadRetention>,
 }
 
 /// What became of such a change.

@@ -9,6 +9,7 @@ mod event_types;
 mod events;
 mod health;
 mod logs;
+mod personal_data;
 mod profiles;
 mod requests;
 mod tenants;

@@ -23,7 +23,7 @@ async fn create_list_get_delete() {
     assert_eq!(made.status, 201);
     let mut fields: Vec<&String> = made.body.as_object().expect("an object").keys().collect();
     fields.sort();
-    assert_eq!(fields, ["created_at", "default_profile", "id", "name"]);
+    assert_eq!(fields, ["created_at", "default_profile", "id", "name", "payload_retention", "redacted_paths"]);
     assert_eq!(server.request("POST", "/api/v1/tenants/", Some(json!({"name": "acme"}))).await.status, 409);
     assert_eq!(server.request("POST", "/api/v1/tenants/", Some(json!({"name": " "}))).await.status, 422);
     let list = server.get("/api/v1/tenants/").await;

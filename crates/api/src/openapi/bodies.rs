@@ -244,6 +244,14 @@ pub(super) struct NewTenant {
     /// The wire format of what does not name one.
     #[schema(default = "standard")]
     default_profile: Option<String>,
+    /// Places in payloads that are shown only to keys with the scope `payloads`: names joined by dots, such as
+    /// `client.name`. For all others a value there reads `[redacted]`, and so do the bodies that receivers answered with.
+    #[schema(max_items = 100)]
+    redacted_paths: Option<Vec<String>>,
+    /// How long the payloads of ended events are kept: `default` is as the installation says, `on_success` until all who
+    /// were to have it do, or a duration such as `12h`.
+    #[schema(example = "on_success")]
+    payload_retention: Option<String>,
 }
 
 /// A change of a tenant; what is absent stays.
@@ -256,6 +264,14 @@ pub(super) struct TenantChange {
     /// The wire format of what does not name one.
     #[schema(example = "anycheck")]
     default_profile: Option<String>,
+    /// Places in payloads that are shown only to keys with the scope `payloads`: names joined by dots, such as
+    /// `client.name`. For all others a value there reads `[redacted]`, and so do the bodies that receivers answered with.
+    #[schema(max_items = 100)]
+    redacted_paths: Option<Vec<String>>,
+    /// How long the payloads of ended events are kept: `default` is as the installation says, `on_success` until all who
+    /// were to have it do, or a duration such as `12h`.
+    #[schema(example = "on_success")]
+    payload_retention: Option<String>,
 }
 
 /// A key to be made.
@@ -273,8 +289,8 @@ pub(super) struct NewApiKey {
     expires_at: Option<String>,
 }
 
-/// What a key permits: `read`; `publish` events; `manage` subscriptions, `read` included; `admin`: everything, in all
-/// tenants.
+/// What a key permits: `read`; `publish` events; `manage` subscriptions, `read` included; `payloads`: to see what a tenant
+/// hides of them too; `admin`: everything, in all tenants.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 pub(super) enum ScopeName {
@@ -284,6 +300,8 @@ pub(super) enum ScopeName {
     Publish,
     /// Change subscriptions.
     Manage,
+    /// See what a tenant hides of its payloads too.
+    Payloads,
     /// Everything.
     Admin,
 }

@@ -12,6 +12,7 @@ use crate::fields::Fields;
 use crate::json;
 use crate::params::{Params, Path};
 use crate::problem::Problem;
+use crate::sight::Sight;
 use crate::state::Api;
 use crate::views::DeliveryJson;
 
@@ -37,7 +38,8 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
 /// One delivery with its attempts.
 pub(crate) async fn get(State(api): State<Api>, Read(caller): Read, Path(id): Path) -> Result<Response, Problem> {
     let found = api.journal.delivery(caller.tenant_id, path_id(&id)?).await?;
-    Ok(json::ok(&DeliveryJson::whole(found.ok_or_else(Problem::not_found)?)?))
+    let found = found.ok_or_else(Problem::not_found)?;
+    Ok(json::ok(&DeliveryJson::whole(found, &Sight::of(caller, &api).await?)?))
 }
 
 /// Opens an ended delivery again.
@@ -49,5 +51,5 @@ pub(crate) async fn retry(
 ) -> Result<Response, Problem> {
     Fields::parse(&body)?.finish()?;
     let opened = api.journal.retry(caller.tenant_id, path_id(&id)?).await?;
-    Ok(json::answer(StatusCode::ACCEPTED, &DeliveryJson::whole(opened)?))
+    Ok(json::answer(StatusCode::ACCEPTED, &DeliveryJson::whole(opened, &Sight::of(caller, &api).await?)?))
 }

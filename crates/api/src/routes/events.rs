@@ -23,6 +23,7 @@ use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to, object, text, time};
 use crate::params::{Params, Path};
 use crate::problem::{Problem, ProblemBody};
+use crate::sight::Sight;
 use crate::state::Api;
 use crate::views::DeliveryJson;
 use crate::{json, measure, traces};
@@ -307,14 +308,15 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
 pub(crate) async fn get(State(api): State<Api>, Read(caller): Read, Path(id): Path) -> Result<Response, Problem> {
     let id = path_id(&id)?;
     let mut event = api.journal.event(caller.tenant_id, id).await?.ok_or_else(Problem::not_found)?;
-    let payload = json::raw(event.payload.take())?;
+    let sight = Sight::of(caller, &api).await?;
+    let payload = sight.payload(event.payload.take())?;
     let deliveries = api.journal.deliveries_of(caller.tenant_id, id).await?;
     // Something may have ended between the two reads: what is shown whole is counted as it is shown.
     if i64::try_from(deliveries.len()).is_ok_and(|shown| shown == event.counts.total()) {
         event.counts = StatusCounts::default();
         deliveries.iter().for_each(|view| event.counts.add(view.delivery.state, 1));
     }
-    let deliveries = deliveries.into_iter().map(DeliveryJson::whole).collect::<Result<_, _>>()?;
+    let deliveries = deliveries.into_iter().map(|view| DeliveryJson::whole(view, &sight)).collect::<Result<_, _>>()?;
     Ok(json::ok(&EventJson::new(event, Some(payload), deliveries)?))
 }
 

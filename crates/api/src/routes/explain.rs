@@ -12,6 +12,7 @@ use crate::auth::Read;
 use crate::json;
 use crate::params::{Params, Path};
 use crate::problem::Problem;
+use crate::sight::Sight;
 use crate::state::Api;
 use crate::views::DeliveryJson;
 
@@ -40,7 +41,8 @@ pub(crate) async fn get(
     let explained = api.journal.explain(caller.tenant_id, event_id, webhook_id).await?;
     let Explained { checks, delivery } = explained.ok_or_else(Problem::not_found)?;
     let (verdict, explanation) = verdict(&checks, delivery.as_ref().map(|view| &view.delivery));
-    let delivery = delivery.map(DeliveryJson::whole).transpose()?;
+    let sight = Sight::of(caller, &api).await?;
+    let delivery = delivery.map(|view| DeliveryJson::whole(view, &sight)).transpose()?;
     Ok(json::ok(&ExplanationJson { event_id, webhook_id, verdict, explanation, checks, delivery }))
 }
 

@@ -10,9 +10,10 @@ use postrider_core::cursor::Page;
 use postrider_core::delivery::DiscardReason;
 use postrider_core::event_type::{EventType, EventTypeName};
 use postrider_core::lanes::LaneId;
+use postrider_core::redaction::RedactedPaths;
 use postrider_core::subscription::{Subscription, TargetStats};
 use postrider_core::target::TargetId;
-use postrider_core::tenant::Tenant;
+use postrider_core::tenant::{PayloadRetention, Tenant};
 use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId};
 
 use super::{Dialect, Query, Sql, api_keys, callback_secrets, callbacks, event_types, subscriptions, tenants};
@@ -27,7 +28,14 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     async fn create_tenant(&self, name: &str, default_profile: &str) -> Result<Option<Tenant>> {
         let now = self.world.now();
         let (id, default_profile) = (self.world.new_id_at(now), default_profile.to_owned());
-        let tenant = Tenant { id, name: name.to_owned(), default_profile, created_at: now };
+        let tenant = Tenant {
+            id,
+            name: name.to_owned(),
+            default_profile,
+            redacted_paths: RedactedPaths::default(),
+            payload_retention: PayloadRetention::Default,
+            created_at: now,
+        };
         let mut tx = self.begin().await?;
         let made = tenants::insert::<DB>(&mut tx, &tenant).await?;
         tx.commit().await?;

@@ -39,6 +39,7 @@ mod sqlite;
 mod subscriptions;
 mod tenants;
 mod versions;
+mod wipe;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -107,6 +108,7 @@ pub(crate) struct Sql<DB: Dialect> {
     /// Where other processes change catalogues.
     versions: Option<Versions>,
     seen_by_retention: prune::Seen,
+    looked_at_by_wiping: wipe::Looked,
     seen_callbacks: prune_callbacks::SeenCallbacks,
     session: Option<Session>,
 }
@@ -135,6 +137,7 @@ impl<DB: Dialect> Sql<DB> {
             commits,
             versions,
             seen_by_retention: prune::Seen::default(),
+            looked_at_by_wiping: wipe::Looked::default(),
             seen_callbacks: prune_callbacks::SeenCallbacks::default(),
             session,
         }

@@ -28,6 +28,8 @@ const TABLES: [Table; 13] = [
             ("name", Kind::Text),
             ("catalogue_version", Kind::Int),
             ("default_profile", Kind::Text),
+            ("redacted_paths", Kind::Text),
+            ("payload_retention", Kind::Int),
             ("has_callbacks", Kind::Int),
             ("created_at", Kind::Int),
             ("deleted_at", Kind::Int),

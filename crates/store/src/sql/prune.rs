@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use postrider_core::id::uuid_v7;
+use postrider_core::tenant::PayloadRetention;
 use postrider_core::{EventId, TenantId, Timestamp};
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::error::Result;
 use crate::queue::Retention;
 
 /// Events looked at in one step.
-const STEP: i64 = 200;
+pub(super) const STEP: i64 = 200;
 
 /// An idempotency key is kept at least so long, whatever retention says.
 const KEY_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -36,9 +37,16 @@ impl<DB: Dialect> Sql<DB> {
     /// One step for each tenant, and one for tests. False when all was looked at once.
     pub(super) async fn prune_step(&self, retention: Retention) -> Result<bool> {
         let now = self.world.now();
-        let tenants = tenants::all_ids::<DB>(&mut *self.reader().await?).await?;
+        let tenants = tenants::all_retentions::<DB>(&mut *self.reader().await?).await?;
         let mut has_more = false;
-        for tenant_id in tenants {
+        for (tenant_id, own) in tenants {
+            let retention = match own {
+                PayloadRetention::For(payloads) => Retention { payloads, ..retention },
+                PayloadRetention::Default | PayloadRetention::OnSuccess => retention,
+            };
+            if own == PayloadRetention::OnSuccess {
+                has_more |= self.wipe_delivered(tenant_id).await?;
+            }
             let found = self.find_prunable(tenant_id, retention, now).await?;
             self.prune_found(tenant_id, &found).await?;
             has_more |= found.last.is_some();
@@ -131,7 +139,11 @@ fn first_id_at(at: Timestamp) -> Uuid {
 }
 
 /// Locks an event against being opened again, unless somebody did so since it was found, or is at it.
-async fn lock_ended<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<bool> {
+pub(super) async fn lock_ended<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    event_id: EventId,
+) -> Result<bool> {
     let sql = format!("select id from events where tenant_id = $1 and id = $2 {}", DB::LOCKED_OR_SKIPPED);
     if Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(event_id.uuid()).row(db).await?.is_none() {
         return Ok(false);
@@ -142,7 +154,11 @@ async fn lock_ended<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, e
 }
 
 /// Wipes what may hold personal data: what was sent, and what receivers answered.
-async fn wipe_payload<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<()> {
+pub(super) async fn wipe_payload<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    event_id: EventId,
+) -> Result<()> {
     let wipe = Query::<DB>::new("update events set payload = null, metadata = null where tenant_id = $1 and id = $2");
     wipe.id(tenant_id.uuid()).id(event_id.uuid()).run(db).await?;
     Query::<DB>::new(

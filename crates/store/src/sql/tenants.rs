@@ -1,7 +1,8 @@
 //! Rows of `tenants`.
 
 use postrider_core::cursor::Page;
-use postrider_core::tenant::Tenant;
+use postrider_core::redaction::RedactedPaths;
+use postrider_core::tenant::{PayloadRetention, Tenant};
 use postrider_core::{TenantId, Timestamp};
 use uuid::Uuid;
 
@@ -9,10 +10,22 @@ use super::{Dialect, Query, Row};
 use crate::catalogue::TenantChange;
 use crate::error::Result;
 
-const COLUMNS: &str = "id, name, default_profile, created_at";
+const COLUMNS: &str = "id, name, default_profile, created_at, redacted_paths, payload_retention";
 
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<Tenant> {
-    Ok(Tenant { id: row.id(0)?, name: row.get(1)?, default_profile: row.get(2)?, created_at: row.time(3)? })
+    Ok(Tenant {
+        id: row.id(0)?,
+        name: row.get(1)?,
+        default_profile: row.get(2)?,
+        created_at: row.time(3)?,
+        redacted_paths: row.parsed(4, "a tenant's redacted paths", read_paths)?,
+        payload_retention: PayloadRetention::from_stored(row.get(5)?),
+    })
+}
+
+/// A JSON list.
+fn read_paths(text: &str) -> Option<RedactedPaths> {
+    RedactedPaths::new(serde_json::from_str(text).ok()?).ok()
 }
 
 /// Makes a tenant; false if the name is taken.
@@ -46,9 +59,10 @@ pub(super) async fn get_named<DB: Dialect>(db: &mut DB::Connection, name: &str) 
     Query::<DB>::assembled(sql).bind(name.to_owned()).row(db).await?.as_ref().map(read).transpose()
 }
 
-/// Ids of all tenants, deleted ones too: their rows are still to be pruned.
-pub(super) async fn all_ids<DB: Dialect>(db: &mut DB::Connection) -> Result<Vec<TenantId>> {
-    Query::<DB>::new("select id from tenants order by id").rows(db).await?.iter().map(|row| row.id(0)).collect()
+/// Ids of all tenants, deleted ones too: their rows are still to be pruned; and how long each keeps payloads.
+pub(super) async fn all_retentions<DB: Dialect>(db: &mut DB::Connection) -> Result<Vec<(TenantId, PayloadRetention)>> {
+    let rows = Query::<DB>::new("select id, payload_retention from tenants order by id").rows(db).await?;
+    rows.iter().map(|row| Ok((row.id(0)?, PayloadRetention::from_stored(row.get(1)?)))).collect()
 }
 
 /// Marks a tenant as deleted.
@@ -71,10 +85,19 @@ pub(super) async fn update<DB: Dialect>(
     change: TenantChange,
 ) -> Result<Option<Tenant>> {
     let sql = format!(
-        "update tenants set name = coalesce($2, name), default_profile = coalesce($3, default_profile)
+        "update tenants set name = coalesce($2, name), default_profile = coalesce($3, default_profile),
+             redacted_paths = coalesce($4, redacted_paths),
+             payload_retention = case when $5 = 1 then $6 else payload_retention end
          where id = $1 and deleted_at is null returning {COLUMNS}"
     );
-    let query = Query::<DB>::assembled(sql).id(id.uuid()).bind(change.name).bind(change.default_profile);
+    let paths = change.redacted_paths.map(|paths| serde_json::to_string(paths.as_slice()).unwrap_or_default());
+    let query = Query::<DB>::assembled(sql)
+        .id(id.uuid())
+        .bind(change.name)
+        .bind(change.default_profile)
+        .bind(paths)
+        .bind(i64::from(change.payload_retention.is_some()))
+        .bind(change.payload_retention.and_then(PayloadRetention::stored));
     query.row(db).await?.as_ref().map(read).transpose()
 }
 

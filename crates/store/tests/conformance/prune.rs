@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use postrider_core::delivery::FailReason;
 use postrider_core::lifecycle::Decision;
-use postrider_store::{ReopenError, Retention};
+use postrider_core::tenant::PayloadRetention;
+use postrider_store::{Claimed, ReopenError, Retention, TenantChange};
 
 use crate::fixture::{Fixture, draft};
 
@@ -37,6 +39,63 @@ pub(crate) async fn ended_events_go_and_balance_stays(mut f: Fixture) {
     assert!(f.stores.journal.event(f.tenant, pending.event.id).await.expect("read").is_some());
     assert_eq!(f.stats(subscription.id).await, stats, "retention never lowers statistics");
     assert_eq!(balance(&f).await, (2, 1, 1));
+}
+
+/// Says how long the fixture's tenant keeps payloads.
+async fn keep_payloads(f: &Fixture, payload_retention: PayloadRetention) {
+    let change = TenantChange { payload_retention: Some(payload_retention), ..TenantChange::default() };
+    f.stores.catalogue.update_tenant(f.tenant, change).await.expect("changed");
+}
+
+async fn has_payload(f: &Fixture, claimed: &Claimed) -> bool {
+    let event = f.stores.journal.event(f.tenant, claimed.event.id).await.expect("read").expect("kept");
+    event.payload.is_some()
+}
+
+pub(crate) async fn payloads_go_when_all_have_them(mut f: Fixture) {
+    keep_payloads(&f, PayloadRetention::OnSuccess).await;
+    f.subscribe("https://a.example/hook").await;
+    let [pending, delivered, failed] =
+        [f.publish_and_take().await, f.publish_and_take().await, f.publish_and_take().await];
+    f.settle(&delivered, Decision::Delivered, Some(f.answered(200))).await;
+    f.settle(&failed, Decision::Failed(FailReason::RetriesExhausted), Some(f.answered(500))).await;
+    prune(&f, DAY, DAY).await;
+    assert_eq!(
+        (has_payload(&f, &pending).await, has_payload(&f, &delivered).await, has_payload(&f, &failed).await),
+        (true, false, true)
+    );
+    assert!(f.delivery(delivered.id).await.attempts[0].response_body.is_empty());
+    f.settle(&pending, Decision::Delivered, Some(f.answered(200))).await;
+    prune(&f, DAY, DAY).await;
+    assert!(!has_payload(&f, &pending).await, "it is looked at again");
+    // More than one step.
+    let mut many = Vec::new();
+    for _ in 0..250 {
+        many.push(f.publish_and_take().await);
+        f.settle(&many[many.len() - 1], Decision::Delivered, None).await;
+    }
+    prune(&f, DAY, DAY).await;
+    for claimed in &many {
+        assert!(!has_payload(&f, claimed).await);
+    }
+}
+
+pub(crate) async fn a_tenant_keeps_payloads_as_long_as_it_says(mut f: Fixture) {
+    keep_payloads(&f, PayloadRetention::For(HOUR)).await;
+    f.subscribe("https://a.example/hook").await;
+    let ended = f.publish_and_take().await;
+    f.settle(&ended, Decision::Delivered, Some(f.answered(200))).await;
+    prune(&f, DAY, DAY).await;
+    assert!(has_payload(&f, &ended).await);
+    f.clock.advance(2 * HOUR);
+    prune(&f, DAY, DAY).await;
+    assert!(!has_payload(&f, &ended).await);
+    keep_payloads(&f, PayloadRetention::Default).await;
+    let next = f.publish_and_take().await;
+    f.settle(&next, Decision::Delivered, Some(f.answered(200))).await;
+    f.clock.advance(2 * HOUR);
+    prune(&f, DAY, DAY).await;
+    assert!(has_payload(&f, &next).await);
 }
 
 pub(crate) async fn payloads_go_first_and_cannot_be_replayed(mut f: Fixture) {

@@ -281,6 +281,7 @@ pub(crate) async fn a_tenant_can_be_changed(f: Fixture) {
     let change = |name: Option<&str>, profile: Option<&str>| TenantChange {
         name: name.map(str::to_owned),
         default_profile: profile.map(str::to_owned),
+        ..TenantChange::default()
     };
     let catalogue = &f.stores.catalogue;
     let second = catalogue.create_tenant("second", "credas").await.expect("stored").expect("free");
