@@ -233,3 +233,18 @@ create table nodes (
     incarnation uuid not null,
     started_at bigint not null
 );
+
+-- Who changed, sent again or looked at what. Rows are only added.
+create table audit (
+    tenant_id uuid not null,
+    id uuid not null,
+    at bigint not null,
+    -- Null: at the command line.
+    api_key_id uuid,
+    api_key_name text,
+    action text not null,
+    object_id text,
+    request_id text,
+    remote_address text,
+    primary key (tenant_id, id)
+);

@@ -225,3 +225,18 @@ create table attempts (
 );
 create unique index attempts_by_delivery on attempts (delivery_id, claim) where delivery_id is not null;
 create index attempts_of_tests on attempts (log_id) where delivery_id is null;
+
+-- Who changed, sent again or looked at what. Rows are only added.
+create table audit (
+    tenant_id blob not null,
+    id blob not null,
+    at bigint not null,
+    -- Null: at the command line.
+    api_key_id blob,
+    api_key_name text,
+    action text not null,
+    object_id text,
+    request_id text,
+    remote_address text,
+    primary key (tenant_id, id)
+) without rowid;

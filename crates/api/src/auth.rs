@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use postrider_core::api_key::{ApiKey, KeyHash, PlainKey, Scope, Scopes};
 use postrider_core::{TenantId, Timestamp};
 
+use crate::audit::Witness;
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -80,6 +81,9 @@ async fn caller(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<Caller, Pr
         }
         Some(named) => named_tenant(api, named.to_str().unwrap_or_default()).await?,
     };
+    if let Some(witness) = parts.extensions.get::<Witness>() {
+        witness.saw(tenant_id, key.id, &key.name);
+    }
     Ok(Caller { tenant_id, scopes: key.scopes })
 }
 

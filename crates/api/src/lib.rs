@@ -1,6 +1,7 @@
 //! The REST API: HTTP and JSON on one side, the store's traits on the other. Knows no SQL and sends
 //! nothing to customers.
 
+mod audit;
 mod auth;
 mod body;
 mod calls;
@@ -36,7 +37,9 @@ pub use state::{Api, ApiOptions, Readiness};
 
 /// All routes, without their trailing slash.
 pub fn router(api: Api) -> Router {
-    finish(rest_calls().merge(operations()), api)
+    // Inside the task that finishes changes: what was done is written down, though nobody waits for the answer.
+    let audit = axum::middleware::from_fn_with_state(api.clone(), audit::note);
+    finish(rest_calls(|router| router.layer(audit)).merge(operations()), api)
 }
 
 /// Only what says how a node is that takes no other requests.
@@ -47,13 +50,13 @@ pub fn health_router(api: Api) -> Router {
 /// Every call there is.
 #[must_use]
 pub fn calls() -> Vec<Call> {
-    rest_calls().merge(operations()).list()
+    rest_calls(|router| router).merge(operations()).list()
 }
 
-fn rest_calls() -> Calls {
+fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
     use routes::{
-        api_keys, callbacks, deliveries, event_types, events, explain, logs, profiles, tenants, test, webhook_health,
-        webhooks,
+        api_keys, audit, callbacks, deliveries, event_types, events, explain, logs, profiles, tenants, test,
+        webhook_health, webhooks,
     };
     let calls = Calls::default()
         .get("/api/v1/webhooks", webhooks::list)
@@ -92,6 +95,8 @@ fn rest_calls() -> Calls {
         .get("/api/v1/api-keys", api_keys::list)
         .post("/api/v1/api-keys", api_keys::create)
         .delete("/api/v1/api-keys/{id}", api_keys::delete)
+        .get("/api/v1/audit", audit::list)
+        .map(watched)
         .map(|router| router.layer(axum::middleware::from_fn(uncancelled::finish)));
     // What was put in line is committed and sent on, whoever waits for the answer.
     let publishing =

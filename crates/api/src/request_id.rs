@@ -19,13 +19,18 @@ const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id taken over from a client.
 const LIMIT: usize = 128;
 
+/// The id of a request, where handlers find it.
+#[derive(Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// Marks the answer with the request's id, and writes problems down with it.
-pub(crate) async fn mark(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(crate) async fn mark(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let id = given(&request).unwrap_or_else(|| api.world.new_id::<Uuid>().to_string());
     let span =
         tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
     traces::join(&span, request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    request.extensions_mut().insert(RequestId(id.clone()));
     let begun = Instant::now();
     let mut response = async {
         let response =

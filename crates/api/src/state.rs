@@ -10,6 +10,7 @@ use postrider_core::target_url::UrlPolicy;
 use postrider_core::test_send::TestSender;
 use postrider_store::{Catalogue, Journal};
 
+use crate::audit::Looks;
 use crate::failed_keys::FailedKeys;
 use crate::key_cache::KeyCache;
 use crate::limits::TestLimits;
@@ -57,6 +58,7 @@ pub struct Shared {
     pub(crate) failed_keys: FailedKeys,
     pub(crate) test_limits: TestLimits,
     pub(crate) turns: Turns,
+    pub(crate) looks: Looks,
 }
 
 impl Api {
@@ -78,6 +80,7 @@ impl Api {
             failed_keys: FailedKeys::default(),
             test_limits: TestLimits::default(),
             turns: Turns::default(),
+            looks: Looks::default(),
         }))
     }
 }

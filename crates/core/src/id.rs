@@ -73,6 +73,8 @@ ids! {
     TenantId;
     /// A credential. Not secret; the key itself is.
     ApiKeyId;
+    /// An entry of the audit log.
+    AuditId;
     /// An event type → URL subscription (`webhook` in the REST API).
     SubscriptionId;
     /// A subscription to one resource.

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod api_key;
 pub mod attempt;
+pub mod audit;
 pub mod callback;
 pub mod catalogue;
 pub mod cursor;
@@ -36,6 +37,6 @@ pub mod trace_context;
 pub mod vault;
 pub mod world;
 
-pub use id::{ApiKeyId, CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId};
+pub use id::{ApiKeyId, AuditId, CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId};
 pub use time::{Clock, Timestamp};
 pub use world::World;

@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use postrider_core::attempt::{Attempt, Exchange};
+use postrider_core::audit::AuditEntry;
 use postrider_core::cursor::Page;
 use postrider_core::delivery::{Delivery, DeliveryState, StatusFilter};
 use postrider_core::event::{EventDraft, OneOff};
 use postrider_core::explain::Check;
 use postrider_core::lanes::LaneId;
-use postrider_core::{CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId, Timestamp};
+use postrider_core::{ApiKeyId, CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId, Timestamp};
 
 use crate::error::{Result, StoreError};
 use crate::queue::Backlog;
@@ -149,6 +150,21 @@ pub struct EventView {
     pub counts: StatusCounts,
 }
 
+/// Which entries of the audit log a list asks for.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// What was done.
+    pub action: Option<String>,
+    /// What it was done to.
+    pub object_id: Option<String>,
+    /// By whom.
+    pub api_key_id: Option<ApiKeyId>,
+    /// Done at or after.
+    pub since: Option<Timestamp>,
+    /// Done before.
+    pub until: Option<Timestamp>,
+}
+
 /// A delivery with what was tried.
 #[derive(Clone, Debug)]
 pub struct DeliveryView {
@@ -231,6 +247,11 @@ pub trait Journal: Send + Sync + 'static {
         event_id: EventId,
         subscription_id: Option<SubscriptionId>,
     ) -> Result<i64, ReopenError>;
+
+    /// Adds an entry to the audit log, on disk when it returns.
+    async fn audit(&self, entry: &AuditEntry) -> Result<()>;
+    /// What was done in a tenant, newest first.
+    async fn audit_entries(&self, tenant_id: TenantId, filter: &AuditFilter, page: Page) -> Result<Vec<AuditEntry>>;
 
     /// Records a test, which belongs to no delivery and counts in no statistics.
     async fn record_test(&self, tenant_id: TenantId, exchange: &Exchange) -> Result<LogId>;

@@ -26,8 +26,8 @@ pub use catalogue::{
 pub use error::{Result, StoreError};
 pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};
 pub use journal::{
-    DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt, ReopenError,
-    StatusCounts,
+    AuditFilter, DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt,
+    ReopenError, StatusCounts,
 };
 pub use maintain::{MaintainError, backup, move_to_postgres};
 pub use measure::describe_store_metrics;

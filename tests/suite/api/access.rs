@@ -29,7 +29,7 @@ enum Names {
 
 use Names::{ApiKey, Callback, Delivery, Event, EventType, Log, Nothing, Shared, Tenant, Webhook};
 
-const SCOPES: [&str; 4] = ["read", "publish", "manage", "admin"];
+const SCOPES: [&str; 5] = ["read", "publish", "manage", "payloads", "admin"];
 
 /// The scopes of which one is enough, for each group of calls.
 const EVERYBODY: &[&str] = &[];
@@ -98,6 +98,7 @@ const TABLE: &[Row] = &[
     ("GET", "/api/v1/deliveries", READ, Nothing, none),
     ("GET", "/api/v1/deliveries/{id}", READ, Delivery, none),
     ("POST", "/api/v1/deliveries/{id}/retry", MANAGE, Delivery, none),
+    ("GET", "/api/v1/audit", MANAGE, Nothing, none),
     ("GET", "/api/v1/tenants", ADMIN, Nothing, none),
     ("POST", "/api/v1/tenants", ADMIN, Nothing, || json!({"name": "third"})),
     ("GET", "/api/v1/tenants/{id}", ADMIN, Tenant, none),

@@ -1,6 +1,7 @@
 //! The handlers: a file for each group of URLs.
 
 pub(crate) mod api_keys;
+pub(crate) mod audit;
 pub(crate) mod callbacks;
 pub(crate) mod deliveries;
 pub(crate) mod event_types;

@@ -2,15 +2,17 @@
 
 use async_trait::async_trait;
 use postrider_core::attempt::{Attempt, Exchange};
+use postrider_core::audit::AuditEntry;
 use postrider_core::cursor::Page;
 use postrider_core::event::EventDraft;
 use postrider_core::lanes::LaneId;
 use postrider_core::{DeliveryId, EventId, LogId, SubscriptionId, TenantId};
 
-use super::{Dialect, Sql};
+use super::{Dialect, Sql, audit};
 use crate::error::Result;
 use crate::journal::{
-    DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt, ReopenError,
+    AuditFilter, DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt,
+    ReopenError,
 };
 use crate::queue::Backlog;
 
@@ -67,6 +69,17 @@ impl<DB: Dialect> Journal for Sql<DB> {
         subscription_id: Option<SubscriptionId>,
     ) -> Result<i64, ReopenError> {
         self.replay_event(tenant_id, event_id, subscription_id).await
+    }
+
+    async fn audit(&self, entry: &AuditEntry) -> Result<()> {
+        let mut tx = self.begin().await?;
+        audit::insert::<DB>(&mut tx, entry).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn audit_entries(&self, tenant_id: TenantId, filter: &AuditFilter, page: Page) -> Result<Vec<AuditEntry>> {
+        audit::list::<DB>(&mut *self.reader().await?, tenant_id, filter, page).await
     }
 
     async fn record_test(&self, tenant_id: TenantId, exchange: &Exchange) -> Result<LogId> {

@@ -6,6 +6,7 @@
 mod accept;
 mod api_keys;
 mod attempts;
+mod audit;
 mod callback_secrets;
 mod callbacks;
 mod catalogue;

@@ -19,7 +19,7 @@ struct Table {
 }
 
 /// Every table, each value by its kind.
-const TABLES: [Table; 13] = [
+const TABLES: [Table; 14] = [
     Table {
         name: "tenants",
         key: 1,
@@ -207,6 +207,21 @@ const TABLES: [Table; 13] = [
             ("first_byte_us", Kind::Int),
             ("total_us", Kind::Int),
             ("late", Kind::Int),
+        ],
+    },
+    Table {
+        name: "audit",
+        key: 2,
+        columns: &[
+            ("tenant_id", Kind::Uuid),
+            ("id", Kind::Uuid),
+            ("at", Kind::Int),
+            ("api_key_id", Kind::Uuid),
+            ("api_key_name", Kind::Text),
+            ("action", Kind::Text),
+            ("object_id", Kind::Text),
+            ("request_id", Kind::Text),
+            ("remote_address", Kind::Text),
         ],
     },
 ];

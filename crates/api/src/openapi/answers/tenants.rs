@@ -9,6 +9,7 @@ use super::super::bodies::ScopeName;
 #[derive(ToSchema)]
 #[schema(example = json!({
     "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "acme", "default_profile": "standard",
+    "redacted_paths": ["client.name"], "payload_retention": "on_success",
     "created_at": "2026-01-19T10:30:00.123456+00:00"
 }))]
 pub(in super::super) struct Tenant {
@@ -18,6 +19,10 @@ pub(in super::super) struct Tenant {
     name: String,
     /// The wire format of what does not name one.
     default_profile: String,
+    /// Places in payloads that are shown only to keys with the scope `payloads`.
+    redacted_paths: Vec<String>,
+    /// How long payloads of ended events are kept: `default`, `on_success` or a duration.
+    payload_retention: String,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -27,6 +32,7 @@ pub(in super::super) struct Tenant {
 #[derive(ToSchema)]
 #[schema(example = json!({"tenants": [{
     "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "name": "acme", "default_profile": "standard",
+    "redacted_paths": ["client.name"], "payload_retention": "on_success",
     "created_at": "2026-01-19T10:30:00.123456+00:00"
 }], "next_cursor": null}))]
 pub(in super::super) struct TenantList {
@@ -77,4 +83,49 @@ pub(in super::super) struct ApiKeyList {
     /// Asks for the next page; null at the end.
     #[schema(required)]
     next_cursor: Option<String>,
+}
+
+/// What was done in a tenant.
+#[derive(ToSchema)]
+#[schema(example = json!({"audit": [{
+    "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "at": "2026-01-19T10:30:00.123456+00:00", "actor": "api_key",
+    "api_key_id": "01a1fe8e-0840-7102-969b-35cac5c78674", "api_key_name": "backend", "action": "webhook.updated",
+    "object_id": "01a1fe8e-0840-7102-969b-35cac5c78675", "request_id": "01a1fe8e-0840-7102-969b-35cac5c78676",
+    "remote_address": "192.0.2.7"
+}], "next_cursor": null}))]
+pub(in super::super) struct AuditList {
+    /// Newest first.
+    audit: Vec<AuditEntry>,
+    /// Asks for the next page; null at the end.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// One thing that was done.
+#[derive(ToSchema)]
+pub(in super::super) struct AuditEntry {
+    /// Its id.
+    id: Uuid,
+    /// When it was done.
+    #[schema(format = DateTime)]
+    at: String,
+    /// Who did it: somebody with an `api_key`, or at the `command_line` of the machine.
+    actor: String,
+    /// The key.
+    #[schema(required)]
+    api_key_id: Option<Uuid>,
+    /// What people called it then.
+    #[schema(required)]
+    api_key_name: Option<String>,
+    /// What was done, such as `webhook.updated`, `delivery.retried` or `event.viewed`.
+    action: String,
+    /// What it was done to: an id, or a name where those are the ids.
+    #[schema(required)]
+    object_id: Option<String>,
+    /// The `X-Request-Id` of the answer.
+    #[schema(required)]
+    request_id: Option<String>,
+    /// Where the request came from.
+    #[schema(required)]
+    remote_address: Option<String>,
 }

@@ -1,9 +1,12 @@
 //! Tenants and keys.
 
 use super::super::answers::Message;
-use super::super::answers::tenants::{ApiKey, ApiKeyList, Tenant, TenantList};
+use super::super::answers::tenants::{ApiKey, ApiKeyList, AuditList, Tenant, TenantList};
 use super::super::bodies::{NewApiKey, NewTenant, TenantChange};
 use super::super::errors::Problems;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
 use super::{Id, Page};
 
 /// Create a tenant
@@ -61,3 +64,29 @@ pub(in super::super) fn list_api_keys() {}
 #[utoipa::path(delete, path = "/api/v1/api-keys/{id}/", tag = "API keys", params(Id),
     responses((status = 200, description = "It is valid no more", body = Message), Problems))]
 pub(in super::super) fn delete_api_key() {}
+
+/// Which entries are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+struct WhichEntries {
+    /// What was done, such as `webhook.updated`.
+    action: Option<String>,
+    /// What it was done to.
+    object_id: Option<String>,
+    /// Who did it.
+    api_key_id: Option<Uuid>,
+    /// Done at or after.
+    #[param(format = DateTime)]
+    since: Option<String>,
+    /// Done before.
+    #[param(format = DateTime)]
+    until: Option<String>,
+}
+
+/// List the audit log
+///
+/// Needs the scope `manage`. Who changed something, sent something again, or looked at what was sent, in this tenant;
+/// the same look within a minute is one entry. Entries are neither changed nor removed.
+#[utoipa::path(get, path = "/api/v1/audit/", tag = "Audit", params(WhichEntries, Page),
+    responses((status = 200, description = "Newest first", body = AuditList), Problems))]
+pub(in super::super) fn list_audit() {}

@@ -1,0 +1,182 @@
+//! Writes down who changed, sent again or looked at what, before it is answered.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use postrider_core::audit::{Actor, AuditEntry};
+use postrider_core::{ApiKeyId, TenantId, Timestamp};
+
+use crate::problem::Problem;
+use crate::request_id::RequestId;
+use crate::state::Api;
+
+/// Who was let in, told by whoever lets in.
+#[derive(Clone, Default)]
+pub(crate) struct Witness(Arc<OnceLock<(TenantId, ApiKeyId, String)>>);
+
+impl Witness {
+    pub(crate) fn saw(&self, tenant_id: TenantId, key_id: ApiKeyId, key_name: &str) {
+        self.0.get_or_init(|| (tenant_id, key_id, key_name.to_owned()));
+    }
+}
+
+/// Who looked at what: tenant, key, action, object.
+type Look = (TenantId, ApiKeyId, &'static str, Option<String>);
+
+/// Who looks at the same thing again within this time is not written down again: a page that asks every second fills no log.
+const SAME_LOOK: Duration = Duration::from_secs(60);
+/// Most looks that are remembered.
+const MOST_LOOKS: usize = 10_000;
+
+/// Looks that were written down lately.
+#[derive(Default)]
+pub(crate) struct Looks(Mutex<HashMap<Look, Timestamp>>);
+
+impl Looks {
+    /// Whether the same look was written down lately; if not, it is now.
+    fn is_repeated(&self, look: Look, at: Timestamp) -> bool {
+        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if looks.get(&look).is_some_and(|last| at.since(*last) < SAME_LOOK) {
+            return true;
+        }
+        if looks.len() >= MOST_LOOKS {
+            looks.retain(|_, last| at.since(*last) < SAME_LOOK);
+        }
+        if looks.len() < MOST_LOOKS {
+            looks.insert(look, at);
+        }
+        false
+    }
+
+    /// It was not written down after all.
+    fn forget(&self, look: &Look) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(look);
+    }
+}
+
+/// What a call does, if it is to be written down: all that change something or send again, and those that show what
+/// was sent to somebody or came back.
+fn action(method: &str, route: &str) -> Option<&'static str> {
+    Some(match (method, route) {
+        ("POST", "/api/v1/webhooks") => "webhook.created",
+        ("PATCH", "/api/v1/webhooks/{id}") => "webhook.updated",
+        ("DELETE", "/api/v1/webhooks/{id}") => "webhook.deleted",
+        ("POST", "/api/v1/webhooks/{id}/rotate-secret") => "webhook.secret_rotated",
+        ("POST", "/api/v1/webhooks/test") => "webhook.tested",
+        ("POST", "/api/v1/callbacks") => "callback.created",
+        ("DELETE", "/api/v1/callbacks/{id}") => "callback.deleted",
+        ("POST", "/api/v1/callback-secret/rotate") => "callback_secret.rotated",
+        ("POST", "/api/v1/event-types") => "event_type.created",
+        ("PATCH", "/api/v1/event-types/{name}") => "event_type.updated",
+        ("DELETE", "/api/v1/event-types/{name}") => "event_type.deleted",
+        ("GET", "/api/v1/events/{id}") => "event.viewed",
+        ("GET", "/api/v1/events/{id}/explain") => "event.explained",
+        ("POST", "/api/v1/events/{id}/replay") => "event.replayed",
+        ("GET", "/api/v1/deliveries/{id}") => "delivery.viewed",
+        ("POST", "/api/v1/deliveries/{id}/retry") => "delivery.retried",
+        ("GET", "/api/v1/logs/{log_id}") => "log.viewed",
+        ("POST", "/api/v1/tenants") => "tenant.created",
+        ("PATCH", "/api/v1/tenants/{id}") => "tenant.updated",
+        ("DELETE", "/api/v1/tenants/{id}") => "tenant.deleted",
+        ("POST", "/api/v1/api-keys") => "api_key.created",
+        ("DELETE", "/api/v1/api-keys/{id}") => "api_key.revoked",
+        _ => return None,
+    })
+}
+
+/// Has a call that was made written down. What cannot be is not shown; a change that was made is answered as it was, and told
+/// in the log.
+pub(crate) async fn note(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let Some(route) = route.as_ref().map(MatchedPath::as_str) else { return next.run(request).await };
+    let Some(action) = action(request.method().as_str(), route) else { return next.run(request).await };
+    let (is_look, mut object_id) = (request.method().is_safe(), object_in_path(route, request.uri().path()));
+    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+    let remote_address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
+    let witness = Witness::default();
+    request.extensions_mut().insert(witness.clone());
+    let mut response = next.run(request).await;
+    // A test was made, whatever its receiver answered.
+    let is_done =
+        response.status().is_success() || (action == "webhook.tested" && response.status() == StatusCode::BAD_GATEWAY);
+    let Some((tenant_id, key_id, key_name)) = witness.0.get().filter(|_| is_done).cloned() else { return response };
+    let at = api.world.now();
+    if is_look && api.looks.is_repeated((tenant_id, key_id, action, object_id.clone()), at) {
+        return response;
+    }
+    if object_id.is_none() {
+        (response, object_id) = object_in_answer(response).await;
+    }
+    let entry = AuditEntry {
+        id: api.world.new_id_at(at),
+        tenant_id,
+        at,
+        actor: Actor::ApiKey(key_id, key_name),
+        action: action.to_owned(),
+        object_id,
+        request_id,
+        remote_address,
+    };
+    match api.journal.audit(&entry).await {
+        Ok(()) => response,
+        Err(error) if is_look => {
+            api.looks.forget(&(tenant_id, key_id, action, entry.object_id));
+            Problem::from(error).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, ?entry, "what was done is not in the audit log");
+            response
+        }
+    }
+}
+
+/// What stands in the braces of the route.
+fn object_in_path(route: &str, path: &str) -> Option<String> {
+    let mut parts = route.split('/').zip(path.split('/'));
+    parts.find(|(name, _)| name.starts_with('{')).map(|(_, value)| value.to_owned())
+}
+
+/// What the answer says was made.
+async fn object_in_answer(response: Response) -> (Response, Option<String>) {
+    let (head, body) = response.into_parts();
+    // Made of bytes that are there; it does not fail.
+    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let named =
+        ["id", "log_id", "name", "profile"].into_iter().map(|name| &answer[name]).find(|value| !value.is_null());
+    let object = named.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    (Response::from_parts(head, Body::from(bytes)), object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls;
+
+    /// Events are what the program is for: each has its own record.
+    const NO_CHANGE: [(&str, &str); 3] =
+        [("POST", "/api/v1/profiles/{name}/preview"), ("POST", "/api/v1/events"), ("POST", "/api/v1/events/batch")];
+
+    #[test]
+    fn every_call_that_changes_something_is_written_down() {
+        let unsafe_calls = calls().into_iter().filter(|call| call.method != "GET");
+        let silent: Vec<_> = unsafe_calls
+            .map(|call| (call.method, call.path))
+            .filter(|(method, path)| action(method, path).is_none())
+            .collect();
+        assert_eq!(silent, NO_CHANGE);
+    }
+
+    #[test]
+    fn the_object_is_what_the_path_names() {
+        assert_eq!(object_in_path("/api/v1/events/{id}/replay", "/api/v1/events/x/replay").as_deref(), Some("x"));
+        assert_eq!(object_in_path("/api/v1/events", "/api/v1/events"), None);
+    }
+}
