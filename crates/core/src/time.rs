@@ -142,7 +142,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 pub fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m")];
-    let fitting = units.into_iter().find(|(length, _)| seconds > 0 && seconds % length == 0);
+    let fitting = units.into_iter().find(|(length, _)| seconds > 0 && seconds.is_multiple_of(*length));
     let (length, unit) = fitting.unwrap_or((1, "s"));
     format!("{}{unit}", seconds / length)
 }

@@ -48,6 +48,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  postrider move --from sqlite://postrider.db --to postgres://postrider:PASSWORD@db.example.com/postrider"
     )]
     Move(MoveArgs),
+    /// Seal all secrets anew with the current master key, also while the database is being served.
+    #[command(
+        after_help = "POSTRIDER_MASTER_KEY is the new key, POSTRIDER_MASTER_KEY_PREVIOUS the one before. Servers that run meanwhile must know both, as either: give them the new one as POSTRIDER_MASTER_KEY_PREVIOUS first.\n\nExample:\n  POSTRIDER_MASTER_KEY=$(cat new.key) POSTRIDER_MASTER_KEY_PREVIOUS=$(cat old.key) postrider rotate-master-key --database sqlite://postrider.db"
+    )]
+    RotateMasterKey(RotateArgs),
     /// Print the description of the API (OpenAPI 3.1).
     #[command(after_help = "Example:\n  postrider openapi > openapi.json")]
     Openapi,
@@ -87,6 +92,15 @@ pub(crate) struct StoreArgs {
     /// A file of settings [default: postrider.toml, if it is there].
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Debug, Default, Args)]

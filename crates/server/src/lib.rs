@@ -52,6 +52,7 @@ pub fn run_in(world: World) -> ExitCode {
             }
             Command::Backup(args) => commands::backup::run(args).await,
             Command::Move(args) => commands::move_database::run(args).await,
+            Command::RotateMasterKey(args) => commands::rotate_master_key::run(args, world).await,
             Command::Listen(args) => commands::listen::run(args, world).await,
             Command::Verify(args) => commands::verify::run(args, &world),
             Command::Trigger(args) => commands::trigger::run(args, world).await,

@@ -121,3 +121,43 @@ async fn a_move_that_cannot_be_is_told_plainly() {
         assert_eq!((code, err.contains(message)), (expected, true), "{arguments:?}: {err}");
     }
 }
+
+#[tokio::test]
+async fn the_master_key_is_rotated_while_it_serves() {
+    const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const NEW: &str = "HwABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4=";
+    let receiver = Receiver::content().await;
+    let with = |options: &ServerOptions, key: &str, previous: &str| {
+        let settings =
+            vec![("MASTER_KEY".to_owned(), key.to_owned()), ("MASTER_KEY_PREVIOUS".to_owned(), previous.to_owned())];
+        ServerOptions {
+            settings: settings.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+            ..options.clone()
+        }
+    };
+    let options = options();
+    let server = Server::start_with(with(&options, OLD, NEW)).await;
+    let (_, secret) = subscribe(&server, &receiver.url("/"), json!({})).await;
+    server.post("/api/v1/callback-secret/rotate/", json!({"profile": "standard"})).await;
+    let arguments = ["rotate-master-key", "--json"];
+    let (code, _, err) = run_command(&with(&options, NEW, ""), &arguments).await;
+    assert_eq!((code, err.contains("POSTRIDER_MASTER_KEY_PREVIOUS")), (1, true), "{err}");
+    let (code, out, err) = run_command(&with(&options, NEW, OLD), &arguments).await;
+    assert_eq!((code, out.trim()), (0, "{\"sealed_anew\":2}"), "{err}");
+    publish(&server, json!({})).await;
+    let request = receiver.wait_for(1).await.remove(0);
+    let mut headers = http::HeaderMap::new();
+    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        headers.insert(name, request.header(name).expect("sent").parse().expect("plain"));
+    }
+    let verifier = standardwebhooks::Webhook::new(&secret).expect("a secret");
+    verifier.verify(&request.body, &headers).expect("signed with the same secret");
+    let audit = server.get("/api/v1/audit/?action=master_key.rotated").await;
+    assert_eq!(audit["audit"][0]["actor"], "command_line");
+    drop(server);
+    let server = Server::start_with(with(&options, NEW, "")).await;
+    publish(&server, json!({})).await;
+    receiver.wait_for(2).await;
+    let (code, _, err) = run_command(&with(&options, OLD, ""), &["serve", "--listen", "127.0.0.1:0"]).await;
+    assert_eq!((code, err.lines().count()), (1, 1), "nothing of the old key is left: {err}");
+}

@@ -2,15 +2,14 @@
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use postrider_core::World;
 use postrider_core::api_key::{ApiKey, PlainKey, Scope, Scopes};
-use postrider_core::audit::{Actor, AuditEntry};
 use postrider_core::cursor::{MAX_LIMIT, Page};
 use postrider_core::tenant::Tenant;
-use postrider_core::{ApiKeyId, TenantId, World};
 use postrider_store::{NewApiKey, Stores};
 use serde_json::json;
 
-use super::{open_tenant, plain};
+use super::{note, open_tenant, plain};
 use crate::cli::{KeysArgs, KeysCommand};
 
 pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
@@ -23,7 +22,7 @@ pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
             let new = NewApiKey { tenant_id: tenant.id, name, scopes, expires_at, hash: key.hash() };
             let made = stores.catalogue.create_api_key(new).await.map_err(plain)?;
             let made = made.ok_or("the key was not made; try again")?;
-            note(&stores, &world, "api_key.created", tenant.id, made.id).await?;
+            note(&stores, &world, "api_key.created", tenant.id, Some(made.id)).await?;
             show_created(&made, &key, of.json);
         }
         KeysCommand::List { of } => {
@@ -36,7 +35,7 @@ pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
             if !stores.catalogue.revoke_api_key(tenant.id, id).await.map_err(plain)? {
                 return Err(format!("{id}: the tenant `{}` has no such key", tenant.name));
             }
-            note(&stores, &world, "api_key.revoked", tenant.id, id).await?;
+            note(&stores, &world, "api_key.revoked", tenant.id, Some(id)).await?;
             if of.json {
                 say!("{}", json!({"id": id, "revoked": true}));
             } else {
@@ -45,22 +44,6 @@ pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Writes down in the audit log what was done here.
-async fn note(stores: &Stores, world: &World, action: &str, tenant_id: TenantId, id: ApiKeyId) -> Result<(), String> {
-    let at = world.now();
-    let entry = AuditEntry {
-        id: world.new_id_at(at),
-        tenant_id,
-        at,
-        actor: Actor::CommandLine,
-        action: action.to_owned(),
-        object_id: Some(id.to_string()),
-        request_id: None,
-        remote_address: None,
-    };
-    stores.journal.audit(&entry).await.map_err(plain)
 }
 
 async fn all_keys(stores: &Stores, tenant: &Tenant) -> Result<Vec<ApiKey>, String> {

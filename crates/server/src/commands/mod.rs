@@ -6,14 +6,16 @@ pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod migrate;
 pub(crate) mod move_database;
+pub(crate) mod rotate_master_key;
 pub(crate) mod serve;
 mod shown;
 pub(crate) mod trigger;
 pub(crate) mod verify;
 
-use postrider_core::World;
+use postrider_core::audit::{Actor, AuditEntry};
 use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
 use postrider_core::vault::{MasterKey, Vault};
+use postrider_core::{ApiKeyId, TenantId, World};
 use postrider_store::{HandOver, Purpose, StoreError, StoreOptions, Stores};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -52,6 +54,28 @@ async fn open_tenant(of: &TenantArgs, world: &World) -> Result<(Stores, Tenant),
     let named = stores.catalogue.tenant_named(&of.tenant).await.map_err(plain)?;
     let tenant = named.ok_or_else(|| format!("--tenant: there is no tenant `{}`", of.tenant))?;
     Ok((stores, tenant))
+}
+
+/// Writes down in the audit log what was done here.
+async fn note(
+    stores: &Stores,
+    world: &World,
+    action: &str,
+    tenant_id: TenantId,
+    id: Option<ApiKeyId>,
+) -> Result<(), String> {
+    let at = world.now();
+    let entry = AuditEntry {
+        id: world.new_id_at(at),
+        tenant_id,
+        at,
+        actor: Actor::CommandLine,
+        action: action.to_owned(),
+        object_id: id.map(|id| id.to_string()),
+        request_id: None,
+        remote_address: None,
+    };
+    stores.journal.audit(&entry).await.map_err(plain)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
