@@ -11,6 +11,7 @@ mod faults;
 mod guard;
 mod hostile;
 mod lanes;
+mod leaks;
 mod maintain;
 mod metrics;
 mod nodes;

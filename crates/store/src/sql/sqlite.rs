@@ -42,6 +42,8 @@ pub(crate) async fn open_pool(path: &Path, connections: u32, read_only: bool) ->
         .pragma("query_only", if read_only { "on" } else { "off" })
         .pragma("cache_size", CACHE)
         .pragma("temp_store", "memory")
+        // What retention wipes is to be gone.
+        .pragma("secure_delete", "on")
         .pragma("wal_autocheckpoint", MOST_LOG_PAGES.to_string())
         .statement_cache_capacity(256);
     SqlitePoolOptions::new()

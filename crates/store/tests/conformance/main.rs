@@ -68,6 +68,11 @@ mod embedded {
     }
 
     #[tokio::test]
+    async fn what_is_wiped_is_not_in_the_file() {
+        crate::prune::what_is_wiped_is_not_in_the_file(Fixture::on(Database::sqlite()).await).await;
+    }
+
+    #[tokio::test]
     async fn no_secret_can_be_read_from_the_file() {
         crate::sealed::no_secret_can_be_read_from_the_file(Fixture::on(Database::sqlite()).await).await;
     }

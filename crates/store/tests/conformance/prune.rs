@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use postrider_core::delivery::FailReason;
+use postrider_core::event::EventDraft;
 use postrider_core::lifecycle::Decision;
 use postrider_core::tenant::PayloadRetention;
 use postrider_store::{Claimed, ReopenError, Retention, TenantChange};
+
+use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::fixture::{Fixture, draft};
 
@@ -78,6 +81,27 @@ pub(crate) async fn payloads_go_when_all_have_them(mut f: Fixture) {
     for claimed in &many {
         assert!(!has_payload(&f, claimed).await);
     }
+}
+
+pub(crate) async fn what_is_wiped_is_not_in_the_file(mut f: Fixture) {
+    keep_payloads(&f, PayloadRetention::OnSuccess).await;
+    f.subscribe("https://a.example/hook").await;
+    // One that fits into a page, and one that does not.
+    for size in [10, 20_000] {
+        let payload = format!(r#"{{"name":"{}"}}"#, "sentinel".repeat(size));
+        f.publish_draft(EventDraft { payload: payload.into(), ..draft(None) }).await;
+        let claimed = f.handed().expect("handed over");
+        f.settle(&claimed, Decision::Delivered, Some(f.answered(200))).await;
+    }
+    let file = f.database.url().replace("sqlite://", "");
+    let has_it = async || {
+        let mut connection = SqliteConnection::connect(&f.database.url()).await.expect("opens");
+        connection.execute("pragma wal_checkpoint(truncate)").await.expect("written back");
+        String::from_utf8_lossy(&std::fs::read(&file).expect("read")).contains("sentinel")
+    };
+    assert!(has_it().await, "it can be seen while it is there");
+    prune(&f, DAY, DAY).await;
+    assert!(!has_it().await);
 }
 
 pub(crate) async fn a_tenant_keeps_payloads_as_long_as_it_says(mut f: Fixture) {
