@@ -1,6 +1,6 @@
 # Postrider. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-setup programs faults bench bench-full lint openapi fmt build release clean
+.PHONY: help demo run test test-setup programs faults fuzz bench bench-full lint openapi fmt build release clean
 
 CARGO ?= cargo
 
@@ -33,6 +33,9 @@ programs: ## Build the programs that the tests start
 
 faults: test-setup programs ## Kill, cut off and poison it under load, and check what must hold (about an hour)
 	scripts/with-postgres target/debug/faults
+
+fuzz: ## Feed each reader of outside input for FUZZ_SECONDS (60); needs a nightly compiler
+	scripts/fuzz
 
 openapi: ## Write docs/openapi.json anew
 	@$(CARGO) run --quiet --bin postrider -- openapi > docs/openapi.json

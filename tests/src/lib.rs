@@ -5,6 +5,7 @@ mod clock;
 mod cluster;
 mod database;
 pub mod faults;
+pub mod fuzz;
 mod hostile;
 mod proxy;
 mod published;

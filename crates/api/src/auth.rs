@@ -7,10 +7,11 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use postrider_core::api_key::{ApiKey, KeyHash, PlainKey, Scope, Scopes};
-use postrider_core::{TenantId, Timestamp};
+use postrider_core::{ApiKeyId, TenantId, Timestamp};
 
 use crate::audit::Witness;
 use crate::problem::Problem;
+use crate::rate_limits::Told;
 use crate::state::Api;
 
 /// Somebody with a valid key, acting in a tenant.
@@ -70,6 +71,7 @@ impl FromRequestParts<Api> for Admin {
 /// The caller, if the key has one of these scopes.
 async fn caller(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<Caller, Problem> {
     let key = valid_key(parts, api).await?;
+    take_one_request(parts, api, key.id)?;
     if !scopes.iter().any(|scope| key.scopes.permits(*scope)) {
         let names: Vec<String> = scopes.iter().map(|scope| format!("`{}`", scope.name())).collect();
         return Err(Problem::forbidden(format!("This call needs the scope {}.", names.join(" or "))));
@@ -85,6 +87,15 @@ async fn caller(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<Caller, Pr
         witness.saw(tenant_id, key.id, &key.name);
     }
     Ok(Caller { tenant_id, scopes: key.scopes })
+}
+
+/// Counts the request against its key's limit, if there is one.
+fn take_one_request(parts: &Parts, api: &Api, key_id: ApiKeyId) -> Result<(), Problem> {
+    let Some(left) = api.rate_limits.take(key_id, api.world.now()) else { return Ok(()) };
+    if let Some(told) = parts.extensions.get::<Told>() {
+        told.left(left);
+    }
+    left.wait.map_or(Ok(()), |wait| Err(Problem::too_many("This key has made too many requests.", wait)))
 }
 
 async fn named_tenant(api: &Api, id: &str) -> Result<TenantId, Problem> {

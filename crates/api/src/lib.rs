@@ -15,6 +15,8 @@ mod normalize;
 mod openapi;
 mod params;
 mod problem;
+mod quotas;
+mod rate_limits;
 mod request_id;
 mod routes;
 mod sight;
@@ -33,6 +35,8 @@ pub use measure::{MetricsPage, describe_api_metrics};
 pub use normalize::TrimSlash;
 pub use openapi::openapi_json;
 use problem::Problem;
+pub use quotas::Limits;
+pub use rate_limits::RequestLimit;
 pub use state::{Api, ApiOptions, Readiness};
 
 /// All routes, without their trailing slash.

@@ -15,6 +15,8 @@ use crate::failed_keys::FailedKeys;
 use crate::key_cache::KeyCache;
 use crate::limits::TestLimits;
 use crate::measure::MetricsPage;
+use crate::quotas::{Limits, Quotas};
+use crate::rate_limits::RateLimits;
 use crate::turns::Turns;
 
 /// What the API works with.
@@ -33,6 +35,8 @@ pub struct ApiOptions {
     pub world: World,
     /// The rules for URLs given from outside.
     pub url_policy: UrlPolicy,
+    /// What a key and a tenant may use up.
+    pub limits: Limits,
     /// Whether requests should come here.
     pub readiness: Readiness,
     /// What `/metrics` shows.
@@ -59,13 +63,16 @@ pub struct Shared {
     pub(crate) test_limits: TestLimits,
     pub(crate) turns: Turns,
     pub(crate) looks: Looks,
+    pub(crate) rate_limits: RateLimits,
+    pub(crate) quotas: Quotas,
 }
 
 impl Api {
     /// Puts the API together.
     #[must_use]
     pub fn new(options: ApiOptions) -> Self {
-        let ApiOptions { catalogue, journal, profiles, tester, lanes, world, url_policy, readiness, metrics } = options;
+        let ApiOptions { catalogue, journal, profiles, tester, lanes, world, url_policy, limits, readiness, metrics } =
+            options;
         Self(Arc::new(Shared {
             catalogue,
             journal,
@@ -81,6 +88,8 @@ impl Api {
             test_limits: TestLimits::default(),
             turns: Turns::default(),
             looks: Looks::default(),
+            rate_limits: RateLimits::new(limits.requests),
+            quotas: Quotas::new(limits),
         }))
     }
 }

@@ -101,6 +101,12 @@ impl TenantCatalogue {
         event_type::nearest(wrong, published.chain(&self.custom_types).map(EventTypeName::as_str))
     }
 
+    /// How many subscriptions there are, active or not.
+    #[must_use]
+    pub fn subscription_count(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// One subscription, active or not; `None` if it was deleted.
     #[must_use]
     pub fn get(&self, id: SubscriptionId) -> Option<&Arc<Subscription>> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use postrider_api::{Limits, RequestLimit};
 use postrider_core::address::AddressPolicy;
 use postrider_core::api_key::MIN_KEY_LENGTH;
 use postrider_core::lanes::LaneLimits;
@@ -22,7 +23,7 @@ use crate::profiles;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 22] = [
     "traces.endpoint",
     "listen",
     "metrics_listen",
@@ -39,6 +40,9 @@ const KNOWN: [&str; 19] = [
     "targets.in_flight",
     "retention.payloads",
     "retention.deliveries",
+    "limits.requests",
+    "limits.webhooks",
+    "limits.pending",
     "profiles_dir",
     "log",
     "log_format",
@@ -102,6 +106,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How long ended deliveries are kept.
     pub retention: Retention,
+    /// What a key and a tenant may use up.
+    pub limits: Limits,
     /// The wire formats.
     pub profiles: Arc<Profiles>,
     /// A collector of traces, by OTLP over HTTP.
@@ -175,6 +181,14 @@ impl Settings {
         raw.check()
     }
 
+    /// What the text of a file says, and nothing else.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first setting that is unknown or cannot be used.
+    pub fn from_text(text: &str) -> Result<Self, ConfigError> {
+        Raw::from_text("the text", text)?.check()
+    }
+
     fn from_sources(
         options: &ServeOptions,
         environment: impl Iterator<Item = (String, String)>,
@@ -196,8 +210,13 @@ impl Raw {
         if named.is_none() && !path.exists() {
             return Ok(Self::default());
         }
-        let wrong = |message: String| ConfigError::new(path.display().to_string(), message);
-        let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::new(&name, error.to_string()))?;
+        Self::from_text(&name, &text)
+    }
+
+    fn from_text(name: &str, text: &str) -> Result<Self, ConfigError> {
+        let wrong = |message: String| ConfigError::new(name, message);
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
         let mut raw = Self::default();
         raw.add_table("", &table).map_err(|error| wrong(error.to_string()))?;
@@ -300,6 +319,11 @@ impl Raw {
                 payloads: self.read("retention.payloads", duration, parse_duration)?.unwrap_or(day * 30),
                 deliveries: self.read("retention.deliveries", duration, parse_duration)?.unwrap_or(day * 30),
             },
+            limits: Limits {
+                requests: self.read("limits.requests", "such as 100/s or 6000/m", RequestLimit::parse)?,
+                webhooks: self.read("limits.webhooks", "a whole number of at least 1", read_count)?,
+                pending: self.read("limits.pending", "a whole number of at least 1", read_count)?,
+            },
             profiles: Arc::new(self.read_profiles()?),
             traces_endpoint: self.read("traces.endpoint", "a URL such as http://127.0.0.1:4318", read_http)?,
             log: self
@@ -308,6 +332,10 @@ impl Raw {
             log_format: self.read("log_format", "text or json", read_format)?.unwrap_or(LogFormat::Text),
         })
     }
+}
+
+fn read_count(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|count| *count > 0)
 }
 
 fn read_in_flight(text: &str) -> Option<usize> {

@@ -136,6 +136,7 @@ impl Node {
             lanes,
             world,
             url_policy: settings.url_policy.clone(),
+            limits: settings.limits,
             readiness: readiness.clone(),
             metrics: page,
         });

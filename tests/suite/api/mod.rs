@@ -9,6 +9,7 @@ mod deliveries;
 mod event_types;
 mod events;
 mod health;
+mod limits;
 mod logs;
 mod personal_data;
 mod profiles;

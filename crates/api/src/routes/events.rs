@@ -76,6 +76,7 @@ pub(crate) async fn publish(
     if let Some(key) = headers.get("idempotency-key") {
         draft.idempotency_key = Some(key_of_header(key, draft.idempotency_key.as_deref())?);
     }
+    api.quotas.check_pending(caller.tenant_id, &api).await?;
     api.turns.published(caller.tenant_id, api.world.now());
     let begun = Instant::now();
     let mut results = api.journal.publish(caller.tenant_id, vec![draft]).await;
@@ -109,6 +110,7 @@ pub(crate) async fn publish_batch(
     let mut fields = Fields::parse(&body)?;
     let events = fields.required("events", read_batch);
     let events = events.take(&fields.finish()?);
+    api.quotas.check_pending(caller.tenant_id, &api).await?;
     let _turn = api.turns.take(caller.tenant_id, events.len(), api.world.now()).await;
     let read_all = |catalogue: &TenantCatalogue| {
         events.iter().map(|event| read_draft(event.get().as_bytes(), &api, catalogue)).collect()

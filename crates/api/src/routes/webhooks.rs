@@ -112,6 +112,7 @@ pub(crate) async fn create(
     let url = fields.required("webhook_url", |raw| read_url(raw, &api.url_policy));
     let change = read_settings(&api, &mut fields);
     let checked = fields.finish()?;
+    api.quotas.check_webhooks(&catalogue)?;
     let secret = SigningSecret::generate(&api.world);
     let new = NewSubscription {
         tenant_id: caller.tenant_id,

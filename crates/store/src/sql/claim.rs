@@ -185,6 +185,14 @@ impl<DB: Dialect> Sql<DB> {
         read_backlog(&row.ok_or(StoreError::Damaged("a count"))?, 0)
     }
 
+    pub(super) async fn count_pending_of(&self, tenant_id: TenantId) -> Result<u64> {
+        // In words that let planners see the index on what is undelivered.
+        let sql = "select count(*) from deliveries where tenant_id = $1 and state <> 1 and state = 0";
+        let row = Query::<DB>::new(sql).id(tenant_id.uuid()).row(&mut *self.reader().await?).await?;
+        let count: i64 = row.ok_or(StoreError::Damaged("a count"))?.get(0)?;
+        Ok(count.unsigned_abs())
+    }
+
     /// As if the claim had not been made: its strike is taken back, its mark wiped.
     pub(super) async fn give_claims_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()> {
         let mut tx = self.begin().await?;

@@ -54,6 +54,10 @@ impl<DB: Dialect> Journal for Sql<DB> {
         self.count_backlog(tenant_id, lane).await
     }
 
+    async fn count_pending(&self, tenant_id: TenantId) -> Result<u64> {
+        self.count_pending_of(tenant_id).await
+    }
+
     async fn attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>> {
         self.find_attempt(tenant_id, id).await
     }

@@ -150,6 +150,7 @@ pub(crate) async fn what_waits_is_counted(mut f: Fixture) {
     let own = async |tenant| f.stores.journal.backlog(tenant, lane).await.expect("read");
     assert_eq!(own(f.tenant).await, two);
     assert_eq!(own(postrider_core::TenantId::from(uuid::Uuid::nil())).await.pending, 0, "nobody else's");
+    assert_eq!(f.stores.journal.count_pending(f.tenant).await.expect("counted"), 2);
 }
 
 pub(crate) async fn a_sender_sees_what_is_true_this_moment(f: Fixture) {

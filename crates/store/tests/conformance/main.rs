@@ -4,6 +4,7 @@
 use std::pin::Pin;
 
 mod accept;
+mod audit;
 mod catalogue;
 mod claim;
 mod fan_out;
@@ -89,6 +90,7 @@ backends! {
         does_not_use_one_deleted_by_another_process,
         a_batch_answers_in_order,
     }
+    audit::{entries_are_kept_as_they_were_for_their_tenant}
     catalogue::{
         a_tenant_name_is_free_again_after_its_deletion,
         deleting_a_tenant_ends_its_keys_and_subscriptions,
