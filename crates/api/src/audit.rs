@@ -1,9 +1,7 @@
 //! Writes down who changed, sent again or looked at what, before it is answered.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
@@ -11,7 +9,7 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use postrider_core::audit::{Actor, AuditEntry};
-use postrider_core::{ApiKeyId, TenantId, Timestamp};
+use postrider_core::{ApiKeyId, TenantId};
 
 use crate::problem::Problem;
 use crate::request_id::RequestId;
@@ -24,40 +22,6 @@ pub(crate) struct Witness(Arc<OnceLock<(TenantId, ApiKeyId, String)>>);
 impl Witness {
     pub(crate) fn saw(&self, tenant_id: TenantId, key_id: ApiKeyId, key_name: &str) {
         self.0.get_or_init(|| (tenant_id, key_id, key_name.to_owned()));
-    }
-}
-
-/// Who looked at what: tenant, key, action, object.
-type Look = (TenantId, ApiKeyId, &'static str, Option<String>);
-
-/// Who looks at the same thing again within this time is not written down again: a page that asks every second fills no log.
-const SAME_LOOK: Duration = Duration::from_secs(60);
-/// Most looks that are remembered.
-const MOST_LOOKS: usize = 10_000;
-
-/// Looks that were written down lately.
-#[derive(Default)]
-pub(crate) struct Looks(Mutex<HashMap<Look, Timestamp>>);
-
-impl Looks {
-    /// Whether the same look was written down lately; if not, it is now.
-    fn is_repeated(&self, look: Look, at: Timestamp) -> bool {
-        let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if looks.get(&look).is_some_and(|last| at.since(*last) < SAME_LOOK) {
-            return true;
-        }
-        if looks.len() >= MOST_LOOKS {
-            looks.retain(|_, last| at.since(*last) < SAME_LOOK);
-        }
-        if looks.len() < MOST_LOOKS {
-            looks.insert(look, at);
-        }
-        false
-    }
-
-    /// It was not written down after all.
-    fn forget(&self, look: &Look) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(look);
     }
 }
 
@@ -108,33 +72,23 @@ pub(crate) async fn note(State(api): State<Api>, mut request: Request, next: Nex
         response.status().is_success() || (action == "webhook.tested" && response.status() == StatusCode::BAD_GATEWAY);
     let Some((tenant_id, key_id, key_name)) = witness.0.get().filter(|_| is_done).cloned() else { return response };
     let at = api.world.now();
-    if is_look && api.looks.is_repeated((tenant_id, key_id, action, object_id.clone()), at) {
+    let look = is_look.then(|| (tenant_id, key_id, action, object_id.clone()));
+    if look.as_ref().is_some_and(|look| api.looks.is_repeated(look, at)) {
         return response;
     }
     if object_id.is_none() {
         (response, object_id) = object_in_answer(response).await;
     }
-    let entry = AuditEntry {
-        id: api.world.new_id_at(at),
-        tenant_id,
-        at,
-        actor: Actor::ApiKey(key_id, key_name),
-        action: action.to_owned(),
-        object_id,
-        request_id,
-        remote_address,
-    };
-    match api.journal.audit(&entry).await {
-        Ok(()) => response,
-        Err(error) if is_look => {
-            api.looks.forget(&(tenant_id, key_id, action, entry.object_id));
-            Problem::from(error).into_response()
-        }
-        Err(error) => {
-            tracing::error!(%error, ?entry, "what was done is not in the audit log");
-            response
-        }
+    let actor = Actor::ApiKey(key_id, key_name);
+    let (id, action) = (api.world.new_id_at(at), action.to_owned());
+    let entry = AuditEntry { id, tenant_id, at, actor, action, object_id, request_id, remote_address };
+    let Err(error) = api.journal.audit(&entry).await else { return response };
+    if let Some(look) = look {
+        api.looks.forget(&look);
+        return Problem::from(error).into_response();
     }
+    tracing::error!(%error, ?entry, "what was done is not in the audit log");
+    response
 }
 
 /// What stands in the braces of the route.

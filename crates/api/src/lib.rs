@@ -10,6 +10,7 @@ mod fields;
 mod json;
 mod key_cache;
 mod limits;
+mod looks;
 mod measure;
 mod normalize;
 mod openapi;

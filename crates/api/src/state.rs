@@ -10,10 +10,10 @@ use postrider_core::target_url::UrlPolicy;
 use postrider_core::test_send::TestSender;
 use postrider_store::{Catalogue, Journal};
 
-use crate::audit::Looks;
 use crate::failed_keys::FailedKeys;
 use crate::key_cache::KeyCache;
 use crate::limits::TestLimits;
+use crate::looks::Looks;
 use crate::measure::MetricsPage;
 use crate::quotas::{Limits, Quotas};
 use crate::rate_limits::RateLimits;

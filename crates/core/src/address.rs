@@ -89,6 +89,15 @@ impl AddressPolicy {
         answer.into_iter().filter(|address| self.permits(*address))
     }
 
+    /// Whether somebody named this address, or a block that it is in, or permits this machine: it is meant, also if it
+    /// is the address of this very machine.
+    #[must_use]
+    pub fn names(&self, address: IpAddr) -> bool {
+        let plain = address.to_canonical();
+        let is_in = |net: &IpNet| net.contains(&address) || net.contains(&plain);
+        self.allow.iter().any(is_in) || (self.loopback && plain.is_loopback())
+    }
+
     /// Whether `address` may be dialled.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {

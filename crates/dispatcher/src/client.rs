@@ -20,6 +20,7 @@ use postrider_core::subscription::AttemptTimeout;
 use postrider_core::target_url::TargetUrl;
 use postrider_core::{Timestamp, World};
 
+use crate::dial::may_dial;
 use crate::fail;
 use crate::probe::{Probe, micros_since};
 use crate::resolve::VettingResolver;
@@ -94,7 +95,7 @@ impl GuardedClient {
         let request_headers = recorded(&outgoing);
         let reception = match url.literal_address() {
             _ if url.url().scheme() != "https" && !self.plain_http => Reception::failed(fail::not_https()),
-            Some(address) if !self.policy.permits(address) => Reception::failed(fail::address_refused()),
+            Some(address) if !may_dial(&self.policy, address) => Reception::failed(fail::address_refused()),
             _ => probe.watch(self.exchange(outgoing, start)).await,
         };
         let seen = probe.seen();

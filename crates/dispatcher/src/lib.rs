@@ -7,6 +7,7 @@
 mod claim;
 mod client;
 mod deliver;
+mod dial;
 mod dispatcher;
 mod endpoint;
 mod fail;

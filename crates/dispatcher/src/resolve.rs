@@ -13,6 +13,7 @@ use postrider_core::address::AddressPolicy;
 use postrider_core::fail_point::FailPoint;
 use tower::Service;
 
+use crate::dial::may_dial;
 use crate::probe::{Probe, micros_since};
 
 /// A name led nowhere that may be dialled. One message for both reasons, so that nobody can map
@@ -42,7 +43,8 @@ impl VettingResolver {
             NoAddress
         })?;
         // The port is the URL's; the client fills it in.
-        let permitted: Vec<SocketAddr> = self.policy.of_answer(found.iter()).map(|ip| SocketAddr::new(ip, 0)).collect();
+        let permitted = self.policy.of_answer(found.iter()).filter(|ip| may_dial(&self.policy, *ip));
+        let permitted: Vec<SocketAddr> = permitted.map(|ip| SocketAddr::new(ip, 0)).collect();
         FailPoint::NameResolved.pass();
         let first = *permitted.first().ok_or(NoAddress)?;
         Probe::note(|seen| seen.address = Some(first));

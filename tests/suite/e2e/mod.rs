@@ -14,6 +14,7 @@ mod lanes;
 mod leaks;
 mod maintain;
 mod metrics;
+mod namespace;
 mod nodes;
 mod openapi;
 mod published;

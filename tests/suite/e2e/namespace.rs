@@ -1,0 +1,83 @@
+//! In a network of its own, where every connection that is begun is counted by the system: what is denied sends no SYN.
+
+use std::process::Stdio;
+
+use postrider_tests::{Binary, Server, ServerOptions};
+use serde_json::Value;
+use tokio::process::Command;
+
+/// Public addresses that the machine of this network has itself; nobody listens there.
+const OWN: &str = "9.9.9.9";
+const NAMED: &str = "9.9.9.8";
+
+/// A network with nothing but this machine, and the program in it.
+const IN_A_NETWORK_OF_ITS_OWN: &str =
+    "ip link set lo up && ip address add 9.9.9.9/32 dev lo && ip address add 9.9.9.8/32 dev lo && exec \"$0\" \"$@\"";
+
+/// Asks the server in its network, over one connection, to test each URL; prints what it answered.
+const ASK: &str = r#"
+import http.client, json, sys
+base, key, urls = sys.argv[1], sys.argv[2], sys.argv[3:]
+connection = http.client.HTTPConnection(base)
+answers = []
+for url in urls:
+    headers = {"Authorization": "Bearer " + key, "Content-Type": "application/json"}
+    connection.request("POST", "/api/v1/webhooks/test/", json.dumps({"webhook_url": url}), headers)
+    answer = connection.getresponse()
+    answers.append([answer.status, json.loads(answer.read())])
+print(json.dumps(answers))
+"#;
+
+#[tokio::test]
+async fn what_is_denied_sends_no_syn() {
+    if !can_have_a_network().await {
+        eprintln!("skipped: only root can make a network");
+        return;
+    }
+    let under = ["unshare", "--net", "sh", "-c", IN_A_NETWORK_OF_ITS_OWN].map(str::to_owned).to_vec();
+    let options = ServerOptions { binary: Binary::Real, dev: false, under, ..ServerOptions::default() };
+    let options = options.set("TARGETS_ALLOW", &format!("{NAMED}/32")).set("TARGETS_DENY", "8.8.8.0/24");
+    let server = Server::start_with(options).await;
+    let urls = [
+        format!("https://{OWN}/"),
+        "https://8.8.8.8/".to_owned(),
+        "https://127.0.0.1/".to_owned(),
+        "https://169.254.169.254/latest/meta-data/".to_owned(),
+        "https://[::ffff:127.0.0.1]/".to_owned(),
+        "https://a-name-that-leads-nowhere.example/".to_owned(),
+    ];
+    let before = begun(&server);
+    let answers = ask(&server, &urls).await;
+    assert_eq!(begun(&server) - before, 1, "the question's own connection and no other: {answers:?}");
+    assert_eq!(answers[0][0], 502, "{answers:?}");
+    assert_eq!(answers[0][1]["message"], "Test webhook delivery failed: DNS lookup failed or address not allowed");
+    assert!(answers[1..5].iter().all(|answer| answer[0] == 422), "{answers:?}");
+    let before = begun(&server);
+    let answers = ask(&server, &[format!("https://{NAMED}/")]).await;
+    assert_eq!(begun(&server) - before, 2, "what is permitted is dialled, and that is counted");
+    assert_eq!(answers[0][1]["message"], "Test webhook delivery failed: Connection refused");
+}
+
+async fn can_have_a_network() -> bool {
+    let tried = Command::new("unshare").args(["--net", "ip", "link", "set", "lo", "up"]).stderr(Stdio::null()).status();
+    tried.await.is_ok_and(|status| status.success())
+}
+
+/// TCP connections that were begun in the server's network.
+fn begun(server: &Server) -> u64 {
+    let counters = std::fs::read_to_string(format!("/proc/{}/net/snmp", server.pid())).expect("Linux");
+    let mut tcp = counters.lines().filter(|line| line.starts_with("Tcp:"));
+    let (names, values) = (tcp.next().expect("names"), tcp.next().expect("values"));
+    let place = names.split(' ').position(|name| name == "ActiveOpens").expect("a counter");
+    values.split(' ').nth(place).and_then(|value| value.parse().ok()).expect("a number")
+}
+
+async fn ask(server: &Server, urls: &[String]) -> Vec<Value> {
+    let base = server.base().trim_start_matches("http://");
+    let pid = server.pid().to_string();
+    let mut command = Command::new("nsenter");
+    command.args(["--target", &pid, "--net", "python3", "-c", ASK, base, server.key()]).args(urls);
+    let output = command.output().await.expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
