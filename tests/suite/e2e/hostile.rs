@@ -169,17 +169,38 @@ async fn a_redirect_leads_nowhere(#[case] status: u16) {
     assert_eq!(trap.connections(), 0);
 }
 
+#[rstest]
+#[case::unknown_authority(Certificate::OfAStranger, "TLS certificate is not from a trusted authority")]
+#[case::expired(Certificate::Of(2001), "TLS certificate expired")]
+#[case::early(Certificate::Of(2901), "TLS certificate is not valid yet")]
+#[case::of_another_host(Certificate::OfNobody, "TLS certificate is for another host")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_nobody_trusts_is_told_nothing() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+async fn a_bad_certificate_is_told_nothing(#[case] certificate: Certificate, #[case] message: &str) {
+    let authority = Authority::new();
     let options = ServerOptions::default();
     let ca = options.folder.path().join("ca.pem");
     std::fs::write(&ca, authority.pem()).expect("written");
     let server = Server::start_with(options.set("TARGETS_CA_FILE", &ca.display().to_string())).await;
-    let receiver = Receiver::tls(stranger.server_config(|_| ()), |_, _| Reply::status(200, "")).await;
+    let day = |year| rcgen::date_time_ymd(year, 1, 1);
+    let config = match certificate {
+        Certificate::OfAStranger => Authority::new().server_config(|_| ()),
+        Certificate::Of(year) => authority.server_config(|params| {
+            (params.not_before, params.not_after) = (day(year), day(year + 1));
+        }),
+        Certificate::OfNobody => authority.server_config(|params| params.subject_alt_names.clear()),
+    };
+    let receiver = Receiver::tls(config, |_, _| Reply::status(200, "")).await;
     for attempt in attempts_at(&server, &receiver.url("/")).await {
-        assert_eq!(attempt["message"], "TLS certificate is not from a trusted authority");
+        assert_eq!(attempt["message"], message);
     }
     assert_eq!(receiver.requests().len(), 0, "nothing is said to a stranger");
     is_well(server).await;
+}
+
+/// What is wrong with a certificate.
+enum Certificate {
+    OfAStranger,
+    /// A year's, long ago or to come.
+    Of(i32),
+    OfNobody,
 }

@@ -1,10 +1,12 @@
-//! In a network of its own, where every connection that is begun is counted by the system: what is denied sends no SYN.
+//! In a network of its own, where every connection that is begun is counted by the system, and names lead where the test
+//! says: what is denied sends no SYN.
 
 use std::process::Stdio;
 
 use postrider_tests::{Binary, Server, ServerOptions};
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
 
 /// Public addresses that the machine of this network has itself; nobody listens there.
 const OWN: &str = "9.9.9.9";
@@ -13,6 +15,28 @@ const NAMED: &str = "9.9.9.8";
 /// A network with nothing but this machine, and the program in it.
 const IN_A_NETWORK_OF_ITS_OWN: &str =
     "ip link set lo up && ip address add 9.9.9.9/32 dev lo && ip address add 9.9.9.8/32 dev lo && exec \"$0\" \"$@\"";
+
+/// The same, with a resolver of its own.
+const WITH_A_RESOLVER: &str = "mount --bind \"$RESOLV_CONF\" /etc/resolv.conf && exec sh -c \"$NETWORK\" \"$0\" \"$@\"";
+
+/// A resolver that answers each question for an address with the next of the given answers, and the last one from then on.
+const RESOLVE: &str = r#"
+import socket, struct, sys
+answers = sys.argv[1:]
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 53))
+print("ready", flush=True)
+while True:
+    question, asker = server.recvfrom(4096)
+    end = question.index(b"\0", 12) + 5
+    addresses = []
+    if question[end - 4:end - 2] == b"\0\1":
+        addresses = answers[0].split(",")
+        answers = answers[1:] or answers
+    head = question[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, len(addresses), 0, 0)
+    records = [b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4" + socket.inet_aton(address) for address in addresses]
+    server.sendto(head + question[12:end] + b"".join(records), asker)
+"#;
 
 /// Asks the server in its network, over one connection, to test each URL; prints what it answered.
 const ASK: &str = r#"
@@ -80,4 +104,45 @@ async fn ask(server: &Server, urls: &[String]) -> Vec<Value> {
     let output = command.output().await.expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_by_now_is_not_followed() {
+    if !can_have_a_network().await {
+        eprintln!("skipped: only root can make a network");
+        return;
+    }
+    let options = ServerOptions { binary: Binary::Real, dev: false, ..ServerOptions::default() };
+    let resolv_conf = options.folder.path().join("resolv.conf");
+    std::fs::write(&resolv_conf, "nameserver 127.0.0.1\n").expect("written");
+    let variables = [format!("RESOLV_CONF={}", resolv_conf.display()), format!("NETWORK={IN_A_NETWORK_OF_ITS_OWN}")];
+    let under = ["env"].map(str::to_owned).into_iter().chain(variables);
+    let under = under.chain(["unshare", "--net", "--mount", "sh", "-c", WITH_A_RESOLVER].map(str::to_owned)).collect();
+    let server =
+        Server::start_with(ServerOptions { under, ..options }.set("TARGETS_ALLOW", &format!("{NAMED}/32"))).await;
+    // Where it leads at first; where it leads then; both at once.
+    let _resolver = resolver(&server, &[NAMED, "127.0.0.1", &format!("127.0.0.1,{NAMED}"), "169.254.169.254"]).await;
+    let url = ["https://hooks.example.com/".to_owned()];
+    for (message, dialled) in [
+        ("Connection refused", 1),
+        ("DNS lookup failed or address not allowed", 0),
+        ("Connection refused", 1),
+        ("DNS lookup failed or address not allowed", 0),
+    ] {
+        let before = begun(&server);
+        let answers = ask(&server, &url).await;
+        assert_eq!(answers[0][1]["message"], format!("Test webhook delivery failed: {message}"), "{answers:?}");
+        assert_eq!(begun(&server) - before, 1 + dialled, "the question's own, and what was dialled");
+    }
+}
+
+/// Answers the server's questions for names; ends when dropped.
+async fn resolver(server: &Server, answers: &[&str]) -> Child {
+    let pid = server.pid().to_string();
+    let mut command = Command::new("nsenter");
+    command.args(["--target", &pid, "--net", "python3", "-c", RESOLVE]).args(answers);
+    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("it runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert_eq!(lines.next_line().await.expect("read").as_deref(), Some("ready"));
+    child
 }
