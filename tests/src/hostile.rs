@@ -19,8 +19,8 @@ pub enum Ill {
     NeverReads,
     /// Reads the request and says nothing.
     NeverAnswers,
-    /// Answers with this, a byte at a time, a second between two.
-    Drips(&'static str),
+    /// Answers with the first, then with the second, a byte a second.
+    Drips(&'static str, &'static str),
     /// Answers with this and resets the connection.
     Resets(&'static str),
     /// Answers with the first, then with the second without end.
@@ -103,8 +103,9 @@ async fn treat(mut stream: TcpStream, ill: Ill) -> io::Result<()> {
             stream.write_all(&bytes).await?;
             stream.shutdown().await
         }
-        Ill::Drips(text) => {
-            for byte in text.bytes() {
+        Ill::Drips(start, slowly) => {
+            stream.write_all(start.as_bytes()).await?;
+            for byte in slowly.bytes() {
                 stream.write_all(&[byte]).await?;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

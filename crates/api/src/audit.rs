@@ -1,16 +1,16 @@
 //! Writes down who changed, sent again or looked at what, before it is answered.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use postrider_core::audit::{Actor, AuditEntry};
 use postrider_core::{ApiKeyId, TenantId};
 
+use crate::auth::peer;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
 use crate::state::Api;
@@ -63,7 +63,7 @@ pub(crate) async fn note(State(api): State<Api>, mut request: Request, next: Nex
     let Some(action) = action(request.method().as_str(), route) else { return next.run(request).await };
     let (is_look, mut object_id) = (request.method().is_safe(), object_in_path(route, request.uri().path()));
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
-    let remote_address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
+    let remote_address = peer(request.extensions()).map(|address| address.to_string());
     let witness = Witness::default();
     request.extensions_mut().insert(witness.clone());
     let mut response = next.run(request).await;

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 use postrider_core::api_key::{ApiKey, KeyHash, PlainKey, Scope, Scopes};
 use postrider_core::{ApiKeyId, TenantId, Timestamp};
 
@@ -110,7 +110,7 @@ async fn valid_key(parts: &Parts, api: &Api) -> Result<ApiKey, Problem> {
     let now = api.world.now();
     match api.keys.get(&hash, now) {
         Some(key) if key.is_valid_at(now) => Ok(key),
-        _ => look_up(hash, address(parts), api, now).await,
+        _ => look_up(hash, peer(&parts.extensions).unwrap_or(Ipv4Addr::UNSPECIFIED.into()), api, now).await,
     }
 }
 
@@ -139,9 +139,8 @@ async fn look_up(hash: KeyHash, from: IpAddr, api: &Api, now: Timestamp) -> Resu
 }
 
 /// Where the request came from. A proxy in front stands for all behind it.
-fn address(parts: &Parts) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip())
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
 }
 
 /// `Authorization: Bearer KEY` or `X-API-Key: KEY`.

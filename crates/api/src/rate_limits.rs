@@ -67,6 +67,11 @@ impl RateLimits {
         Self { limit, full_at: Mutex::default() }
     }
 
+    /// Whether there is a limit.
+    pub(crate) const fn are_set(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// Takes one request of a key; nothing, if there is no limit.
     pub(crate) fn take(&self, key: ApiKeyId, now: Timestamp) -> Option<Left> {
         let limit = self.limit?;

@@ -31,9 +31,11 @@ pub(crate) async fn mark(State(api): State<Api>, mut request: Request, next: Nex
         tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
     traces::join(&span, request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let told = Told::default();
+    let told = api.rate_limits.are_set().then(Told::default);
     request.extensions_mut().insert(RequestId(id.clone()));
-    request.extensions_mut().insert(told.clone());
+    if let Some(told) = &told {
+        request.extensions_mut().insert(told.clone());
+    }
     let begun = Instant::now();
     let mut response = async {
         let response =
@@ -47,7 +49,9 @@ pub(crate) async fn mark(State(api): State<Api>, mut request: Request, next: Nex
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.answer(std::mem::take(response.headers_mut()), &id);
     }
-    told.mark(response.headers_mut());
+    if let Some(told) = told {
+        told.mark(response.headers_mut());
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);
     }

@@ -12,11 +12,11 @@ use postrider_store::{Catalogue, Journal};
 
 use crate::failed_keys::FailedKeys;
 use crate::key_cache::KeyCache;
-use crate::limits::TestLimits;
 use crate::looks::Looks;
 use crate::measure::MetricsPage;
 use crate::quotas::{Limits, Quotas};
 use crate::rate_limits::RateLimits;
+use crate::test_limits::TestLimits;
 use crate::turns::Turns;
 
 /// What the API works with.

@@ -167,20 +167,15 @@ struct Starter {
 
 impl Starter {
     fn start(&self, handed: Handed) {
-        let deliverer = Arc::clone(&self.deliverer);
-        let watched = Watched::over(&deliverer, &handed.claimed);
+        let watched = Watched::over(&self.deliverer, &handed.claimed);
         if suspicion_of(&handed.claimed) != Suspicion::None {
             let quarantine = Arc::clone(&self.quarantine);
-            self.deliveries.spawn(async move {
-                let _watched = watched;
-                quarantine.deliver(&deliverer, handed).await;
-            });
+            self.deliveries.spawn(async move { quarantine.deliver(watched.deliverer(), handed).await });
             return;
         }
         self.deliveries.spawn(async move {
-            let _watched = watched;
             let Handed { claimed, mut slot } = handed;
-            deliverer.deliver(claimed, &mut slot).await;
+            watched.deliverer().deliver(claimed, &mut slot).await;
             drop(slot);
         });
     }

@@ -22,7 +22,7 @@ pub(crate) const fn suspicion_of(claimed: &Claimed) -> Suspicion {
 
 impl Quarantine {
     /// Sends a suspect alone, or ends it if that was tried too often.
-    pub(crate) async fn deliver(&self, deliverer: &Arc<Deliverer>, handed: Handed) {
+    pub(crate) async fn deliver(&self, deliverer: &Deliverer, handed: Handed) {
         let Handed { claimed, mut slot } = handed;
         let _alone = self.0.lock().await;
         if suspicion_of(&claimed) == Suspicion::Poison {
@@ -50,6 +50,10 @@ impl Watched {
     pub(crate) fn over(deliverer: &Arc<Deliverer>, claimed: &Claimed) -> Self {
         let claim = (claimed.event.tenant_id, claimed.id, claimed.claim);
         Self { deliverer: Arc::clone(deliverer), claim, lane: claimed.lane }
+    }
+
+    pub(crate) fn deliverer(&self) -> &Deliverer {
+        &self.deliverer
     }
 }
 

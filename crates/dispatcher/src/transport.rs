@@ -20,6 +20,8 @@ use crate::resolve::VettingResolver;
 
 /// Node's servers close idle connections after 5 s: we do so before them.
 const IDLE: Duration = Duration::from_secs(4);
+/// Most bytes of a response that are held before they are understood, its headers above all.
+const UNREAD: usize = 128 * 1024;
 
 /// Sends requests, and keeps connections for the next ones. It knows no proxy, follows no redirect and
 /// decompresses nothing; only a request of which nothing was written is written to another connection.
@@ -39,6 +41,7 @@ pub(crate) fn transport(resolver: VettingResolver, extra_roots: Option<&[u8]>) -
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .http1_title_case_headers(true)
+        .http1_max_buf_size(UNREAD)
         .build(connector);
     Ok(client)
 }

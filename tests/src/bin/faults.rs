@@ -18,12 +18,9 @@ async fn main() -> ExitCode {
         SCENARIOS.iter().filter(|scenario| only.is_empty() || only.iter().any(|word| scenario.name.contains(word)))
     {
         for &store in scenario.stores {
-            let mut left = scenario.times;
-            while left > 0 {
-                let times = left.min(scenario.chain);
-                left -= times;
+            for _ in 0..scenario.runs {
                 let seed = seed.wrapping_add(reports.len() as u64);
-                let report = scenario.run(Plan { store, times, seed }).await;
+                let report = scenario.run(Plan { store, times: scenario.times, seed }).await;
                 println!("{}", line(&report));
                 report.violations.iter().for_each(|violation| println!("    VIOLATION {violation}"));
                 reports.push(report);
@@ -32,11 +29,14 @@ async fn main() -> ExitCode {
     }
     let violations: usize = reports.iter().map(|report| report.violations.len()).sum();
     let (faults, accepted) = reports.iter().fold((0, 0), |(f, a), report| (f + report.faults, a + report.accepted));
-    println!("\n{faults} faults, {accepted} events accepted, {violations} violations, {:.0?}", begun.elapsed());
+    println!(
+        "\n{faults} moments of faults, {accepted} events accepted, {violations} violations, {:.0?}",
+        begun.elapsed()
+    );
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-const HEAD: &str = "| fault | database | faults | accepted | delivered | failed | discarded | requests | without a record | after a success | quiet after |
+const HEAD: &str = "| fault | database | moments | accepted | delivered | failed | discarded | requests | without a record | after a success | quiet after |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 
 fn line(report: &Report) -> String {

@@ -14,6 +14,7 @@ use postrider_core::Timestamp;
 use serde_json::Value;
 
 use super::producer::Accepted;
+use super::run::Allowances;
 use super::sink::{Entry, NUMBER, ONE_SECOND};
 use super::stage::{Kind, Stage, WIDE_PATH};
 
@@ -51,10 +52,8 @@ pub(super) struct Evidence<'a> {
     pub faults: &'a [Instant],
     /// What the record says of each accepted event.
     pub events: &'a HashMap<String, Value>,
-    /// Whether the record's times can be compared: not, if the clock was set.
-    pub is_clock_sound: bool,
-    /// Whether a node may have sent what another had taken over: it was stopped, or cut off, and went on.
-    pub may_overlap: bool,
+    /// What is judged less strictly.
+    pub(super) allowances: Allowances,
 }
 
 impl Evidence<'_> {
@@ -71,7 +70,7 @@ impl Evidence<'_> {
         self.accepted.iter().for_each(|accepted| judge.event(accepted));
         judge.unrecorded();
         let mut findings = judge.findings;
-        if !self.may_overlap && findings.after_success > 0 {
+        if !self.allowances.may_overlap && findings.after_success > 0 {
             findings.violations.push(format!("D0: {} requests after a recorded success", findings.after_success));
         }
         cut_short(&mut findings.violations);
@@ -168,7 +167,7 @@ impl<'a> Judge<'a> {
     /// S0 of one delivery's attempts.
     fn record(&self, attempts: &[Value]) -> Vec<String> {
         let mut wrong = Vec::new();
-        if self.evidence.may_overlap {
+        if self.evidence.allowances.may_overlap {
             return wrong;
         }
         let numbers: Vec<i64> = attempts.iter().filter_map(|attempt| attempt["number"].as_i64()).collect();
@@ -184,12 +183,12 @@ impl<'a> Judge<'a> {
     fn gap(&self, earlier: &Value, later: &Value) -> Option<Duration> {
         if let (Some(earlier), Some(later)) = (self.entry(earlier), self.entry(later)) {
             let (answered, _) = earlier.answered?;
-            let was_set = |fault| !self.evidence.is_clock_sound && (answered..=later.arrived).contains(fault);
+            let was_set = |fault| self.evidence.allowances.clock_was_set && (answered..=later.arrived).contains(fault);
             // How long a process was away, only the clock can tell the next one.
             let is_known = !self.evidence.faults.iter().any(was_set);
             return is_known.then(|| later.arrived.saturating_duration_since(answered));
         }
-        if !self.evidence.is_clock_sound {
+        if self.evidence.allowances.clock_was_set {
             return None;
         }
         let began = |attempt: &Value| Timestamp::parse(attempt["started_at"].as_str()?);
@@ -312,8 +311,7 @@ mod tests {
             entries,
             faults: &faults,
             events: &events,
-            is_clock_sound: true,
-            may_overlap: false,
+            allowances: Allowances::default(),
         }
         .judge()
     }

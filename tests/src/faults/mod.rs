@@ -3,6 +3,8 @@
 //!
 //! `scenarios` says what goes wrong; `check` what must hold.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 mod check;
 mod journal;
 mod producer;
@@ -13,3 +15,8 @@ mod stage;
 
 pub use run::{Report, Store};
 pub use scenarios::{Plan, SCENARIOS, Scenario};
+
+/// What others left when they panicked is as good as it was.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

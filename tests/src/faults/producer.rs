@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::journal::Journal;
+use super::lock;
 use super::stage::Kind;
 
 /// How many publish at once.
@@ -88,7 +89,7 @@ impl Producer {
     pub(super) async fn stop(self) -> (Vec<Accepted>, Vec<String>) {
         self.shared.stop.store(true, Ordering::Relaxed);
         let accepted = self.publishers.join_all().await.into_iter().flatten().collect();
-        let wrong = std::mem::take(&mut *self.shared.wrong.lock().unwrap_or_else(PoisonError::into_inner));
+        let wrong = std::mem::take(&mut *lock(&self.shared.wrong));
         (accepted, wrong)
     }
 }
@@ -105,7 +106,7 @@ impl Shared {
         });
         for turn in number.. {
             let base = {
-                let bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+                let bases = lock(&self.bases);
                 bases[turn % bases.len()].clone()
             };
             if let Some(id) = self.publish(&base, &body).await {
@@ -128,10 +129,7 @@ impl Shared {
             200 | 202 => answer["id"].as_str().map(str::to_owned),
             503 => None,
             _ => {
-                self.wrong
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(format!("a publish got {status}: {answer}"));
+                lock(&self.wrong).push(format!("a publish got {status}: {answer}"));
                 None
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -13,7 +13,9 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::check::{self, Evidence};
+use super::lock;
 use super::producer::Producer;
+use super::scenarios::Plan;
 use super::sink::Sink;
 use super::stage::Stage;
 use crate::{Binary, Database, Server, ServerOptions};
@@ -48,10 +50,10 @@ impl fmt::Display for Store {
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What went wrong, in words.
-    pub scenario: String,
+    pub scenario: &'static str,
     /// On what.
     pub store: Store,
-    /// Faults.
+    /// Moments of faults: one that lasts has its beginning and its end, or more.
     pub faults: usize,
     /// Events accepted.
     pub accepted: usize,
@@ -76,11 +78,12 @@ pub(super) struct Allowances {
     pub clock_was_set: bool,
     /// A node went on after others had taken over what it held.
     pub may_overlap: bool,
+    /// Payloads that panic are part of it.
+    pub panics: bool,
 }
 
 /// A run under way.
 pub(super) struct Run {
-    scenario: String,
     store: Store,
     folder: TempDir,
     nodes: Vec<Option<Server>>,
@@ -95,17 +98,16 @@ pub(super) struct Run {
     earlier: HashMap<String, Value>,
     wrong: Vec<String>,
     allowances: Allowances,
-    panics_are_expected: bool,
     /// Chance, of a seed that can be given again.
     pub rng: StdRng,
 }
 
 impl Run {
-    /// Starts a node for each of `databases`, makes the subscriptions and begins to publish.
+    /// Starts a node for each of `options`, makes the subscriptions and begins to publish.
     ///
     /// # Panics
     /// If that does not work: nothing is wrong yet.
-    pub(super) async fn begin(scenario: &str, store: Store, options: Vec<ServerOptions>, seed: u64) -> Self {
+    pub(super) async fn begin(plan: Plan, options: Vec<ServerOptions>) -> Self {
         let folder = TempDir::new().expect("a folder");
         let mut nodes = Vec::new();
         for options in &options {
@@ -118,8 +120,7 @@ impl Run {
         let bases = Arc::new(Mutex::new(bases));
         let producer = Producer::start(folder.path(), &key, Arc::clone(&bases));
         Self {
-            scenario: scenario.to_owned(),
-            store,
+            store: plan.store,
             folder,
             nodes,
             options,
@@ -132,8 +133,7 @@ impl Run {
             earlier: HashMap::new(),
             wrong: Vec::new(),
             allowances: Allowances::default(),
-            panics_are_expected: false,
-            rng: StdRng::seed_from_u64(seed),
+            rng: StdRng::seed_from_u64(plan.seed),
         }
     }
 
@@ -153,11 +153,6 @@ impl Run {
     /// Judges less strictly.
     pub(super) const fn allow(&mut self, allowances: Allowances) {
         self.allowances = allowances;
-    }
-
-    /// Payloads that panic are part of it.
-    pub(super) const fn expect_panics(&mut self) {
-        self.panics_are_expected = true;
     }
 
     /// The receiver.
@@ -303,7 +298,7 @@ impl Run {
 
     /// A panic is a violation, whatever it did.
     fn read_log(&mut self, path: &Path) {
-        if !self.panics_are_expected {
+        if !self.allowances.panics {
             self.wrong.extend(panics(path));
         }
     }
@@ -331,19 +326,18 @@ impl Run {
             entries: &entries,
             faults: &self.faults,
             events: &events,
-            is_clock_sound: !self.allowances.clock_was_set,
-            may_overlap: self.allowances.may_overlap,
+            allowances: self.allowances,
         }
         .judge();
         self.earlier.retain(|id, _| events.contains_key(id));
         let changed = check::changed(&self.earlier, &events);
-        self.wrong.extend(panics(&log).into_iter().filter(|_| !self.panics_are_expected));
+        self.wrong.extend(panics(&log).into_iter().filter(|_| !self.allowances.panics));
         let violations: Vec<_> = self.wrong.iter().cloned().chain(findings.violations).chain(changed).collect();
         if !violations.is_empty() {
             eprintln!("the journals and logs are kept in {}", self.folder.keep().display());
         }
         Report {
-            scenario: self.scenario,
+            scenario: "",
             store: self.store,
             faults: self.faults.len(),
             accepted: accepted.len(),
@@ -415,8 +409,4 @@ async fn read_deliveries(server: &Server, event_id: &str) -> Vec<Value> {
         let Some(next) = page["next_cursor"].as_str() else { return deliveries };
         cursor = format!("&cursor={next}");
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -36,17 +36,17 @@ pub struct Scenario {
     pub name: &'static str,
     /// On which databases it can happen.
     pub stores: &'static [Store],
-    /// How often in a full run.
+    /// How many runs there are in all.
+    pub runs: usize,
+    /// How often it goes wrong in each before it is quiet once.
     pub times: usize,
-    /// How long a chain of them may be before it is quiet once.
-    pub chain: usize,
     run: fn(Plan) -> Running,
 }
 
 impl Scenario {
     /// Runs it once.
     pub async fn run(&self, plan: Plan) -> Report {
-        (self.run)(plan).await
+        Report { scenario: self.name, ..(self.run)(plan).await }
     }
 }
 
@@ -56,94 +56,82 @@ const POSTGRES: &[Store] = &[Store::Postgres];
 
 /// All there are.
 pub const SCENARIOS: [Scenario; 14] = [
-    Scenario { name: "kill -9 at random", stores: BOTH, times: 150, chain: 30, run: |plan| Box::pin(kills(plan)) },
-    Scenario { name: "abort at each fail point", stores: BOTH, times: 2, chain: 1, run: |plan| Box::pin(points(plan)) },
+    Scenario { name: "kill -9 at random", stores: BOTH, runs: 5, times: 30, run: |plan| Box::pin(kills(plan)) },
+    Scenario { name: "abort at each fail point", stores: BOTH, runs: 2, times: 1, run: |plan| Box::pin(points(plan)) },
     Scenario {
         name: "kill -9 at moments on the wire",
         stores: BOTH,
+        runs: 1,
         times: 5,
-        chain: 5,
         run: |plan| Box::pin(moments(plan)),
     },
-    Scenario { name: "rolling SIGTERM", stores: BOTH, times: 20, chain: 20, run: |plan| Box::pin(rolling(plan)) },
+    Scenario { name: "rolling SIGTERM", stores: BOTH, runs: 1, times: 20, run: |plan| Box::pin(rolling(plan)) },
     Scenario {
         name: "a clock an hour off after a kill -9",
         stores: BOTH,
+        runs: 1,
         times: 8,
-        chain: 8,
         run: |plan| Box::pin(clocks(plan)),
     },
     Scenario {
         name: "payloads that panic and abort",
         stores: BOTH,
+        runs: 1,
         times: 1,
-        chain: 1,
         run: |plan| Box::pin(poison(plan)),
     },
     Scenario {
         name: "disk full, then kill -9",
         stores: SQLITE,
+        runs: 1,
         times: 4,
-        chain: 4,
         run: |plan| Box::pin(full_disk(plan)),
     },
     Scenario {
         name: "PostgreSQL killed",
         stores: POSTGRES,
+        runs: 1,
         times: 10,
-        chain: 10,
         run: |plan| Box::pin(database_killed(plan)),
     },
-    Scenario {
-        name: "PostgreSQL cut off",
-        stores: POSTGRES,
-        times: 10,
-        chain: 10,
-        run: |plan| Box::pin(cut_off(plan)),
-    },
-    Scenario {
-        name: "ambiguous commits",
-        stores: POSTGRES,
-        times: 20,
-        chain: 20,
-        run: |plan| Box::pin(ambiguous(plan)),
-    },
+    Scenario { name: "PostgreSQL cut off", stores: POSTGRES, runs: 1, times: 10, run: |plan| Box::pin(cut_off(plan)) },
+    Scenario { name: "ambiguous commits", stores: POSTGRES, runs: 1, times: 20, run: |plan| Box::pin(ambiguous(plan)) },
     Scenario {
         name: "PostgreSQL's connections used up",
         stores: POSTGRES,
+        runs: 1,
         times: 5,
-        chain: 5,
         run: |plan| Box::pin(used_up(plan)),
     },
     Scenario {
         name: "two nodes, kill -9 in turns",
         stores: POSTGRES,
+        runs: 1,
         times: 30,
-        chain: 30,
         run: |plan| Box::pin(two_nodes(plan)),
     },
     Scenario {
         name: "two nodes, one cut off past its leases",
         stores: POSTGRES,
+        runs: 1,
         times: 2,
-        chain: 2,
         run: |plan| Box::pin(partitioned(plan)),
     },
     Scenario {
         name: "two nodes, one stopped past its leases",
         stores: POSTGRES,
+        runs: 1,
         times: 2,
-        chain: 2,
         run: |plan| Box::pin(stopped(plan)),
     },
 ];
 
-async fn begin(name: &str, plan: Plan) -> Run {
-    Run::begin(name, plan.store, vec![Run::node(plan.store)], plan.seed).await
+async fn begin(plan: Plan) -> Run {
+    Run::begin(plan, vec![Run::node(plan.store)]).await
 }
 
 async fn kills(plan: Plan) -> Report {
-    let mut run = begin("kill -9 at random", plan).await;
+    let mut run = begin(plan).await;
     for turn in 0..plan.times {
         run.accept_more(20).await;
         run.go_on(0..600).await;
@@ -156,7 +144,7 @@ async fn kills(plan: Plan) -> Report {
 }
 
 async fn points(plan: Plan) -> Report {
-    let mut run = begin("abort at each fail point", plan).await;
+    let mut run = begin(plan).await;
     for _ in 0..plan.times {
         for point in FailPoint::ALL {
             abort_at(&mut run, point).await;
@@ -187,7 +175,7 @@ async fn abort_at(run: &mut Run, point: FailPoint) {
 }
 
 async fn moments(plan: Plan) -> Report {
-    let mut run = begin("kill -9 at moments on the wire", plan).await;
+    let mut run = begin(plan).await;
     for _ in 0..plan.times {
         for moment in Moment::ALL {
             let (left, pid) = (run.rng.random_range(0..40), run.server(0).pid());
@@ -209,7 +197,7 @@ async fn rolling(plan: Plan) -> Report {
         nodes.push(beside(&nodes[0]));
     }
     let count = nodes.len();
-    let mut run = Run::begin("rolling SIGTERM", plan.store, nodes, plan.seed).await;
+    let mut run = Run::begin(plan, nodes).await;
     for turn in 0..plan.times {
         let node = turn % count;
         run.accept_more(20).await;
@@ -235,7 +223,7 @@ fn beside(node: &ServerOptions) -> ServerOptions {
 }
 
 async fn clocks(plan: Plan) -> Report {
-    let mut run = begin("a clock an hour off after a kill -9", plan).await;
+    let mut run = begin(plan).await;
     run.allow(Allowances { clock_was_set: true, ..Allowances::default() });
     for turn in 0..plan.times {
         run.accept_more(100).await;
@@ -250,8 +238,8 @@ async fn clocks(plan: Plan) -> Report {
 
 /// Each ends the process or its task whenever it is sent, until it is found out.
 async fn poison(plan: Plan) -> Report {
-    let mut run = begin("payloads that panic and abort", plan).await;
-    run.expect_panics();
+    let mut run = begin(plan).await;
+    run.allow(Allowances { panics: true, ..Allowances::default() });
     let hook = json!({"event_type": POISON_TYPE, "webhook_url": run.sink().url("/well"), "timeout_seconds": 2});
     run.server(0).post("/api/v1/webhooks/", hook).await;
     for kind in ["panic", "abort"] {
@@ -313,7 +301,7 @@ async fn is_poison(server: &Server, id: &str) -> bool {
 async fn full_disk(plan: Plan) -> Report {
     let node = Run::node(plan.store);
     let disk = SmallDisk::mount(node.folder.path(), 64).await.expect("root, to mount a small disk");
-    let mut run = Run::begin("disk full, then kill -9", plan.store, vec![node], plan.seed).await;
+    let mut run = Run::begin(plan, vec![node]).await;
     for turn in 1..=plan.times {
         disk.fill_up().await;
         run.fault();
@@ -321,10 +309,10 @@ async fn full_disk(plan: Plan) -> Report {
         run.fault();
         if turn % 2 == 0 {
             run.kill(0).await;
-            disk.resize(64 * u32::try_from(turn + 1).expect("few")).await;
+        }
+        disk.resize(64 * u32::try_from(turn + 1).expect("few")).await;
+        if !run.is_up(0) {
             run.start(0).await;
-        } else {
-            disk.resize(64 * u32::try_from(turn + 1).expect("few")).await;
         }
         run.accept_more(200).await;
     }
@@ -347,7 +335,7 @@ fn by(proxy: &Proxy, cluster: &Cluster, node: &ServerOptions) -> ServerOptions {
 
 async fn database_killed(plan: Plan) -> Report {
     let cluster = Cluster::start("");
-    let mut run = Run::begin("PostgreSQL killed", plan.store, vec![on(&cluster)], plan.seed).await;
+    let mut run = Run::begin(plan, vec![on(&cluster)]).await;
     for turn in 0..plan.times {
         run.accept_more(100).await;
         run.go_on(0..300).await;
@@ -368,7 +356,7 @@ async fn cut_off(plan: Plan) -> Report {
     let cluster = Cluster::start("");
     let proxy = Proxy::to(cluster.port()).await;
     let node = by(&proxy, &cluster, &on(&cluster));
-    let mut run = Run::begin("PostgreSQL cut off", plan.store, vec![node], plan.seed).await;
+    let mut run = Run::begin(plan, vec![node]).await;
     for turn in 0..plan.times {
         run.accept_more(100).await;
         run.fault();
@@ -389,7 +377,7 @@ async fn ambiguous(plan: Plan) -> Report {
     let cluster = Cluster::start("");
     let proxy = Proxy::to(cluster.port()).await;
     let node = by(&proxy, &cluster, &on(&cluster));
-    let mut run = Run::begin("ambiguous commits", plan.store, vec![node], plan.seed).await;
+    let mut run = Run::begin(plan, vec![node]).await;
     for _ in 0..plan.times {
         run.accept_more(50).await;
         run.fault();
@@ -408,7 +396,7 @@ async fn used_up(plan: Plan) -> Report {
     let cluster = Cluster::start("-c max_connections=40 -c superuser_reserved_connections=1");
     let node = on(&cluster);
     let Database::Postgres(url) = node.database.clone() else { unreachable!("it is PostgreSQL") };
-    let mut run = Run::begin("PostgreSQL's connections used up", plan.store, vec![node], plan.seed).await;
+    let mut run = Run::begin(plan, vec![node]).await;
     for _ in 0..plan.times {
         run.accept_more(100).await;
         let mut people = PgConnection::connect(&url).await.expect("a connection");
@@ -430,7 +418,7 @@ async fn used_up(plan: Plan) -> Report {
 async fn two_nodes(plan: Plan) -> Report {
     let node = Run::node(plan.store);
     let nodes = vec![node.clone(), beside(&node)];
-    let mut run = Run::begin("two nodes, kill -9 in turns", plan.store, nodes, plan.seed).await;
+    let mut run = Run::begin(plan, nodes).await;
     for turn in 0..plan.times {
         run.accept_more(20).await;
         run.go_on(0..400).await;
@@ -447,7 +435,7 @@ async fn partitioned(plan: Plan) -> Report {
     let proxy = Proxy::to(cluster.port()).await;
     let well = on(&cluster);
     let nodes = vec![well.clone(), by(&proxy, &cluster, &well)];
-    let mut run = Run::begin("two nodes, one cut off past its leases", plan.store, nodes, plan.seed).await;
+    let mut run = Run::begin(plan, nodes).await;
     run.allow(Allowances { may_overlap: true, ..Allowances::default() });
     for _ in 0..plan.times {
         run.accept_more(100).await;
@@ -468,7 +456,7 @@ const PAST_LEASES: Duration = Duration::from_secs(20);
 async fn stopped(plan: Plan) -> Report {
     let node = Run::node(plan.store);
     let nodes = vec![node.clone(), beside(&node)];
-    let mut run = Run::begin("two nodes, one stopped past its leases", plan.store, nodes, plan.seed).await;
+    let mut run = Run::begin(plan, nodes).await;
     run.allow(Allowances { may_overlap: true, ..Allowances::default() });
     for _ in 0..plan.times {
         run.accept_more(100).await;

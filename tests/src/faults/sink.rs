@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::journal::Journal;
+use super::lock;
 use crate::receiver::read_request;
 
 /// The header of an answer that says under which number its request stands in the journal.
@@ -202,7 +203,3 @@ fn behaviour(path: &str, nth: u32, event_id: &str) -> Option<u16> {
 /// The time between two requests that a schedule of one second asks for, as far as a receiver can see it and
 /// the clocks of two nodes agree.
 pub(super) const ONE_SECOND: Duration = Duration::from_millis(950);
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

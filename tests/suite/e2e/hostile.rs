@@ -6,6 +6,7 @@ use std::time::Duration;
 use postrider_tests::{Authority, Hostile, Ill, PATIENCE, Receiver, Reply, Server, ServerOptions};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::deliver::{publish, settled, subscribe};
 
@@ -15,6 +16,8 @@ const ENDPOINTS: usize = 100;
 const TIMEOUT: u64 = 2;
 /// What an attempt may take of memory, in KiB.
 const MEMORY: usize = 512;
+/// Held by the one that has the machine: what promises a time is not tried beside a flood.
+static MACHINE: Mutex<()> = Mutex::const_new(());
 
 /// Has one event sent to a hundred endpoints of `url`, once each; the attempts.
 async fn attempts_at(server: &Server, url: &str) -> Vec<Value> {
@@ -83,7 +86,7 @@ const OLD_TLS: &[u8] = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02\
 #[rstest]
 #[case::never_reads("http", Ill::NeverReads, None, TIMED_OUT)]
 #[case::never_answers("http", Ill::NeverAnswers, None, TIMED_OUT)]
-#[case::drips_its_head("http", Ill::Drips(HEAD), None, TIMED_OUT)]
+#[case::drips_its_head("http", Ill::Drips("", HEAD), None, TIMED_OUT)]
 #[case::resets_mid_head("http", Ill::Resets(HEAD), None, "Connection reset")]
 #[case::endless_headers(
     "http",
@@ -96,7 +99,7 @@ const OLD_TLS: &[u8] = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02\
 #[case::no_http("http", Ill::Says(b"SSH-2.0-OpenSSH_9.2\r\n"), None, "The response is not valid HTTP")]
 #[case::nul_in_a_header("http", Ill::Answers(b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n".to_vec()), None, "The response is not valid HTTP")]
 #[case::two_lengths("http", Ill::Answers(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".to_vec()), None, "The response is not valid HTTP")]
-#[case::drips_its_body("http", Ill::Drips("HTTP/1.1 200 OK\r\n\r\nbody"), None, TIMED_OUT)]
+#[case::drips_its_body("http", Ill::Drips(NO_LENGTH, "a byte a second"), Some(200), "OK")]
 #[case::resets_mid_body("http", Ill::Resets(BODY_BEGINS), Some(200), "OK")]
 #[case::endless_body("http", Ill::Endless(NO_LENGTH, &[b'x'; 4096]), Some(200), "OK")]
 #[case::gzip_bomb("http", Ill::Endless(GZIP, &[0; 4096]), Some(200), "OK")]
@@ -118,6 +121,7 @@ async fn is_recorded_in_time(
     #[case] status: Option<u16>,
     #[case] message: &str,
 ) {
+    let _alone = MACHINE.lock().await;
     // A flood may take all of the time on a machine that has other things to do.
     let may_time_out = matches!(ill, Ill::Endless(..)) && status.is_none();
     let receiver = Hostile::start(ill).await;

@@ -61,7 +61,8 @@ pub(crate) async fn create(State(api): State<Api>, _: Admin, JsonBody(body): Jso
     let name = name.take(&fields.finish()?);
     let made = api.catalogue.create_tenant(&name, profile.as_deref().unwrap_or(STANDARD)).await?;
     let mut tenant = made.ok_or_else(|| Problem::conflict("There is a tenant of that name."))?;
-    if let TenantChanged::Done(changed) = api.catalogue.update_tenant(tenant.id, privacy).await? {
+    let is_asked = privacy.redacted_paths.is_some() || privacy.payload_retention.is_some();
+    if is_asked && let TenantChanged::Done(changed) = api.catalogue.update_tenant(tenant.id, privacy).await? {
         tenant = changed;
     }
     Ok(json::answer(StatusCode::CREATED, &TenantJson::from(tenant)))
