@@ -12,6 +12,7 @@ mod published;
 mod receiver;
 mod server;
 mod small_disk;
+mod wall_clock;
 
 pub use authority::Authority;
 pub use clock::TravellingClock;
@@ -23,6 +24,7 @@ pub use published::{PublishedReceiver, installed};
 pub use receiver::{Received, Receiver, Reply};
 pub use server::{Answer, Binary, Server, ServerOptions, run_command};
 pub use small_disk::SmallDisk;
+pub use wall_clock::WallClock;
 
 use std::future::Future;
 use std::time::Duration;

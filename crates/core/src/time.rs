@@ -113,6 +113,11 @@ pub trait Clock: Send + Sync + 'static {
     /// Now. Goes back only if [`Clock::follow`] is told so.
     fn now(&self) -> Timestamp;
 
+    /// What others' clocks say now, for what they check against theirs. It may jump: nothing is planned by it.
+    fn told_to_others(&self) -> Timestamp {
+        self.now()
+    }
+
     /// Hears what time it is where others keep it. A clock that is its own master takes no notice.
     fn follow(&self, _told: Timestamp) {}
 

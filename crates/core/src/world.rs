@@ -51,6 +51,12 @@ impl World {
         self.clock.now()
     }
 
+    /// Now, as others' clocks have it: what receivers check a signature's age by.
+    #[must_use]
+    pub fn told_to_others(&self) -> Timestamp {
+        self.clock.told_to_others()
+    }
+
     /// `N` random bytes, fit for secrets.
     #[must_use]
     pub fn random_bytes<const N: usize>(&self) -> [u8; N] {

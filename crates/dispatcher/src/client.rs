@@ -82,8 +82,8 @@ impl GuardedClient {
         Ok(Self { transport, policy, plain_http: options.plain_http, world })
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.world.now()
+    pub(crate) fn told_to_others(&self) -> Timestamp {
+        self.world.told_to_others()
     }
 
     /// Makes one request and takes what comes back within the timeout.

@@ -200,7 +200,7 @@ impl TestSender for GuardedClient {
         Box::pin(async move {
             let TestDelivery { event, metadata, .. } = &test;
             let outbound = Outbound { event, metadata: metadata.as_deref(), delivery_id: test.delivery_id, attempt: 1 };
-            let prepared = test.profile.prepare(&outbound, test.secrets.as_ref(), self.now())?;
+            let prepared = test.profile.prepare(&outbound, test.secrets.as_ref(), self.told_to_others())?;
             let outgoing = Outgoing { url: &test.url, prepared, headers: &test.headers, timeout: test.timeout };
             Ok(self.send(outgoing).await)
         })

@@ -11,7 +11,7 @@ use sqlx::{Connection, Executor, PgConnection};
 
 use super::run::{Allowances, Report, Run, Store};
 use super::sink::Moment;
-use crate::{Cluster, Database, Proxy, Server, ServerOptions, SmallDisk, Way};
+use crate::{Cluster, Database, Proxy, Server, ServerOptions, SmallDisk, WallClock, Way};
 
 /// How long a process may take to reach the place where it is to end.
 const REACHED: Duration = Duration::from_secs(30);
@@ -67,10 +67,10 @@ pub const SCENARIOS: [Scenario; 14] = [
     },
     Scenario { name: "rolling SIGTERM", stores: BOTH, runs: 1, times: 20, run: |plan| Box::pin(rolling(plan)) },
     Scenario {
-        name: "a clock an hour off after a kill -9",
+        name: "the wall clock set by an hour",
         stores: BOTH,
         runs: 1,
-        times: 8,
+        times: 12,
         run: |plan| Box::pin(clocks(plan)),
     },
     Scenario {
@@ -222,16 +222,25 @@ fn beside(node: &ServerOptions) -> ServerOptions {
     ServerOptions { database: node.database.clone(), binary: node.binary, ..ServerOptions::default() }
 }
 
+/// In seconds.
+const HOUR: i64 = 3600;
+
+/// Set while the program runs, it must change nothing; every third time the next process begins with it.
 async fn clocks(plan: Plan) -> Report {
-    let mut run = begin(plan).await;
+    let clock = WallClock::right();
+    let node = ServerOptions { under: clock.under(), ..Run::node(plan.store) };
+    let mut run = Run::begin(plan, vec![node]).await;
     run.allow(Allowances { clock_was_set: true, ..Allowances::default() });
     for turn in 0..plan.times {
         run.accept_more(100).await;
-        run.kill(0).await;
-        let offset = [3600, 0, -3600, 0][turn % 4];
-        let mut options = run.options(0);
-        options.under = vec!["env".to_owned(), format!("CLOCK_OFFSET={offset}")];
-        run.start_as(0, options).await;
+        clock.set([HOUR, 0, -HOUR, 0][turn % 4]);
+        // It is read anew within a second.
+        run.go_on(1_000..2_000).await;
+        run.accept_more(100).await;
+        if turn % 3 == 2 {
+            run.kill(0).await;
+            run.start(0).await;
+        }
     }
     run.end().await
 }

@@ -30,8 +30,8 @@ async fn killed_at_moments_on_the_wire(#[values(Store::Sqlite, Store::Postgres)]
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_an_hour_off(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
-    run("a clock an hour off after a kill -9", store, 4).await;
+async fn the_wall_clock_set_by_an_hour(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
+    run("the wall clock set by an hour", store, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,3 +24,4 @@ mod stop;
 mod traces;
 mod trouble;
 mod verifiers;
+mod wall_clock;
