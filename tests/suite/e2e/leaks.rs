@@ -1,7 +1,7 @@
 //! What is secret, and what is personal, shows nowhere: each is made recognizable and looked for wherever people look.
 
 use postrider_api::calls;
-use postrider_tests::{Binary, Database, Receiver, Reply, Server, ServerOptions};
+use postrider_tests::{Binary, Database, Receiver, Reply, Server, ServerOptions, eventually};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ async fn watched(database: Database) -> (Watched, Receiver) {
         Database::Postgres(url) => Database::Postgres(url.replace("postgres@", &format!("postgres:{PASSWORD}@"))),
         Database::Sqlite => Database::Sqlite,
     };
-    let options = ServerOptions { database, binary: Binary::Real, ..ServerOptions::default() };
+    let options = ServerOptions { database, binary: Binary::Faulty, ..ServerOptions::default() };
     let server = Server::start_with(options.set("LOG", "trace").set("MASTER_KEY", MASTER_KEY)).await;
     let tenants = server.get("/api/v1/tenants/").await;
     let tenant = tenants["tenants"][0]["id"].as_str().expect("an id");
@@ -53,8 +53,10 @@ async fn watched(database: Database) -> (Watched, Receiver) {
 }
 
 impl Watched {
-    /// Publishes, fails, is asked wrongly; everything that people do.
+    /// Publishes, fails, panics, is asked wrongly; everything that happens.
     async fn live(&self) {
+        publish(&self.server, json!({"person": {"name": PERSON}, "fail_point": "panic"})).await;
+        eventually("it panics", || async { self.server.log().contains("panicked").then_some(()) }).await;
         let person = json!({"person": {"name": PERSON}, "id": "r-1"});
         let event = publish(&self.server, person.clone()).await;
         settled(&self.server, &event, "delivered").await;
