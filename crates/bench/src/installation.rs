@@ -73,7 +73,10 @@ impl Installation {
     }
 
     pub(crate) async fn subscribe(&self, event_type: &str, url: &str) -> Result<String, String> {
-        let body = json!({"event_type": event_type, "webhook_url": url});
+        self.subscribe_as(json!({"event_type": event_type, "webhook_url": url})).await
+    }
+
+    pub(crate) async fn subscribe_as(&self, body: Value) -> Result<String, String> {
         let made = self.call("/api/v1/webhooks/", body).await?;
         made["id"].as_str().map(str::to_owned).ok_or_else(|| "a webhook without an id".to_owned())
     }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use postrider_bench::hostile::{Hostile, Kind};
 use postrider_bench::sink::Sink;
 use tokio::net::TcpListener;
 
@@ -33,6 +34,12 @@ enum Command {
         /// Where to listen.
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: String,
+    },
+    /// A receiver that means ill.
+    Hostile {
+        /// In which way.
+        #[arg(long)]
+        kind: String,
     },
     /// What a bare client reaches: signs and posts, and keeps nothing.
     Ceiling(ceiling::CeilingArguments),
@@ -71,6 +78,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(arguments) => runtime(2).block_on(scenarios::run(&arguments)),
         Command::Sink { listen } => runtime(1).block_on(serve_sink(&listen)),
+        Command::Hostile { kind } => runtime(1).block_on(serve_hostile(&kind)),
         Command::Ceiling(arguments) => runtime(2).block_on(ceiling::run(&arguments)),
     };
     match done {
@@ -87,4 +95,11 @@ async fn serve_sink(listen: &str) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     println!("http://{address}");
     Sink::default().serve(listener).await.map_err(|error| error.to_string())
+}
+
+async fn serve_hostile(kind: &str) -> Result<(), String> {
+    let kind = Kind::named(kind).ok_or_else(|| format!("there is no kind {kind:?}"))?;
+    let hostile = Hostile::start(kind.ill).await;
+    println!("http://{}", hostile.address());
+    std::future::pending().await
 }

@@ -97,7 +97,8 @@ impl Deliverer {
             delivery_id: claimed.id,
             attempt: claimed.attempts + 1,
         };
-        let prepared = match endpoint.profile.prepare(&outbound, endpoint.secrets.as_ref(), self.world.told_to_others()) {
+        let prepared = match endpoint.profile.prepare(&outbound, endpoint.secrets.as_ref(), self.world.told_to_others())
+        {
             Ok(prepared) => prepared,
             Err(unfit) => return Some(Outcome::unsent(unfit.into())),
         };

@@ -4,9 +4,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use postrider_core::World;
 use postrider_core::fail_point::{FailPoint, arm};
 use postrider_core::world::SystemRandom;
-use postrider_core::World;
 use postrider_server::SystemClock;
 
 fn main() -> ExitCode {

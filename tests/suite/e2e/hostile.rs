@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use postrider_tests::{Authority, Hostile, Ill, PATIENCE, Receiver, Reply, Server, ServerOptions};
+use postrider_bench::hostile::{Hostile, Ill, Kind};
+use postrider_tests::{Authority, PATIENCE, Receiver, Reply, Server, ServerOptions};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -75,58 +76,37 @@ async fn is_well(mut server: Server) {
 }
 
 const TIMED_OUT: &str = "Timed out after 2 s";
-const HEAD: &str = "HTTP/1.1 200 OK\r\n";
-const BODY_BEGINS: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nit begins";
-const NO_LENGTH: &str = "HTTP/1.1 200 OK\r\n\r\n";
-const GZIP: &str = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f";
-/// Of a server that speaks TLS 1.1 and no other.
-const OLD_TLS: &[u8] = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02\
-    0123456789abcdef0123456789abcdef\x00\xc0\x13\x00";
 
 #[rstest]
-#[case::never_reads("http", Ill::NeverReads, None, TIMED_OUT)]
-#[case::never_answers("http", Ill::NeverAnswers, None, TIMED_OUT)]
-#[case::drips_its_head("http", Ill::Drips("", HEAD), None, TIMED_OUT)]
-#[case::resets_mid_head("http", Ill::Resets(HEAD), None, "Connection reset")]
-#[case::endless_headers(
-    "http",
-    Ill::Endless(HEAD, b"X-More: and more\r\n"),
-    None,
-    "The response's headers are too large"
-)]
-#[case::endless_header("http", Ill::Endless("HTTP/1.1 200 OK\r\nX: ", &[b'x'; 4096]), None, "The response's headers are too large")]
-#[case::endless_informational("http", Ill::Endless("", b"HTTP/1.1 103 Early Hints\r\n\r\n"), None, TIMED_OUT)]
-#[case::no_http("http", Ill::Says(b"SSH-2.0-OpenSSH_9.2\r\n"), None, "The response is not valid HTTP")]
-#[case::nul_in_a_header("http", Ill::Answers(b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n".to_vec()), None, "The response is not valid HTTP")]
-#[case::two_lengths("http", Ill::Answers(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".to_vec()), None, "The response is not valid HTTP")]
-#[case::drips_its_body("http", Ill::Drips(NO_LENGTH, "a byte a second"), Some(200), "OK")]
-#[case::resets_mid_body("http", Ill::Resets(BODY_BEGINS), Some(200), "OK")]
-#[case::endless_body("http", Ill::Endless(NO_LENGTH, &[b'x'; 4096]), Some(200), "OK")]
-#[case::gzip_bomb("http", Ill::Endless(GZIP, &[0; 4096]), Some(200), "OK")]
-#[case::a_204_with_a_body("http", Ill::Answers(b"HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nbody".to_vec()), Some(204), "No Content")]
-#[case::no_text("http", Ill::Answers(b"HTTP/1.1 200 OK\r\nX: \xff\xfe\r\nContent-Length: 3\r\n\r\n\0\xff\xfe".to_vec()), Some(200), "OK")]
-#[case::length_and_chunks("http", Ill::Answers(b"HTTP/1.1 500 No\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n".to_vec()), Some(500), "Internal Server Error")]
-#[case::stalled_handshake("https", Ill::NeverReads, None, TIMED_OUT)]
-#[case::old_tls("https", Ill::Says(OLD_TLS), None, "TLS version or cipher not supported by the endpoint")]
-#[case::plain_http_where_tls_is_meant(
-    "https",
-    Ill::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-    None,
-    "TLS handshake failed"
-)]
+#[case::never_reads("never reads", None, TIMED_OUT)]
+#[case::never_answers("never answers", None, TIMED_OUT)]
+#[case::drips_its_head("drips its head", None, TIMED_OUT)]
+#[case::resets_mid_head("resets mid-head", None, "Connection reset")]
+#[case::endless_headers("endless headers", None, "The response's headers are too large")]
+#[case::endless_header("endless header", None, "The response's headers are too large")]
+#[case::endless_informational("endless informational answers", None, TIMED_OUT)]
+#[case::no_http("no HTTP", None, "The response is not valid HTTP")]
+#[case::nul_in_a_header("NUL in a header", None, "The response is not valid HTTP")]
+#[case::two_lengths("two lengths", None, "The response is not valid HTTP")]
+#[case::drips_its_body("drips its body", Some(200), "OK")]
+#[case::resets_mid_body("resets mid-body", Some(200), "OK")]
+#[case::endless_body("endless body", Some(200), "OK")]
+#[case::gzip_bomb("gzip bomb", Some(200), "OK")]
+#[case::a_204_with_a_body("a 204 with a body", Some(204), "No Content")]
+#[case::no_text("no text", Some(200), "OK")]
+#[case::length_and_chunks("length and chunks", Some(500), "Internal Server Error")]
+#[case::stalled_handshake("stalled handshake", None, TIMED_OUT)]
+#[case::old_tls("old TLS", None, "TLS version or cipher not supported by the endpoint")]
+#[case::plain_http_where_tls_is_meant("plain HTTP where TLS is meant", None, "TLS handshake failed")]
 #[tokio::test(flavor = "multi_thread")]
-async fn is_recorded_in_time(
-    #[case] scheme: &str,
-    #[case] ill: Ill,
-    #[case] status: Option<u16>,
-    #[case] message: &str,
-) {
+async fn is_recorded_in_time(#[case] kind: &str, #[case] status: Option<u16>, #[case] message: &str) {
     let _alone = MACHINE.lock().await;
+    let kind = Kind::named(kind).expect("a kind");
     // A flood may take all of the time on a machine that has other things to do.
-    let may_time_out = matches!(ill, Ill::Endless(..)) && status.is_none();
-    let receiver = Hostile::start(ill).await;
+    let may_time_out = matches!(kind.ill, Ill::Endless(..)) && status.is_none();
+    let receiver = Hostile::start(kind.ill).await;
     let server = Server::start().await;
-    let attempts = attempts_at(&server, &receiver.url(scheme, "/")).await;
+    let attempts = attempts_at(&server, &receiver.url(kind.scheme, "/")).await;
     assert_eq!(attempts.len(), ENDPOINTS);
     for attempt in attempts {
         let told = attempt["message"].as_str().expect("text");
@@ -140,7 +120,8 @@ async fn is_recorded_in_time(
 /// What the head says is what counts: the body is only kept as far as it comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_never_ends_is_a_success_in_time() {
-    let receiver = Receiver::plain(|_, _| Reply::Raw(BODY_BEGINS.as_bytes().to_vec())).await;
+    let receiver =
+        Receiver::plain(|_, _| Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nit begins".to_vec())).await;
     let server = Server::start().await;
     for attempt in attempts_at(&server, &receiver.url("/")).await {
         assert_eq!((&attempt["http_status_code"], &attempt["response_body"]), (&json!(200), &json!("it begins")));

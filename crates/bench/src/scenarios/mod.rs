@@ -1,5 +1,6 @@
 //! What is measured: a file for each kind of question.
 
+mod hostile;
 mod isolation;
 mod large;
 mod latency;
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::RunArguments;
 use crate::ceiling::Ceiling;
-use crate::figures::{BINARY, Figures};
+use crate::figures::{BINARY, Figures, median};
 use crate::installation::{Database, EVENT_TYPE, Installation, Receiver};
 use crate::process::{itself, mb};
 use crate::publisher::TypeOf;
@@ -81,6 +82,9 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), String> {
     }
     if arguments.full && wants("large") {
         bench.large().await?;
+    }
+    if arguments.full && wants("hostile") {
+        bench.hostile(arguments.rounds).await?;
     }
     bench.report()
 }

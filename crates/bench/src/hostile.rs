@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::receiver::read_request;
-
 /// What one does with a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Ill {
     /// Takes the connection and reads nothing.
     NeverReads,
@@ -26,9 +24,71 @@ pub enum Ill {
     /// Answers with the first, then with the second without end.
     Endless(&'static str, &'static [u8]),
     /// Answers with this.
-    Answers(Vec<u8>),
+    Answers(&'static [u8]),
     /// Takes the connection, and answers whatever is said with this.
     Says(&'static [u8]),
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\n";
+const BODY_BEGINS: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nit begins";
+const NO_LENGTH: &str = "HTTP/1.1 200 OK\r\n\r\n";
+const GZIP: &str = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f";
+/// Of a server that speaks TLS 1.1 and no other.
+const OLD_TLS: &[u8] = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02\
+    0123456789abcdef0123456789abcdef\x00\xc0\x13\x00";
+
+/// A kind of receiver, with the scheme of its URL.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// What it is called.
+    pub name: &'static str,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// What it does.
+    pub ill: Ill,
+}
+
+const fn http(name: &'static str, ill: Ill) -> Kind {
+    Kind { name, scheme: "http", ill }
+}
+
+const fn https(name: &'static str, ill: Ill) -> Kind {
+    Kind { name, scheme: "https", ill }
+}
+
+/// All kinds.
+pub const KINDS: [Kind; 20] = [
+    http("never reads", Ill::NeverReads),
+    http("never answers", Ill::NeverAnswers),
+    http("drips its head", Ill::Drips("", HEAD)),
+    http("resets mid-head", Ill::Resets(HEAD)),
+    http("endless headers", Ill::Endless(HEAD, b"X-More: and more\r\n")),
+    http("endless header", Ill::Endless("HTTP/1.1 200 OK\r\nX: ", &[b'x'; 4096])),
+    http("endless informational answers", Ill::Endless("", b"HTTP/1.1 103 Early Hints\r\n\r\n")),
+    http("no HTTP", Ill::Says(b"SSH-2.0-OpenSSH_9.2\r\n")),
+    http("NUL in a header", Ill::Answers(b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n")),
+    http("two lengths", Ill::Answers(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")),
+    http("drips its body", Ill::Drips(NO_LENGTH, "a byte a second")),
+    http("resets mid-body", Ill::Resets(BODY_BEGINS)),
+    http("endless body", Ill::Endless(NO_LENGTH, &[b'x'; 4096])),
+    http("gzip bomb", Ill::Endless(GZIP, &[0; 4096])),
+    http("a 204 with a body", Ill::Answers(b"HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nbody")),
+    http("no text", Ill::Answers(b"HTTP/1.1 200 OK\r\nX: \xff\xfe\r\nContent-Length: 3\r\n\r\n\0\xff\xfe")),
+    http(
+        "length and chunks",
+        Ill::Answers(b"HTTP/1.1 500 No\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"),
+    ),
+    https("stalled handshake", Ill::NeverReads),
+    https("old TLS", Ill::Says(OLD_TLS)),
+    https("plain HTTP where TLS is meant", Ill::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n")),
+];
+
+impl Kind {
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        KINDS.into_iter().find(|kind| kind.name == name)
+    }
 }
 
 /// A receiver that does so; ends when dropped.
@@ -56,6 +116,12 @@ impl Hostile {
         Self { address, connections, task }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A URL of it.
     #[must_use]
     pub fn url(&self, scheme: &str, path: &str) -> String {
@@ -78,7 +144,6 @@ impl Drop for Hostile {
 async fn accept(listener: TcpListener, ill: Ill, connections: Arc<AtomicUsize>) {
     while let Ok((stream, _)) = listener.accept().await {
         connections.fetch_add(1, Ordering::Relaxed);
-        let ill = ill.clone();
         tokio::spawn(async move {
             // The sender gives up at some time.
             let _ = treat(stream, ill).await;
@@ -96,11 +161,11 @@ async fn treat(mut stream: TcpStream, ill: Ill) -> io::Result<()> {
         }
         _ => {}
     }
-    read_request(&mut stream, &mut Vec::new()).await?;
+    take_request(&mut stream).await?;
     match ill {
         Ill::NeverReads | Ill::Says(_) | Ill::NeverAnswers => until_closed(&mut stream).await,
         Ill::Answers(bytes) => {
-            stream.write_all(&bytes).await?;
+            stream.write_all(bytes).await?;
             stream.shutdown().await
         }
         Ill::Drips(start, slowly) => {
@@ -122,6 +187,19 @@ async fn treat(mut stream: TcpStream, ill: Ill) -> io::Result<()> {
             }
         }
     }
+}
+
+/// Reads one request to its end.
+async fn take_request(stream: &mut TcpStream) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await?);
+    }
+    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    tokio::io::copy(&mut stream.take(length.unwrap_or(0)), &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 async fn until_closed(stream: &mut TcpStream) -> io::Result<()> {
