@@ -239,12 +239,49 @@ create table audit (
     tenant_id uuid not null,
     id uuid not null,
     at bigint not null,
-    -- Null: at the command line.
-    api_key_id uuid,
-    api_key_name text,
+    -- The code of `Actor`; its id and name, if it has such.
+    actor bigint not null,
+    actor_id uuid,
+    actor_name text collate "C",
     action text not null,
     object_id text,
     request_id text,
     remote_address text,
     primary key (tenant_id, id)
 );
+
+-- Whoever signs in with a password.
+create table users (
+    id uuid not null primary key,
+    name text collate "C" not null,
+    role text collate "C" not null,
+    -- Null for operators.
+    tenant_id uuid,
+    -- A PHC string.
+    password text collate "C" not null,
+    created_at bigint not null,
+    -- What was signed in with another password is over.
+    password_set_at bigint not null
+);
+create unique index users_by_name on users (name);
+create index users_by_tenant on users (tenant_id, id);
+
+-- Who is signed in: found by the SHA-256 of what the browser has.
+create table sessions (
+    hash bytea not null primary key,
+    -- JSON.
+    data text collate "C" not null,
+    ends_at bigint not null
+);
+create index sessions_by_end on sessions (ends_at);
+
+-- Links that sign in once: found by the SHA-256 of what is in the URL.
+create table portal_links (
+    hash bytea not null primary key,
+    id uuid not null,
+    tenant_id uuid not null,
+    role text collate "C" not null,
+    expires_at bigint not null
+);
+create index portal_links_by_end on portal_links (expires_at);
+create index portal_links_by_tenant on portal_links (tenant_id);

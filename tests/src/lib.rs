@@ -1,6 +1,7 @@
 //! What the tests share: the program under a clock that travels, real receivers, and a client.
 
 mod authority;
+mod browser;
 mod clock;
 mod cluster;
 mod database;
@@ -14,6 +15,7 @@ mod small_disk;
 mod wall_clock;
 
 pub use authority::Authority;
+pub use browser::Browser;
 pub use clock::TravellingClock;
 pub use cluster::Cluster;
 pub use database::Database;

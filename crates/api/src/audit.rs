@@ -7,8 +7,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use postrider_core::TenantId;
 use postrider_core::audit::{Actor, AuditEntry};
-use postrider_core::{ApiKeyId, TenantId};
 
 use crate::auth::peer;
 use crate::problem::Problem;
@@ -17,11 +17,11 @@ use crate::state::Api;
 
 /// Who was let in, told by whoever lets in.
 #[derive(Clone, Default)]
-pub(crate) struct Witness(Arc<OnceLock<(TenantId, ApiKeyId, String)>>);
+pub(crate) struct Witness(Arc<OnceLock<(TenantId, Actor)>>);
 
 impl Witness {
-    pub(crate) fn saw(&self, tenant_id: TenantId, key_id: ApiKeyId, key_name: &str) {
-        self.0.get_or_init(|| (tenant_id, key_id, key_name.to_owned()));
+    pub(crate) fn saw(&self, tenant_id: TenantId, actor: Actor) {
+        self.0.get_or_init(|| (tenant_id, actor));
     }
 }
 
@@ -51,6 +51,12 @@ fn action(method: &str, route: &str) -> Option<&'static str> {
         ("DELETE", "/api/v1/tenants/{id}") => "tenant.deleted",
         ("POST", "/api/v1/api-keys") => "api_key.created",
         ("DELETE", "/api/v1/api-keys/{id}") => "api_key.revoked",
+        ("POST", "/api/v1/users") => "user.created",
+        ("PATCH", "/api/v1/users/{id}") => "user.password_set",
+        ("DELETE", "/api/v1/users/{id}") => "user.deleted",
+        ("POST", "/api/v1/portal-links") => "portal_link.created",
+        ("POST", "/api/v1/session") => "session.begun",
+        ("DELETE", "/api/v1/session") => "session.ended",
         _ => return None,
     })
 }
@@ -70,16 +76,15 @@ pub(crate) async fn note(State(api): State<Api>, mut request: Request, next: Nex
     // A test was made, whatever its receiver answered.
     let is_done =
         response.status().is_success() || (action == "webhook.tested" && response.status() == StatusCode::BAD_GATEWAY);
-    let Some((tenant_id, key_id, key_name)) = witness.0.get().filter(|_| is_done).cloned() else { return response };
+    let Some((tenant_id, actor)) = witness.0.get().filter(|_| is_done).cloned() else { return response };
     let at = api.world.now();
-    let look = is_look.then(|| (tenant_id, key_id, action, object_id.clone()));
+    let look = is_look.then(|| (tenant_id, actor.id(), action, object_id.clone()));
     if look.as_ref().is_some_and(|look| api.looks.is_repeated(look, at)) {
         return response;
     }
     if object_id.is_none() {
         (response, object_id) = object_in_answer(response).await;
     }
-    let actor = Actor::ApiKey(key_id, key_name);
     let (id, action) = (api.world.new_id_at(at), action.to_owned());
     let entry = AuditEntry { id, tenant_id, at, actor, action, object_id, request_id, remote_address };
     let Err(error) = api.journal.audit(&entry).await else { return response };

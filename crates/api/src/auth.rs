@@ -1,5 +1,6 @@
 //! Who asks, and what they may do.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -7,11 +8,14 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use postrider_core::api_key::{ApiKey, KeyHash, PlainKey, Scope, Scopes};
+use postrider_core::audit::Actor;
+use postrider_core::tenant::DEFAULT_TENANT;
 use postrider_core::{ApiKeyId, TenantId, Timestamp};
 
 use crate::audit::Witness;
 use crate::problem::Problem;
 use crate::rate_limits::Told;
+use crate::session::{self, SignedIn};
 use crate::state::Api;
 
 /// Somebody with a valid key, acting in a tenant.
@@ -68,25 +72,70 @@ impl FromRequestParts<Api> for Admin {
     }
 }
 
-/// The caller, if the key has one of these scopes.
+/// Somebody who is signed in.
+pub(crate) struct Person(pub(crate) SignedIn);
+
+impl FromRequestParts<Api> for Person {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let signed_in = session::signed_in(parts, api).await?;
+        let signed_in = signed_in.ok_or_else(|| Problem::not_signed_in("Sign in first."))?;
+        session::refuse_forged(parts, &signed_in)?;
+        if let Some(witness) = parts.extensions.get::<Witness>() {
+            let tenant_id = match signed_in.tenant_id {
+                Some(id) => id,
+                None => default_tenant(api).await?,
+            };
+            witness.saw(tenant_id, signed_in.actor.clone());
+        }
+        Ok(Self(signed_in))
+    }
+}
+
+/// Who asks, by a key or a session.
+struct Asker {
+    actor: Actor,
+    scopes: Scopes,
+    /// Where they are at home; none for the operator's people.
+    home: Option<TenantId>,
+    may_go_anywhere: bool,
+}
+
+/// The caller, if the key or the role permits one of these scopes.
 async fn caller(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<Caller, Problem> {
-    let key = valid_key(parts, api).await?;
-    take_one_request(parts, api, key.id)?;
-    if !scopes.iter().any(|scope| key.scopes.permits(*scope)) {
+    let asker = asker(parts, api).await?;
+    if !scopes.iter().any(|scope| asker.scopes.permits(*scope)) {
         let names: Vec<String> = scopes.iter().map(|scope| format!("`{}`", scope.name())).collect();
         return Err(Problem::forbidden(format!("This call needs the scope {}.", names.join(" or "))));
     }
-    let tenant_id = match parts.headers.get("x-tenant-id") {
-        None => key.tenant_id,
-        Some(_) if !key.scopes.permits(Scope::Admin) => {
+    let tenant_id = match (parts.headers.get("x-tenant-id"), asker.home) {
+        (None, Some(home)) => home,
+        (None, None) => default_tenant(api).await?,
+        (Some(_), _) if !asker.may_go_anywhere => {
             return Err(Problem::forbidden("Only a key with the scope `admin` may send X-Tenant-Id."));
         }
-        Some(named) => named_tenant(api, named.to_str().unwrap_or_default()).await?,
+        (Some(named), _) => named_tenant(api, named.to_str().unwrap_or_default()).await?,
     };
     if let Some(witness) = parts.extensions.get::<Witness>() {
-        witness.saw(tenant_id, key.id, &key.name);
+        witness.saw(tenant_id, asker.actor);
     }
-    Ok(Caller { tenant_id, scopes: key.scopes })
+    Ok(Caller { tenant_id, scopes: asker.scopes })
+}
+
+/// Whoever gives a key is judged by it alone.
+async fn asker(parts: &Parts, api: &Api) -> Result<Asker, Problem> {
+    if given_key(&parts.headers).is_none()
+        && let Some(signed_in) = session::signed_in(parts, api).await?
+    {
+        session::refuse_forged(parts, &signed_in)?;
+        let SignedIn { actor, role, tenant_id, .. } = signed_in;
+        return Ok(Asker { actor, scopes: role.scopes(), home: tenant_id, may_go_anywhere: role.is_operators() });
+    }
+    let ApiKey { id, tenant_id, name, scopes, .. } = valid_key(parts, api).await?;
+    take_one_request(parts, api, id)?;
+    let may_go_anywhere = scopes.permits(Scope::Admin);
+    Ok(Asker { actor: Actor::ApiKey(id, name), scopes, home: Some(tenant_id), may_go_anywhere })
 }
 
 /// Counts the request against its key's limit, if there is one.
@@ -96,6 +145,11 @@ fn take_one_request(parts: &Parts, api: &Api, key_id: ApiKeyId) -> Result<(), Pr
         told.left(left);
     }
     left.wait.map_or(Ok(()), |wait| Err(Problem::too_many("This key has made too many requests.", wait)))
+}
+
+pub(crate) async fn default_tenant(api: &Api) -> Result<TenantId, Problem> {
+    let tenant = api.catalogue.tenant_named(DEFAULT_TENANT).await?.ok_or_else(Problem::not_found)?;
+    Ok(tenant.id)
 }
 
 async fn named_tenant(api: &Api, id: &str) -> Result<TenantId, Problem> {
@@ -136,6 +190,17 @@ async fn look_up(hash: KeyHash, from: IpAddr, api: &Api, now: Timestamp) -> Resu
         drop(noted.inspect_err(|error| tracing::warn!(%error, "a key's use is not noted")));
     }
     Ok(key)
+}
+
+/// Where the request came from, for handlers.
+pub(crate) struct Peer(pub(crate) Option<IpAddr>);
+
+impl FromRequestParts<Api> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Infallible> {
+        Ok(Self(peer(&parts.extensions)))
+    }
 }
 
 /// Where the request came from. A proxy in front stands for all behind it.

@@ -71,7 +71,7 @@ fn make_room<K>(times: &mut HashMap<K, Timestamp>, now: Timestamp) {
 }
 
 /// Whoever has one address of IPv6 has all that begin with the same 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

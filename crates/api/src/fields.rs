@@ -1,6 +1,7 @@
 //! Reading a JSON object field by field, so that every wrong field is named at once.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use postrider_core::Timestamp;
 use serde::Deserialize;
@@ -166,6 +167,11 @@ pub(crate) fn integer(min: i64, max: i64) -> impl Fn(&RawValue) -> Result<i64, S
 pub(crate) fn time(raw: &RawValue) -> Result<Timestamp, String> {
     let what = "a time such as 2026-01-19T10:30:00Z (RFC 3339)";
     Timestamp::parse(&read_as::<String>(raw, what)?).ok_or_else(|| format!("must be {what}"))
+}
+
+/// An id.
+pub(crate) fn id<T: FromStr>(raw: &RawValue) -> Result<T, String> {
+    text(raw)?.parse().map_err(|_| "must be an id, a UUID".to_owned())
 }
 
 /// A JSON object, as it came.

@@ -19,6 +19,7 @@ mod quotas;
 mod rate_limits;
 mod request_id;
 mod routes;
+mod session;
 mod sight;
 mod state;
 mod test_limits;
@@ -44,7 +45,8 @@ pub use state::{Api, ApiOptions, Readiness};
 pub fn router(api: Api) -> Router {
     // Inside the task that finishes changes: what was done is written down, though nobody waits for the answer.
     let audit = axum::middleware::from_fn_with_state(api.clone(), audit::note);
-    finish(rest_calls(|router| router.layer(audit)).merge(operations()), api)
+    let session = session::layer(&api);
+    finish(rest_calls(|router| router.layer(audit).layer(session)).merge(operations()), api)
 }
 
 /// Only what says how a node is that takes no other requests.
@@ -60,8 +62,8 @@ pub fn calls() -> Vec<Call> {
 
 fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
     use routes::{
-        api_keys, audit, callbacks, deliveries, event_types, events, explain, logs, profiles, tenants, test,
-        webhook_health, webhooks,
+        api_keys, audit, callbacks, deliveries, event_types, events, explain, logs, portal_links, profiles, session,
+        tenants, test, users, webhook_health, webhooks,
     };
     let calls = Calls::default()
         .get("/api/v1/webhooks", webhooks::list)
@@ -101,6 +103,14 @@ fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
         .post("/api/v1/api-keys", api_keys::create)
         .delete("/api/v1/api-keys/{id}", api_keys::delete)
         .get("/api/v1/audit", audit::list)
+        .get("/api/v1/users", users::list)
+        .post("/api/v1/users", users::create)
+        .patch("/api/v1/users/{id}", users::update)
+        .delete("/api/v1/users/{id}", users::delete)
+        .post("/api/v1/portal-links", portal_links::create)
+        .get("/api/v1/session", session::get)
+        .post("/api/v1/session", session::create)
+        .delete("/api/v1/session", session::delete)
         .map(watched)
         .map(|router| router.layer(axum::middleware::from_fn(uncancelled::finish)));
     // What was put in line is committed and sent on, whoever waits for the answer.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use postrider_core::{ApiKeyId, TenantId, Timestamp};
+use postrider_core::{TenantId, Timestamp};
+use uuid::Uuid;
 
-/// Who looked at what: tenant, key, action, object.
-pub(crate) type Look = (TenantId, ApiKeyId, &'static str, Option<String>);
+/// Who looked at what: tenant, actor, action, object.
+pub(crate) type Look = (TenantId, Option<Uuid>, &'static str, Option<String>);
 
 /// Who looks at the same thing again within this time is not written down again: a page that asks every second fills no log.
 const SAME_LOOK: Duration = Duration::from_secs(60);
@@ -47,7 +48,7 @@ mod tests {
     #[test]
     fn the_same_look_is_new_after_a_minute_or_when_it_was_forgotten() {
         let (looks, start) = (Looks::default(), Timestamp::from_micros(0));
-        let look = |object: &str| (TenantId::NIL, ApiKeyId::NIL, "event.viewed", Some(object.to_owned()));
+        let look = |object: &str| (TenantId::NIL, None, "event.viewed", Some(object.to_owned()));
         assert!(!looks.is_repeated(&look("a"), start));
         assert!(looks.is_repeated(&look("a"), start + Duration::from_secs(59)));
         assert!(!looks.is_repeated(&look("b"), start), "another thing");

@@ -62,6 +62,16 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The API key does not permit this", detail)
     }
 
+    /// For whoever could not sign in.
+    pub(crate) fn not_signed_in(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "not-signed-in", "Not signed in", detail)
+    }
+
+    /// For a change that another site may have asked for.
+    pub(crate) fn forgery(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forgery", "Not asked for on our own page", detail)
+    }
+
     /// For what does not exist and for what is another tenant's: the same answer.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", "There is nothing here.")

@@ -1,11 +1,13 @@
-//! How many requests a key may make, if that is limited: a bucket for each, refilled all the time.
+//! How many requests a key may make, if that is limited: a bucket for each, refilled all the time. What else may be
+//! done only so often has such buckets too.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use postrider_core::{ApiKeyId, Timestamp};
+use postrider_core::Timestamp;
 
 /// The limit itself, in the words of the IETF's draft (draft-ietf-httpapi-ratelimit-headers).
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -43,10 +45,10 @@ impl RequestLimit {
 
 /// The buckets. Empty keys are forgotten when they would be full again.
 #[derive(Debug)]
-pub(crate) struct RateLimits {
+pub(crate) struct RateLimits<K> {
     limit: Option<RequestLimit>,
     /// When the bucket of a key will be full again.
-    full_at: Mutex<HashMap<ApiKeyId, Timestamp>>,
+    full_at: Mutex<HashMap<K, Timestamp>>,
 }
 
 /// What is left of a key's requests.
@@ -62,7 +64,7 @@ pub(crate) struct Left {
 /// Most keys that are remembered before those are forgotten whose buckets are full.
 const CAPACITY: usize = 10_000;
 
-impl RateLimits {
+impl<K: Eq + Hash> RateLimits<K> {
     pub(crate) fn new(limit: Option<RequestLimit>) -> Self {
         Self { limit, full_at: Mutex::default() }
     }
@@ -73,7 +75,7 @@ impl RateLimits {
     }
 
     /// Takes one request of a key; nothing, if there is no limit.
-    pub(crate) fn take(&self, key: ApiKeyId, now: Timestamp) -> Option<Left> {
+    pub(crate) fn take(&self, key: K, now: Timestamp) -> Option<Left> {
         let limit = self.limit?;
         let mut buckets = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= CAPACITY {
@@ -116,6 +118,7 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
+    use postrider_core::ApiKeyId;
     use uuid::Uuid;
 
     use super::*;

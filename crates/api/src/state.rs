@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use postrider_core::World;
 use postrider_core::lanes::Lanes;
 use postrider_core::profile::Profiles;
 use postrider_core::target_url::UrlPolicy;
 use postrider_core::test_send::TestSender;
-use postrider_store::{Catalogue, Journal};
+use postrider_core::{ApiKeyId, World};
+use postrider_store::{Accounts, Catalogue, Journal};
 
 use crate::failed_keys::FailedKeys;
 use crate::key_cache::KeyCache;
@@ -16,6 +16,7 @@ use crate::looks::Looks;
 use crate::measure::MetricsPage;
 use crate::quotas::{Limits, Quotas};
 use crate::rate_limits::RateLimits;
+use crate::session::SignInLimits;
 use crate::test_limits::TestLimits;
 use crate::turns::Turns;
 
@@ -25,6 +26,8 @@ pub struct ApiOptions {
     pub catalogue: Arc<dyn Catalogue>,
     /// What happened.
     pub journal: Arc<dyn Journal>,
+    /// Who signs in.
+    pub accounts: Arc<dyn Accounts>,
     /// The wire formats.
     pub profiles: Arc<Profiles>,
     /// Sends tests.
@@ -41,6 +44,10 @@ pub struct ApiOptions {
     pub readiness: Readiness,
     /// What `/metrics` shows.
     pub metrics: MetricsPage,
+    /// Whether browsers come without TLS.
+    pub is_dev: bool,
+    /// Where browsers find the installation, without a slash at the end.
+    pub public_url: Option<String>,
 }
 
 /// The API. Cheap to clone.
@@ -51,6 +58,7 @@ pub struct Api(Arc<Shared>);
 pub struct Shared {
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) tester: Arc<dyn TestSender>,
     pub(crate) lanes: Option<Lanes>,
@@ -63,7 +71,10 @@ pub struct Shared {
     pub(crate) test_limits: TestLimits,
     pub(crate) turns: Turns,
     pub(crate) looks: Looks,
-    pub(crate) rate_limits: RateLimits,
+    pub(crate) rate_limits: RateLimits<ApiKeyId>,
+    pub(crate) sign_ins: SignInLimits,
+    pub(crate) is_dev: bool,
+    pub(crate) public_url: Option<String>,
     pub(crate) quotas: Quotas,
 }
 
@@ -71,11 +82,12 @@ impl Api {
     /// Puts the API together.
     #[must_use]
     pub fn new(options: ApiOptions) -> Self {
-        let ApiOptions { catalogue, journal, profiles, tester, lanes, world, url_policy, limits, readiness, metrics } =
-            options;
+        let ApiOptions { catalogue, journal, accounts, profiles, tester, lanes, world, .. } = options;
+        let ApiOptions { url_policy, limits, readiness, metrics, is_dev, public_url, .. } = options;
         Self(Arc::new(Shared {
             catalogue,
             journal,
+            accounts,
             profiles,
             tester,
             lanes,
@@ -89,6 +101,9 @@ impl Api {
             turns: Turns::default(),
             looks: Looks::default(),
             rate_limits: RateLimits::new(limits.requests),
+            sign_ins: SignInLimits::default(),
+            is_dev,
+            public_url,
             quotas: Quotas::new(limits),
         }))
     }

@@ -139,8 +139,14 @@ impl PlainKey {
     /// A new random key: `prk_` and 43 characters of base64url.
     #[must_use]
     pub fn generate(world: &World) -> Self {
+        Self::generate_with("prk_", world)
+    }
+
+    /// The same of another kind, which its prefix names.
+    #[must_use]
+    pub fn generate_with(prefix: &str, world: &World) -> Self {
         let bytes = Zeroizing::new(world.random_bytes::<32>());
-        Self(Zeroizing::new(format!("prk_{}", BASE64_URL_SAFE_NO_PAD.encode(*bytes))))
+        Self(Zeroizing::new(format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(*bytes))))
     }
 
     /// A key that came from outside.

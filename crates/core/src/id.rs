@@ -75,6 +75,10 @@ ids! {
     ApiKeyId;
     /// An entry of the audit log.
     AuditId;
+    /// Somebody who signs in.
+    UserId;
+    /// A link that signs somebody in once.
+    PortalLinkId;
     /// An event type → URL subscription (`webhook` in the REST API).
     SubscriptionId;
     /// A subscription to one resource.

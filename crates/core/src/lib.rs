@@ -22,8 +22,10 @@ pub mod inspection;
 pub mod json;
 pub mod lanes;
 pub mod lifecycle;
+pub mod password;
 pub mod profile;
 pub mod redaction;
+pub mod role;
 pub mod schedule;
 pub mod secret;
 pub mod signature;
@@ -34,9 +36,12 @@ pub mod tenant;
 pub mod test_send;
 pub mod time;
 pub mod trace_context;
+pub mod user;
 pub mod vault;
 pub mod world;
 
-pub use id::{ApiKeyId, AuditId, CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId};
+pub use id::{
+    ApiKeyId, AuditId, CallbackId, DeliveryId, EventId, LogId, PortalLinkId, SubscriptionId, TenantId, UserId,
+};
 pub use time::{Clock, Timestamp};
 pub use world::World;

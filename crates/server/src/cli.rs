@@ -13,8 +13,10 @@ use postrider_core::api_key::Scope;
 use postrider_core::event::KEY_LIMIT;
 use postrider_core::json::{Value, compact};
 use postrider_core::profile::{Profile, Profiles};
+use postrider_core::role::Role;
 use postrider_core::secret::SigningSecret;
 use postrider_core::tenant::NAME_LIMIT;
+use postrider_core::user::{USER_NAME_LIMIT, is_user_name};
 use postrider_store::{DATABASE_URL_FORM, DatabaseUrl};
 
 use postrider_core::time::parse_duration;
@@ -81,6 +83,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  postrider keys create --name ci --scopes publish,read\n  postrider keys list --json\n  postrider keys revoke 0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"
     )]
     Keys(KeysArgs),
+    /// Add, list and remove the people who sign in to the console, also beside a running server.
+    #[command(
+        after_help = "Example:\n  postrider users add --name anna --role operator-admin\n  postrider users add --name tom --role tenant-admin --tenant acme\n  postrider users list --json"
+    )]
+    Users(UsersArgs),
 }
 
 /// Which database, and where the settings are.
@@ -226,6 +233,79 @@ pub(crate) enum KeysCommand {
         /// The key's id, as `keys list` shows it.
         id: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UsersArgs {
+    #[command(subcommand)]
+    pub(crate) command: UsersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Add a user; prints a password, once, unless one is given.
+    #[command(
+        after_help = "Example:\n  postrider users add --name anna --role operator-admin\n  pass show anna | postrider users add --name anna --role operator --password-stdin"
+    )]
+    Add {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// What they sign in with.
+        #[arg(long, value_parser = read_user_name)]
+        name: String,
+        /// What they may do: operator-admin, operator, tenant-admin or tenant-viewer.
+        #[arg(long, value_parser = read_role)]
+        role: Role,
+        /// The name of their tenant, for a tenant's roles [default: default].
+        #[arg(long)]
+        tenant: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List users.
+    #[command(after_help = "Example:\n  postrider users list --json")]
+    List {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set a user's password; prints it, once, unless one is given. The user is signed out everywhere.
+    #[command(after_help = "Example:\n  postrider users set-password anna")]
+    SetPassword {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Whose.
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a user, who is signed in no longer.
+    #[command(after_help = "Example:\n  postrider users remove anna")]
+    Remove {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Whom.
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where a password comes from.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PasswordArgs {
+    /// Read the password from standard input, and print none.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -378,6 +458,15 @@ fn read_url(text: &str) -> Result<DatabaseUrl, String> {
 fn read_name(text: &str) -> Result<String, String> {
     let fits = (1..=NAME_LIMIT).contains(&text.trim().chars().count());
     if fits { Ok(text.to_owned()) } else { Err(format!("must have 1 to {NAME_LIMIT} characters")) }
+}
+
+fn read_role(text: &str) -> Result<Role, String> {
+    Role::named(text).ok_or_else(|| format!("is none of {}", Role::ALL.map(Role::name).join(", ")))
+}
+
+fn read_user_name(text: &str) -> Result<String, String> {
+    let refused = || format!("must have 1 to {USER_NAME_LIMIT} letters, digits or any of ._-+@");
+    is_user_name(text).then(|| text.to_owned()).ok_or_else(refused)
 }
 
 fn read_scope(text: &str) -> Result<Scope, String> {

@@ -23,10 +23,11 @@ use crate::profiles;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 23] = [
     "traces.endpoint",
     "listen",
     "metrics_listen",
+    "public_url",
     "role",
     "database_url",
     "dev",
@@ -82,6 +83,8 @@ impl ConfigError {
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where browsers find the installation, without a slash at the end.
+    pub public_url: Option<String>,
     /// Where to show metrics to everybody.
     pub metrics_listen: Option<SocketAddr>,
     /// The database.
@@ -296,6 +299,7 @@ impl Raw {
             listen: self
                 .read("listen", "an address such as 127.0.0.1:8080 or localhost:8080", read_address)?
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            public_url: self.read("public_url", "a URL such as https://webhooks.example.com", read_origin)?,
             metrics_listen: self.read("metrics_listen", "an address such as 127.0.0.1:9090", read_address)?,
             database_url: self
                 .read("database_url", DATABASE_URL_FORM, DatabaseUrl::parse)?
@@ -363,6 +367,13 @@ fn read_address(text: &str) -> Option<SocketAddr> {
 fn read_http(text: &str) -> Option<String> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
     (!rest.is_empty() && !rest.contains([' ', '?', '#'])).then(|| text.to_owned())
+}
+
+/// Scheme, host and port, and nothing behind.
+fn read_origin(text: &str) -> Option<String> {
+    let origin = text.strip_suffix('/').unwrap_or(text);
+    let is_bare = origin.split_once("://").is_some_and(|(_, host)| !host.contains('/'));
+    read_http(origin).filter(|_| is_bare)
 }
 
 fn read_pem(path: &str) -> Option<Vec<u8>> {

@@ -58,6 +58,7 @@ pub fn run_in(world: World) -> ExitCode {
             Command::Trigger(args) => commands::trigger::run(args, world).await,
             Command::Bench(args) => commands::bench::run(args).await,
             Command::Keys(keys) => commands::keys::run(keys, world).await,
+            Command::Users(users) => commands::users::run(users, world).await,
         }
     });
     // What still sleeps in the background holds nothing that matters.

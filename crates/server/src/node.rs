@@ -106,12 +106,7 @@ impl Node {
             let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
             tokio::spawn(metrics::serve(listener, page.clone(), stop_http.clone()));
         }
-        let client_options = ClientOptions {
-            addresses: settings.url_policy.addresses.clone(),
-            plain_http: settings.dev,
-            extra_roots: settings.targets_ca.clone(),
-        };
-        let client = GuardedClient::new(client_options, world.clone()).map_err(StartError::Client)?;
+        let client = client_of(&settings, &world).map_err(StartError::Client)?;
         let (hand_over, inbox) = hand_over_of(&settings);
         let lanes = inbox.is_some().then(|| hand_over.lanes().clone());
         let stores = open_stores(&settings, vault, &hand_over, &world).await?;
@@ -131,6 +126,7 @@ impl Node {
         let api = Api::new(ApiOptions {
             catalogue: stores.catalogue.clone(),
             journal: stores.journal.clone(),
+            accounts: stores.accounts.clone(),
             profiles: settings.profiles.clone(),
             tester: std::sync::Arc::new(client),
             lanes,
@@ -139,6 +135,8 @@ impl Node {
             limits: settings.limits,
             readiness: readiness.clone(),
             metrics: page,
+            is_dev: settings.dev,
+            public_url: settings.public_url.clone(),
         });
         let http = tokio::spawn(serve_http(listener, routes(api, &settings), stop_http.clone()));
         readiness.set(true);
@@ -218,6 +216,16 @@ async fn open_stores(
         tracing::info!(rows = resealed, "sealed anew what MASTER_KEY_PREVIOUS had sealed");
     }
     Ok(stores)
+}
+
+/// What sends to addresses that users gave.
+fn client_of(settings: &Settings, world: &World) -> Result<GuardedClient, String> {
+    let options = ClientOptions {
+        addresses: settings.url_policy.addresses.clone(),
+        plain_http: settings.dev,
+        extra_roots: settings.targets_ca.clone(),
+    };
+    GuardedClient::new(options, world.clone())
 }
 
 /// The API; under `--dev` also a receiver that takes everything, to try things with.

@@ -8,7 +8,8 @@ use postrider_core::delivery::{Delivery, DeliveryState, StatusFilter};
 use postrider_core::event::{EventDraft, OneOff};
 use postrider_core::explain::Check;
 use postrider_core::lanes::LaneId;
-use postrider_core::{ApiKeyId, CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId, Timestamp};
+use postrider_core::{CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId, Timestamp};
+use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
 use crate::queue::Backlog;
@@ -158,7 +159,7 @@ pub struct AuditFilter {
     /// What it was done to.
     pub object_id: Option<String>,
     /// By whom.
-    pub api_key_id: Option<ApiKeyId>,
+    pub actor_id: Option<Uuid>,
     /// Done at or after.
     pub since: Option<Timestamp>,
     /// Done before.

@@ -3,6 +3,7 @@
 //! Its interfaces are named by who uses them: the API sees a [`Catalogue`] and a [`Journal`], the
 //! dispatcher sees a [`Queue`]. One implementation, generic over the database, serves all three.
 
+mod accounts;
 mod cache;
 mod catalogue;
 mod error;
@@ -19,6 +20,7 @@ mod recent;
 mod session;
 mod sql;
 
+pub use accounts::{Accounts, NewUser};
 pub use catalogue::{
     CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
     TenantChanged, TypeChange,

@@ -49,10 +49,10 @@ async fn tells_who_did_what() {
     assert_eq!(told(&found), expected.map(|(action, object)| (action.to_owned(), object.to_owned())));
     let newest = &found[0];
     assert_eq!(
-        (&newest["actor"], &newest["api_key_name"], &newest["remote_address"]),
+        (&newest["actor"], &newest["actor_name"], &newest["remote_address"]),
         (&json!("api_key"), &json!("bootstrap"), &json!("127.0.0.1"))
     );
-    assert!(newest["request_id"].is_string() && newest["at"].is_string() && newest["api_key_id"].is_string());
+    assert!(newest["request_id"].is_string() && newest["at"].is_string() && newest["actor_id"].is_string());
     let secret = key["key"].as_str().expect("a key");
     assert!(!json!(found).to_string().contains(secret) && !json!(found).to_string().contains("SENTINEL"));
 }
@@ -117,7 +117,7 @@ async fn the_command_line_is_told_too() {
     assert_eq!(code, 0, "{err}");
     let found = entries(&server, "").await;
     assert_eq!(
-        (&found[0]["actor"], &found[0]["action"], &found[0]["api_key_id"]),
+        (&found[0]["actor"], &found[0]["action"], &found[0]["actor_id"]),
         (&json!("command_line"), &json!("api_key.created"), &Value::Null)
     );
 }

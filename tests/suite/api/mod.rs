@@ -14,6 +14,7 @@ mod logs;
 mod personal_data;
 mod profiles;
 mod requests;
+mod sessions;
 mod tenants;
 mod test;
 mod webhooks;

@@ -2,8 +2,8 @@
 
 use std::process::Stdio;
 
-use postrider_tests::{Binary, Server, ServerOptions, run_command};
-use serde_json::Value;
+use postrider_tests::{Binary, Browser, Server, ServerOptions, run_command};
+use serde_json::{Value, json};
 
 fn real() -> ServerOptions {
     ServerOptions { binary: Binary::Real, ..ServerOptions::default() }
@@ -37,6 +37,33 @@ async fn keys_are_made_listed_and_revoked_beside_a_running_server() {
 }
 
 #[tokio::test]
+async fn users_are_added_listed_and_removed_beside_a_running_server() {
+    let server = Server::start_with(real()).await;
+    let options = server.options();
+    let add = ["users", "add", "--name", "anna", "--role", "operator-admin", "--json"];
+    let (code, out, err) = run_command(options, &add).await;
+    assert_eq!(code, 0, "{err}");
+    let made: Value = serde_json::from_str(&out).expect("JSON");
+    let (name, password) = ("anna", made["password"].as_str().expect("a password"));
+    let mut browser = Browser::new(&server);
+    assert_eq!(browser.sign_in(json!({"name": name, "password": password})).await.status, 201);
+    let (_, out, _) = run_command(options, &["users", "list", "--json"]).await;
+    assert!(out.contains(name) && !out.contains(password) && !out.contains("argon2"), "{out}");
+    let (code, _, err) = run_command(options, &add).await;
+    assert!(code == 1 && err.contains("there is a user `anna`"), "{err}");
+
+    let (code, out, err) = run_command(options, &["users", "set-password", name]).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(browser.call("GET", "/api/v1/session/", None).await.status, 401, "signed out by the new password");
+    assert_eq!(browser.sign_in(json!({"name": name, "password": out.trim()})).await.status, 201);
+    let (code, out, _) = run_command(options, &["users", "remove", name]).await;
+    assert_eq!((code, out.as_str()), (0, "Removed anna.\n"));
+    assert_eq!(browser.call("GET", "/api/v1/session/", None).await.status, 401);
+    let (code, _, err) = run_command(options, &["users", "remove", name]).await;
+    assert!(code == 1 && err.contains("no such user"), "{err}");
+}
+
+#[tokio::test]
 async fn exit_codes_tell_wrong_usage_from_failure() {
     let options = real();
     for (arguments, code) in [
@@ -51,6 +78,10 @@ async fn exit_codes_tell_wrong_usage_from_failure() {
         (vec!["keys", "create", "--name", " ", "--scopes", "read"], 2),
         (vec!["keys", "create", "--name", "x", "--scopes", "read, publish", "--expires-in", "0d"], 2),
         (vec!["keys", "list", "--tenant", "nobody"], 1),
+        (vec!["users", "add", "--name", "x"], 2),
+        (vec!["users", "add", "--name", "x", "--role", "root"], 2),
+        (vec!["users", "add", "--name", "x y", "--role", "operator"], 2),
+        (vec!["users", "add", "--name", "x", "--role", "operator", "--tenant", "default"], 1),
         (vec!["serve"], 1),
     ] {
         let (got, _, err) = run_command(&options, &arguments).await;

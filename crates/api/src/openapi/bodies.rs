@@ -305,3 +305,69 @@ pub(super) enum ScopeName {
     /// Everything.
     Admin,
 }
+
+/// What people may do: `operator-admin`: everything, in every tenant; `operator`: look and act in every tenant, but for
+/// what is hidden, tenants and users; `tenant-admin`: everything of the tenant's own; `tenant-viewer`: look, but for
+/// what is hidden.
+#[derive(ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub(super) enum RoleName {
+    /// Everything, everywhere.
+    OperatorAdmin,
+    /// Look and act everywhere.
+    Operator,
+    /// Everything of one tenant.
+    TenantAdmin,
+    /// Look at one tenant.
+    TenantViewer,
+}
+
+/// A user to be added.
+#[derive(ToSchema)]
+#[schema(example = json!({"name": "anna", "password": "correct horse battery staple", "role": "operator-admin"}))]
+pub(super) struct NewUser {
+    /// What they sign in with; no other user's.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._+@-]+$")]
+    name: String,
+    /// Kept as an Argon2id hash.
+    #[schema(min_length = 12, max_length = 256)]
+    password: String,
+    /// What they may do.
+    role: RoleName,
+    /// Where; for a tenant's roles, and only for them.
+    tenant_id: Option<uuid::Uuid>,
+}
+
+/// A password to be set.
+#[derive(ToSchema)]
+#[schema(example = json!({"password": "correct horse battery staple"}))]
+pub(super) struct NewPassword {
+    /// Kept as an Argon2id hash.
+    #[schema(min_length = 12, max_length = 256)]
+    password: String,
+}
+
+/// A link to be made.
+#[derive(ToSchema)]
+#[schema(example = json!({"tenant_id": "01a1fe8e-0840-7102-969b-35cac5c78674", "role": "tenant-admin", "expires_in": 3600}))]
+pub(super) struct NewPortalLink {
+    /// Where it leads.
+    tenant_id: uuid::Uuid,
+    /// `tenant-admin` or `tenant-viewer`.
+    role: RoleName,
+    /// How long it can be used, in seconds.
+    #[schema(minimum = 60, maximum = 604800, default = 3600)]
+    expires_in: Option<i64>,
+}
+
+/// Who signs in: `name` and `password`, or `portal_token`.
+#[derive(ToSchema)]
+#[schema(example = json!({"name": "anna", "password": "correct horse battery staple"}))]
+pub(super) struct NewSession {
+    /// What they sign in with.
+    name: Option<String>,
+    /// The password.
+    password: Option<String>,
+    /// The last part of a portal link.
+    portal_token: Option<String>,
+}

@@ -37,6 +37,7 @@ use utoipa::{Modify, OpenApi};
         (name = "API keys", description = "Credentials and what they permit."),
         (name = "Audit", description = "Who changed, sent again or looked at what."),
         (name = "Tenants", description = "Customers of the operator. Needs the scope `admin`."),
+        (name = "People", description = "Who signs in to the console."),
         (name = "Operations", description = "For load balancers, supervisors and monitoring."),
     ),
     paths(
@@ -79,17 +80,25 @@ use utoipa::{Modify, OpenApi};
         paths::tenants::list_api_keys,
         paths::tenants::delete_api_key,
         paths::tenants::list_audit,
+        paths::people::create_user,
+        paths::people::list_users,
+        paths::people::update_user,
+        paths::people::delete_user,
+        paths::people::create_portal_link,
+        paths::people::create_session,
+        paths::people::get_session,
+        paths::people::delete_session,
         paths::operations::alive,
         paths::operations::ready,
         paths::operations::metrics,
     ),
     components(schemas(errors::ProblemBody)),
     modifiers(&Credentials, &SharedProblems),
-    security(("bearer" = []), ("key" = []))
+    security(("bearer" = []), ("key" = []), ("session" = []))
 )]
 struct Document;
 
-/// The two ways to send a key.
+/// The two ways to send a key, and the session of whoever signed in.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -99,6 +108,9 @@ impl Modify for Credentials {
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
         let key = ApiKeyValue::with_description("X-API-Key", "`X-API-Key: KEY`");
         components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Header(key)));
+        let cookie =
+            ApiKeyValue::with_description("__Host-postrider", "The console's session; changes need `X-CSRF-Token`");
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
 }
 

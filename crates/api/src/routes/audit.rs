@@ -2,10 +2,11 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use postrider_core::audit::{Actor, AuditEntry};
-use postrider_core::{ApiKeyId, AuditId, Timestamp};
+use postrider_core::audit::AuditEntry;
+use postrider_core::{AuditId, Timestamp};
 use postrider_store::AuditFilter;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::auth::Manage;
 use crate::json;
@@ -17,10 +18,10 @@ use crate::state::Api;
 struct EntryJson {
     id: AuditId,
     at: Timestamp,
-    /// `api_key` or `command_line`.
+    /// `api_key`, `user`, `portal_link` or `command_line`.
     actor: &'static str,
-    api_key_id: Option<ApiKeyId>,
-    api_key_name: Option<String>,
+    actor_id: Option<Uuid>,
+    actor_name: Option<String>,
     action: String,
     object_id: Option<String>,
     request_id: Option<String>,
@@ -29,16 +30,12 @@ struct EntryJson {
 
 impl From<AuditEntry> for EntryJson {
     fn from(entry: AuditEntry) -> Self {
-        let (actor, api_key_id, api_key_name) = match entry.actor {
-            Actor::ApiKey(id, name) => ("api_key", Some(id), Some(name)),
-            Actor::CommandLine => ("command_line", None, None),
-        };
         Self {
             id: entry.id,
             at: entry.at,
-            actor,
-            api_key_id,
-            api_key_name,
+            actor: entry.actor.kind(),
+            actor_id: entry.actor.id(),
+            actor_name: entry.actor.name().map(str::to_owned),
             action: entry.action,
             object_id: entry.object_id,
             request_id: entry.request_id,
@@ -56,7 +53,7 @@ pub(crate) async fn list(
     let filter = AuditFilter {
         action: params.text("action"),
         object_id: params.text("object_id"),
-        api_key_id: params.id("api_key_id"),
+        actor_id: params.id("actor_id"),
         since: params.time("since"),
         until: params.time("until"),
     };

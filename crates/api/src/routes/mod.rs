@@ -11,10 +11,13 @@ pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
+pub(crate) mod portal_links;
 pub(crate) mod profiles;
 pub(crate) mod reference;
+pub(crate) mod session;
 pub(crate) mod tenants;
 pub(crate) mod test;
+pub(crate) mod users;
 pub(crate) mod webhook_health;
 pub(crate) mod webhooks;
 

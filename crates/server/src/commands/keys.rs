@@ -2,10 +2,10 @@
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use postrider_core::World;
 use postrider_core::api_key::{ApiKey, PlainKey, Scope, Scopes};
 use postrider_core::cursor::{MAX_LIMIT, Page};
 use postrider_core::tenant::Tenant;
+use postrider_core::{ApiKeyId, World};
 use postrider_store::{NewApiKey, Stores};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
             let new = NewApiKey { tenant_id: tenant.id, name, scopes, expires_at, hash: key.hash() };
             let made = stores.catalogue.create_api_key(new).await.map_err(plain)?;
             let made = made.ok_or("the key was not made; try again")?;
-            note(&stores, &world, "api_key.created", tenant.id, Some(made.id)).await?;
+            note(&stores, &world, "api_key.created", tenant.id, Some(made.id.uuid())).await?;
             show_created(&made, &key, of.json);
         }
         KeysCommand::List { of } => {
@@ -30,12 +30,12 @@ pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
             show_all(&all_keys(&stores, &tenant).await?, of.json);
         }
         KeysCommand::Revoke { of, id } => {
-            let id = id.parse().map_err(|_| format!("{id}: is not the id of a key"))?;
+            let id: ApiKeyId = id.parse().map_err(|_| format!("{id}: is not the id of a key"))?;
             let (stores, tenant) = open_tenant(&of, &world).await?;
             if !stores.catalogue.revoke_api_key(tenant.id, id).await.map_err(plain)? {
                 return Err(format!("{id}: the tenant `{}` has no such key", tenant.name));
             }
-            note(&stores, &world, "api_key.revoked", tenant.id, Some(id)).await?;
+            note(&stores, &world, "api_key.revoked", tenant.id, Some(id.uuid())).await?;
             if of.json {
                 say!("{}", json!({"id": id, "revoked": true}));
             } else {

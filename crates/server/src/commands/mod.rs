@@ -10,14 +10,16 @@ pub(crate) mod rotate_master_key;
 pub(crate) mod serve;
 mod shown;
 pub(crate) mod trigger;
+pub(crate) mod users;
 pub(crate) mod verify;
 
 use postrider_core::audit::{Actor, AuditEntry};
 use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
 use postrider_core::vault::{MasterKey, Vault};
-use postrider_core::{ApiKeyId, TenantId, World};
+use postrider_core::{TenantId, World};
 use postrider_store::{HandOver, Purpose, StoreError, StoreOptions, Stores};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use uuid::Uuid;
 
 use crate::cli::{ServeOptions, StoreArgs, TenantArgs};
 use crate::config::Settings;
@@ -62,7 +64,7 @@ async fn note(
     world: &World,
     action: &str,
     tenant_id: TenantId,
-    id: Option<ApiKeyId>,
+    id: Option<Uuid>,
 ) -> Result<(), String> {
     let at = world.now();
     let entry = AuditEntry {

@@ -11,6 +11,7 @@ use postrider_core::World;
 use postrider_core::profile::Profiles;
 use postrider_core::vault::Vault;
 
+use crate::accounts::Accounts;
 use crate::catalogue::Catalogue;
 use crate::error::StoreError;
 use crate::hand_over::HandOver;
@@ -69,13 +70,15 @@ pub enum OpenError {
     },
 }
 
-/// One store in the three ways that it is seen. Cheap to clone.
+/// One store in the four ways that it is seen. Cheap to clone.
 #[derive(Clone)]
 pub struct Stores {
     /// What the API sees of who may do what.
     pub catalogue: Arc<dyn Catalogue>,
     /// What the API sees of what happened.
     pub journal: Arc<dyn Journal>,
+    /// What the API sees of people.
+    pub accounts: Arc<dyn Accounts>,
     /// What the dispatcher sees.
     pub queue: Arc<dyn Queue>,
     _lock: Option<Arc<ServeLock>>,

@@ -4,6 +4,7 @@
 //! placeholders, `on conflict`, `returning`, CTEs, `update … from`. What differs is in [`Dialect`].
 
 mod accept;
+mod accounts;
 mod api_keys;
 mod attempts;
 mod audit;

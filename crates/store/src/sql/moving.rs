@@ -18,8 +18,12 @@ struct Table {
     key: usize,
 }
 
-/// Every table, each value by its kind.
-const TABLES: [Table; 14] = [
+/// What is not moved: whoever is signed in signs in again.
+#[cfg(test)]
+const STAY_BEHIND: [&str; 2] = ["sessions", "portal_links"];
+
+/// Every other table, each value by its kind.
+const TABLES: [Table; 15] = [
     Table {
         name: "tenants",
         key: 1,
@@ -216,12 +220,26 @@ const TABLES: [Table; 14] = [
             ("tenant_id", Kind::Uuid),
             ("id", Kind::Uuid),
             ("at", Kind::Int),
-            ("api_key_id", Kind::Uuid),
-            ("api_key_name", Kind::Text),
+            ("actor", Kind::Int),
+            ("actor_id", Kind::Uuid),
+            ("actor_name", Kind::Text),
             ("action", Kind::Text),
             ("object_id", Kind::Text),
             ("request_id", Kind::Text),
             ("remote_address", Kind::Text),
+        ],
+    },
+    Table {
+        name: "users",
+        key: 1,
+        columns: &[
+            ("id", Kind::Uuid),
+            ("name", Kind::Text),
+            ("role", Kind::Text),
+            ("tenant_id", Kind::Uuid),
+            ("password", Kind::Text),
+            ("created_at", Kind::Int),
+            ("password_set_at", Kind::Int),
         ],
     },
 ];
@@ -394,7 +412,7 @@ mod tests {
         let tables = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' and name <> '_sqlx_migrations'";
         let mut names: Vec<String> = sqlx::query_scalar(tables).fetch_all(&pool).await.expect("read");
         names.sort();
-        let mut known: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+        let mut known: Vec<&str> = TABLES.iter().map(|table| table.name).chain(STAY_BEHIND).collect();
         known.sort_unstable();
         assert_eq!(known, names);
         for table in &TABLES {

@@ -28,14 +28,16 @@ pub(crate) async fn entries_are_kept_as_they_were_for_their_tenant(f: Fixture) {
     let key: ApiKeyId = f.world.new_id();
     let first = entry(&f, f.tenant, Actor::ApiKey(key, "k".to_owned()), "webhook.created");
     let second = entry(&f, f.tenant, Actor::CommandLine, "api_key.revoked");
+    let user = entry(&f, f.tenant, Actor::User(f.world.new_id(), "olga".to_owned()), "webhook.deleted");
+    let visitor = entry(&f, f.tenant, Actor::PortalLink(f.world.new_id()), "webhook.tested");
     let theirs = entry(&f, other, Actor::CommandLine, "api_key.revoked");
-    for entry in [&first, &second, &theirs] {
+    for entry in [&first, &second, &user, &visitor, &theirs] {
         journal.audit(entry).await.expect("kept");
     }
     let list =
         async |filter: AuditFilter| journal.audit_entries(f.tenant, &filter, Page::default()).await.expect("read");
-    assert_eq!(list(AuditFilter::default()).await, [second.clone(), first.clone()]);
-    let by_key = AuditFilter { api_key_id: Some(key), ..AuditFilter::default() };
+    assert_eq!(list(AuditFilter::default()).await, [visitor, user, second.clone(), first.clone()]);
+    let by_key = AuditFilter { actor_id: Some(key.uuid()), ..AuditFilter::default() };
     assert_eq!(list(by_key).await, std::slice::from_ref(&first));
     let before = AuditFilter { until: Some(second.at), ..AuditFilter::default() };
     assert_eq!(list(before).await, std::slice::from_ref(&first));

@@ -4,6 +4,7 @@
 use std::pin::Pin;
 
 mod accept;
+mod accounts;
 mod audit;
 mod catalogue;
 mod claim;
@@ -89,6 +90,12 @@ backends! {
         uses_a_subscription_made_by_another_process,
         does_not_use_one_deleted_by_another_process,
         a_batch_answers_in_order,
+    }
+    accounts::{
+        users_are_found_by_name_and_listed_by_tenant,
+        a_deleted_tenant_has_no_users,
+        a_session_lasts_until_it_ends,
+        a_portal_link_is_used_once,
     }
     audit::{entries_are_kept_as_they_were_for_their_tenant}
     catalogue::{

@@ -89,7 +89,7 @@ pub(in super::super) struct ApiKeyList {
 #[derive(ToSchema)]
 #[schema(example = json!({"audit": [{
     "id": "01a1fe8e-0840-7102-969b-35cac5c78673", "at": "2026-01-19T10:30:00.123456+00:00", "actor": "api_key",
-    "api_key_id": "01a1fe8e-0840-7102-969b-35cac5c78674", "api_key_name": "backend", "action": "webhook.updated",
+    "actor_id": "01a1fe8e-0840-7102-969b-35cac5c78674", "actor_name": "backend", "action": "webhook.updated",
     "object_id": "01a1fe8e-0840-7102-969b-35cac5c78675", "request_id": "01a1fe8e-0840-7102-969b-35cac5c78676",
     "remote_address": "192.0.2.7"
 }], "next_cursor": null}))]
@@ -109,14 +109,15 @@ pub(in super::super) struct AuditEntry {
     /// When it was done.
     #[schema(format = DateTime)]
     at: String,
-    /// Who did it: somebody with an `api_key`, or at the `command_line` of the machine.
+    /// Who did it: somebody with an `api_key`, a `user` who signed in, who came by a `portal_link`, or at the
+    /// `command_line` of the machine.
     actor: String,
-    /// The key.
+    /// The key, the user or the link.
     #[schema(required)]
-    api_key_id: Option<Uuid>,
-    /// What people called it then.
+    actor_id: Option<Uuid>,
+    /// What it was called then.
     #[schema(required)]
-    api_key_name: Option<String>,
+    actor_name: Option<String>,
     /// What was done, such as `webhook.updated`, `delivery.retried` or `event.viewed`.
     action: String,
     /// What it was done to: an id, or a name where those are the ids.

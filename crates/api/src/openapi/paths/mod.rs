@@ -6,6 +6,7 @@ pub(super) mod deliveries;
 pub(super) mod event_types;
 pub(super) mod events;
 pub(super) mod operations;
+pub(super) mod people;
 pub(super) mod profiles;
 pub(super) mod tenants;
 pub(super) mod webhooks;

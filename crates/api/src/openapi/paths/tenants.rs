@@ -74,7 +74,7 @@ struct WhichEntries {
     /// What it was done to.
     object_id: Option<String>,
     /// Who did it.
-    api_key_id: Option<Uuid>,
+    actor_id: Option<Uuid>,
     /// Done at or after.
     #[param(format = DateTime)]
     since: Option<String>,

@@ -1,0 +1,115 @@
+//! `/api/v1/session/`: signing in and out.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use postrider_core::TenantId;
+use postrider_core::api_key::{PlainKey, Scope};
+use postrider_core::audit::Actor;
+use postrider_core::password::{HashedPassword, Password};
+use serde::Serialize;
+use serde_json::json;
+use tower_sessions::Session;
+
+use crate::audit::Witness;
+use crate::auth::{Peer, Person, default_tenant};
+use crate::body::JsonBody;
+use crate::fields::{Fields, text};
+use crate::json;
+use crate::problem::Problem;
+use crate::session::{self, SignedIn};
+use crate::state::Api;
+
+#[derive(Serialize)]
+struct SessionJson {
+    /// Null for whoever came by a link.
+    name: Option<String>,
+    role: &'static str,
+    tenant_id: Option<TenantId>,
+    scopes: Vec<&'static str>,
+    csrf_token: String,
+}
+
+impl From<SignedIn> for SessionJson {
+    fn from(signed_in: SignedIn) -> Self {
+        Self {
+            name: signed_in.actor.name().map(str::to_owned),
+            role: signed_in.role.name(),
+            tenant_id: signed_in.tenant_id,
+            scopes: signed_in.role.scopes().iter().map(Scope::name).collect(),
+            csrf_token: signed_in.csrf,
+        }
+    }
+}
+
+/// Signs in with a name and a password, or with the token of a portal link.
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Extension(session): Extension<Session>,
+    peer: Peer,
+    witness: Option<Extension<Witness>>,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
+    session::refuse_foreign_origin(&headers)?;
+    let from = peer.0;
+    let mut fields = Fields::parse(&body)?;
+    if let Some(token) = fields.optional("portal_token", text) {
+        fields.finish()?;
+        api.sign_ins.take("a portal link", from, api.world.now())?;
+        let link = api.accounts.take_portal_link(&PlainKey::given(&token).hash()).await?;
+        let link = link.ok_or_else(|| Problem::not_signed_in("This link was used, or its time is over."))?;
+        session::begin_for_link(&session, &link, &api).await?;
+        saw(witness, Some(link.tenant_id), Actor::PortalLink(link.id), &api).await?;
+    } else {
+        let name = fields.required("name", text);
+        let password = fields.required("password", text);
+        let checked = fields.finish()?;
+        let (name, password) = (name.take(&checked), Password::given(&password.take(&checked)));
+        api.sign_ins.take(&name, from, api.world.now())?;
+        let found = api.accounts.user_named(&name).await?;
+        let (user, hashed) = found.unzip();
+        let is_right = is_password(password, hashed, &api).await?;
+        let user = user.filter(|_| is_right);
+        let user = user.ok_or_else(|| Problem::not_signed_in("The name or the password is wrong."))?;
+        session::begin_for_user(&session, user.id, &api).await?;
+        saw(witness, user.tenant_id, Actor::User(user.id, user.name), &api).await?;
+    }
+    Ok(json::answer(StatusCode::CREATED, &json!({"message": "Signed in"})))
+}
+
+/// What is done by operators is noted in the default tenant.
+async fn saw(
+    witness: Option<Extension<Witness>>,
+    tenant_id: Option<TenantId>,
+    actor: Actor,
+    api: &Api,
+) -> Result<(), Problem> {
+    let tenant_id = match tenant_id {
+        Some(id) => id,
+        None => default_tenant(api).await?,
+    };
+    if let Some(Extension(witness)) = witness {
+        witness.saw(tenant_id, actor);
+    }
+    Ok(())
+}
+
+/// Looks at one password at a time, away from what delivers.
+async fn is_password(password: Password, hashed: Option<HashedPassword>, api: &Api) -> Result<bool, Problem> {
+    let _turn = api.sign_ins.looking.acquire().await.map_err(|_| Problem::internal())?;
+    let looked = tokio::task::spawn_blocking(move || password.is(hashed.as_ref())).await;
+    looked.map_err(|_| Problem::internal())
+}
+
+/// Who is signed in.
+pub(crate) async fn get(Person(signed_in): Person) -> Response {
+    json::ok(&SessionJson::from(signed_in))
+}
+
+/// Signs out.
+pub(crate) async fn delete(Extension(session): Extension<Session>, _: Person) -> Result<Response, Problem> {
+    session::end(&session).await?;
+    Ok(json::ok(&json!({"message": "Signed out"})))
+}
