@@ -12,14 +12,14 @@ use crate::process::{Process, itself};
 const RATE: f64 = 400.0;
 const SECONDS: f64 = 8.0;
 /// Of each kind, at once.
-const ENDPOINTS: usize = 100;
-/// What all of them are sent.
-const HOSTILE_TYPE: &str = "hostile.happened";
-/// One event in so many goes to all of them: one a second.
-const ONE_IN: u64 = 400;
+const ENDPOINTS: u64 = 100;
 
-fn one_is_for_them(number: u64) -> String {
-    if number.is_multiple_of(ONE_IN) { HOSTILE_TYPE.to_owned() } else { EVENT_TYPE.to_owned() }
+/// One event in ten goes to them, in turns.
+fn one_in_ten_is_theirs(number: u64) -> String {
+    match number % 10 {
+        0 => format!("hostile.{}", number / 10 % ENDPOINTS),
+        _ => EVENT_TYPE.to_owned(),
+    }
 }
 
 impl Bench {
@@ -46,16 +46,18 @@ impl Bench {
     /// The others' 99th percentile beside receivers of a kind, over that before there were any.
     async fn beside(&mut self, kind: Kind) -> Result<f64, String> {
         let (server, _folder) = self.installed(false).await?;
-        server.add_type(HOSTILE_TYPE).await?;
+        for endpoint in 0..ENDPOINTS {
+            server.add_type(&format!("hostile.{endpoint}")).await?;
+        }
         let load = open(RATE, SECONDS);
-        let expected =
-            Expected { what: kind.name, count: load.events - load.events.div_ceil(ONE_IN), type_of: one_is_for_them };
+        let count = load.events - load.events.div_ceil(10);
+        let expected = Expected { what: kind.name, count, type_of: one_in_ten_is_theirs };
         let (_, before) = self.deliver(&server, load, expected).await?;
         let hostile = Process::start(itself(&["hostile", "--kind", kind.name])?).await?;
         let base = hostile.base.replace("http://", &format!("{}://", kind.scheme));
         for endpoint in 0..ENDPOINTS {
-            let url = format!("{base}/{endpoint}");
-            let body = json!({"event_type": HOSTILE_TYPE, "webhook_url": url, "timeout_seconds": 2});
+            let (event_type, url) = (format!("hostile.{endpoint}"), format!("{base}/{endpoint}"));
+            let body = json!({"event_type": event_type, "webhook_url": url, "timeout_seconds": 2});
             server.subscribe_as(body).await?;
         }
         self.receiver.reset().await?;
