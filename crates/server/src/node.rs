@@ -8,6 +8,7 @@ use axum::routing::post;
 use axum::serve::ListenerExt;
 use axum::{Router, ServiceExt};
 use postrider_api::{Api, ApiOptions, Readiness, TrimSlash};
+use postrider_console::Rest;
 use postrider_core::World;
 use postrider_core::api_key::{PlainKey, Scopes};
 use postrider_core::lanes::LaneLimits;
@@ -233,7 +234,8 @@ fn routes(api: Api, settings: &Settings) -> Router {
     if !settings.role.serves_api() {
         return postrider_api::health_router(api);
     }
-    let routes = postrider_api::router(api);
+    let api = postrider_api::router(api);
+    let routes = postrider_console::router(Rest::new(api.clone())).merge(api);
     if settings.dev { routes.route(DEV_RECEIVER, post(async || "thank you")) } else { routes }
 }
 

@@ -1,0 +1,87 @@
+//! What went wrong, as a page.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::html;
+use serde::Deserialize;
+
+use crate::layout;
+
+/// A call that was no success.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// Whoever asks is to sign in first, and then to come back to this path.
+    NotSignedIn(String),
+    /// What the API said.
+    Told { status: StatusCode, told: Told },
+}
+
+/// A problem (RFC 9457), as far as people need it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Told {
+    pub(crate) title: String,
+    pub(crate) detail: String,
+    pub(crate) errors: Vec<WrongField>,
+}
+
+/// One field that is wrong.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct WrongField {
+    pub(crate) field: String,
+    pub(crate) message: String,
+}
+
+impl Fault {
+    pub(crate) fn told(status: StatusCode, body: &[u8]) -> Self {
+        Self::Told { status, told: serde_json::from_slice(body).unwrap_or_default() }
+    }
+
+    fn of(status: StatusCode, title: &str, detail: &str) -> Self {
+        let told = Told { title: title.to_owned(), detail: detail.to_owned(), errors: Vec::new() };
+        Self::Told { status, told }
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::of(StatusCode::NOT_FOUND, "Not found", "There is nothing here.")
+    }
+
+    pub(crate) fn internal() -> Self {
+        Self::of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Internal error",
+            "This is a fault of the server. Its log has more.",
+        )
+    }
+
+    pub(crate) fn malformed(detail: &str) -> Self {
+        Self::of(StatusCode::BAD_REQUEST, "The form cannot be read", detail)
+    }
+
+    /// What the API said, if whoever asks could do better: to be shown beside the form.
+    pub(crate) fn correctable(self) -> Result<Told, Self> {
+        match self {
+            Self::Told { status, told } if status.is_client_error() && status != StatusCode::NOT_FOUND => Ok(told),
+            other => Err(other),
+        }
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotSignedIn(next) => {
+                let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
+                Redirect::to(&format!("/sign-in?{query}")).into_response()
+            }
+            Self::Told { status, told } => {
+                let body = html! {
+                    h1 { (told.title) }
+                    p { (told.detail) }
+                    p { a href="/" { "To the start" } }
+                };
+                (status, layout::bare(&told.title, &body)).into_response()
+            }
+        }
+    }
+}

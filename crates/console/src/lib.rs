@@ -1,0 +1,74 @@
+//! The web pages for operators and tenants: a client of the REST API inside the process.
+//!
+//! Every page shows what calls of the API answer to whoever is signed in, and every form becomes such a call: there is
+//! one place that decides who may see and do what, and one audit log of it.
+
+mod assets;
+mod fault;
+mod form;
+mod layout;
+mod model;
+mod pages;
+mod rest;
+mod show;
+mod visit;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::{get, post};
+
+pub use rest::Rest;
+
+/// What pages may load and do: what comes from here, and no script or style inside the page.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// All pages, on top of the API.
+pub fn router(rest: Rest) -> Router {
+    use pages::{deliveries, delivery, event, events, keys, sign_in, start, tenants, tests, users, webhook, webhooks};
+    Router::new()
+        .route("/", get(start::page))
+        .route("/sign-in", get(sign_in::page).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/portal/{token}", get(sign_in::portal).post(sign_in::enter_portal))
+        .route("/tenants", get(tenants::page).post(tenants::create))
+        .route("/users", get(users::page).post(users::create))
+        .route("/users/{id}/delete", post(users::delete))
+        .route("/t/{tenant}", get(start::tenant))
+        .route("/t/{tenant}/webhooks", get(webhooks::page).post(webhooks::create))
+        .route("/t/{tenant}/webhooks/new", get(webhooks::new))
+        .route("/t/{tenant}/webhooks/{id}", get(webhook::page).post(webhook::update))
+        .route("/t/{tenant}/webhooks/{id}/active", post(webhook::switch))
+        .route("/t/{tenant}/webhooks/{id}/rotate", post(webhook::rotate))
+        .route("/t/{tenant}/webhooks/{id}/delete", post(webhook::delete))
+        .route("/t/{tenant}/webhooks/{id}/test", post(tests::send))
+        .route("/t/{tenant}/events", get(events::page))
+        .route("/t/{tenant}/events/{id}", get(event::page))
+        .route("/t/{tenant}/events/{id}/replay", post(event::replay))
+        .route("/t/{tenant}/deliveries", get(deliveries::page))
+        .route("/t/{tenant}/deliveries/{id}", get(delivery::page))
+        .route("/t/{tenant}/deliveries/{id}/retry", post(delivery::retry))
+        .route("/t/{tenant}/keys", get(keys::page).post(keys::create))
+        .route("/t/{tenant}/keys/{id}/delete", post(keys::delete))
+        .route("/assets/{file}", get(assets::file))
+        .layer(map_response(protect))
+        .with_state(rest)
+}
+
+/// What keeps a page from being used by others, and from being kept.
+async fn protect(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Forms must say where they come from; other sites need not know.
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,178 @@
+//! The API's answers, as far as pages show them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Webhooks {
+    pub(crate) webhooks: Vec<Webhook>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Webhook {
+    pub(crate) id: String,
+    pub(crate) event_type: String,
+    pub(crate) webhook_url: String,
+    pub(crate) is_active: bool,
+    pub(crate) description: String,
+    pub(crate) filters: Value,
+    pub(crate) created_at: String,
+    pub(crate) stats: Stats,
+    pub(crate) last_triggered_at: Option<String>,
+    pub(crate) filtered_events: i64,
+    pub(crate) profile: String,
+    pub(crate) retry_schedule: Vec<u64>,
+    pub(crate) timeout_seconds: u64,
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Stats {
+    pub(crate) total_deliveries: i64,
+    pub(crate) successful_deliveries: i64,
+    pub(crate) failed_deliveries: i64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Health {
+    pub(crate) state: Option<String>,
+    pub(crate) in_flight: Option<u64>,
+    pub(crate) in_flight_limit: Option<u64>,
+    pub(crate) next_probe_at: Option<String>,
+    pub(crate) queue_depth: i64,
+    pub(crate) oldest_age_seconds: f64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Deliveries {
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Delivery {
+    pub(crate) id: String,
+    pub(crate) event_id: String,
+    pub(crate) event_type: String,
+    pub(crate) webhook_id: Option<String>,
+    pub(crate) webhook_url: String,
+    pub(crate) profile: String,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) created_at: String,
+    pub(crate) next_attempt_at: Option<String>,
+    #[serde(default)]
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Attempt {
+    pub(crate) number: i64,
+    pub(crate) started_at: String,
+    pub(crate) duration_ms: f64,
+    pub(crate) outcome: String,
+    pub(crate) http_status_code: Option<u16>,
+    pub(crate) message: String,
+    pub(crate) webhook_url: String,
+    pub(crate) request_headers: Value,
+    pub(crate) response_headers: Value,
+    pub(crate) response_body: String,
+    pub(crate) response_body_encoding: String,
+    pub(crate) remote_address: Option<String>,
+    pub(crate) timings: Timings,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Timings {
+    pub(crate) dns_ms: Option<f64>,
+    pub(crate) connect_ms: Option<f64>,
+    pub(crate) first_byte_ms: Option<f64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Events {
+    pub(crate) events: Vec<Event>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) event_type: String,
+    pub(crate) resource_id: Option<String>,
+    pub(crate) created_at: String,
+    #[serde(default)]
+    pub(crate) payload: Value,
+    pub(crate) delivery_counts: Counts,
+    #[serde(default)]
+    pub(crate) deliveries: Vec<Delivery>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) pending: i64,
+    pub(crate) delivered: i64,
+    pub(crate) failed: i64,
+    pub(crate) discarded: i64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Tenants {
+    pub(crate) tenants: Vec<Tenant>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Tenant {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) created_at: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Users {
+    pub(crate) users: Vec<User>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) role: String,
+    pub(crate) tenant_id: Option<String>,
+    pub(crate) created_at: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Keys {
+    pub(crate) api_keys: Vec<Key>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) created_at: String,
+    pub(crate) expires_at: Option<String>,
+    pub(crate) last_used_at: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct TestResult {
+    pub(crate) success: bool,
+    pub(crate) message: String,
+    pub(crate) http_status_code: Option<u16>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Profiles {
+    pub(crate) profiles: Vec<Profile>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Profile {
+    pub(crate) name: String,
+}

@@ -1,0 +1,100 @@
+//! One delivery: what exactly happened, and what to do now.
+
+use axum::http::Method;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use crate::fault::{Fault, Told};
+use crate::form::Form;
+use crate::layout::{self, token};
+use crate::model::{Attempt, Delivery};
+use crate::show::{copyable, millis, reason, status, time, wrong};
+use crate::visit::Visit;
+
+/// All of it.
+pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
+    show(&visit, None).await
+}
+
+async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
+    let delivery: Delivery = visit.get(&format!("/api/v1/deliveries/{}", visit.id())).await?;
+    let may_retry = visit.session.may_change() && delivery.status != "pending";
+    let content = html! {
+        h1 { (delivery.event_type) " " (status(&delivery.status)) }
+        p.url { "to " (delivery.webhook_url) }
+        p { (reason(&delivery)) }
+        (wrong(told))
+        @if may_retry {
+            form.actions method="post" action=(visit.link(&format!("/deliveries/{}/retry", delivery.id))) {
+                (token(visit)) button type="submit" { "Try again now" }
+            }
+        }
+        section { h2 { "Attempts" }
+            @if delivery.attempts.is_empty() { p.empty { "There was none." } }
+            ol.timeline { @for attempt in delivery.attempts.iter().rev() { li { (attempt_shown(attempt)) } } }
+        }
+        section { h2 { "Facts" }
+            dl.facts {
+                dt { "Id" } dd { (copyable(&delivery.id, "the id")) }
+                dt { "Event" } dd { a href=(visit.link(&format!("/events/{}", delivery.event_id))) { (delivery.event_id) } }
+                @if let Some(webhook) = &delivery.webhook_id { dt { "Webhook" } dd { a href=(visit.link(&format!("/webhooks/{webhook}"))) { (webhook) } } }
+                dt { "Wire format" } dd { (delivery.profile) }
+                dt { "Created" } dd { (time(&delivery.created_at)) }
+            }
+        }
+    };
+    Ok(layout::page(visit, "Deliveries", &content))
+}
+
+fn attempt_shown(attempt: &Attempt) -> Markup {
+    let outcome = if attempt.outcome == "success" { "delivered" } else { "failed" };
+    html! {
+        p { span class={ "badge " (outcome) } { (attempt.http_status_code.map_or_else(|| attempt.outcome.clone(), |code| code.to_string())) }
+            " " strong { (attempt.message) } }
+        p.hint { "Attempt " (attempt.number) " · " (time(&attempt.started_at)) " · " (millis(attempt.duration_ms))
+            (timings(attempt))
+            @if let Some(address) = &attempt.remote_address { " · " (address) } }
+        details { summary { "Request and response" }
+            h3 { "Request" } p.url { "POST " (attempt.webhook_url) } (headers(&attempt.request_headers))
+            h3 { "Response" } (headers(&attempt.response_headers))
+            @if attempt.response_body.is_empty() { p.empty { "No body." } } @else {
+                @if attempt.response_body_encoding != "utf8" { p.hint { "Base64 of a body that is no text:" } }
+                pre tabindex="0" { code { (attempt.response_body) } }
+            }
+        }
+    }
+}
+
+fn timings(attempt: &Attempt) -> Markup {
+    let parts = [
+        ("DNS", attempt.timings.dns_ms),
+        ("connect", attempt.timings.connect_ms),
+        ("first byte", attempt.timings.first_byte_ms),
+    ];
+    html! { @for (name, time) in parts { @if let Some(time) = time { " · " (name) " " (millis(time)) } } }
+}
+
+/// Headers, as pairs in a list or an object.
+fn headers(headers: &Value) -> Markup {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pairs: Vec<(String, String)> = match headers {
+        Value::Array(pairs) => pairs.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
+        Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        _ => Vec::new(),
+    };
+    html! {
+        @if pairs.is_empty() { p.empty { "None." } } @else {
+            dl.headers { @for (name, value) in &pairs { dt { (name) } dd { (value) } } }
+        }
+    }
+}
+
+/// Tries again.
+pub(crate) async fn retry(visit: Visit, sent: Form) -> Result<Response, Fault> {
+    let path = format!("/api/v1/deliveries/{}/retry", visit.id());
+    match visit.change(&sent, Method::POST, &path, &json!({})).await {
+        Ok(_) => Ok(Redirect::to(&visit.link(&format!("/deliveries/{}", visit.id()))).into_response()),
+        Err(fault) => Ok(show(&visit, Some(&fault.correctable()?)).await?.into_response()),
+    }
+}

@@ -1,0 +1,52 @@
+//! One event, with all its deliveries.
+
+use axum::http::Method;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use serde_json::json;
+
+use super::events::counts;
+use crate::fault::{Fault, Told};
+use crate::form::Form;
+use crate::layout::{self, token};
+use crate::model::Event;
+use crate::show::{copyable, deliveries, json as show_json, time, wrong};
+use crate::visit::Visit;
+
+/// All of it.
+pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
+    show(&visit, None).await
+}
+
+async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
+    let event: Event = visit.get(&format!("/api/v1/events/{}", visit.id())).await?;
+    let content = html! {
+        h1 { (event.event_type) }
+        p { "Published " (time(&event.created_at)) " · " (counts(&event.delivery_counts)) }
+        (wrong(told))
+        @if visit.session.may_change() {
+            form.actions method="post" action=(visit.link(&format!("/events/{}/replay", event.id))) {
+                (token(visit))
+                button type="submit" data-confirm="Each receiver gets it again. Go on?" { "Send it again to all" }
+            }
+        }
+        section { h2 { "Deliveries" } (deliveries(visit, &event.deliveries)) }
+        section { h2 { "Payload" } (show_json(&event.payload)) }
+        section { h2 { "Facts" }
+            dl.facts {
+                dt { "Id" } dd { (copyable(&event.id, "the id")) }
+                @if let Some(resource) = &event.resource_id { dt { "Resource" } dd { (copyable(resource, "the resource")) } }
+            }
+        }
+    };
+    Ok(layout::page(visit, "Events", &content))
+}
+
+/// Sends it again.
+pub(crate) async fn replay(visit: Visit, sent: Form) -> Result<Response, Fault> {
+    let path = format!("/api/v1/events/{}/replay", visit.id());
+    match visit.change(&sent, Method::POST, &path, &json!({})).await {
+        Ok(_) => Ok(Redirect::to(&visit.link(&format!("/events/{}", visit.id()))).into_response()),
+        Err(fault) => Ok(show(&visit, Some(&fault.correctable()?)).await?.into_response()),
+    }
+}

@@ -1,0 +1,14 @@
+//! The pages: a file each.
+
+pub(crate) mod deliveries;
+pub(crate) mod delivery;
+pub(crate) mod event;
+pub(crate) mod events;
+pub(crate) mod keys;
+pub(crate) mod sign_in;
+pub(crate) mod start;
+pub(crate) mod tenants;
+pub(crate) mod tests;
+pub(crate) mod users;
+pub(crate) mod webhook;
+pub(crate) mod webhooks;

@@ -1,0 +1,186 @@
+//! One webhook: how it does, its settings, and what can be done.
+
+use axum::http::Method;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use super::webhooks::{read_json, secret};
+use crate::fault::{Fault, Told};
+use crate::form::Form;
+use crate::layout::{self, token};
+use crate::model::{Deliveries, Health, TestResult, Webhook};
+use crate::show::{copyable, deliveries, maybe_time, millis, share, time, wrong};
+use crate::visit::Visit;
+
+/// All of it.
+pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
+    show(&visit, &Notice::default()).await
+}
+
+/// What is to be said above the page.
+#[derive(Default)]
+pub(super) struct Notice {
+    pub(super) told: Option<Told>,
+    pub(super) tested: Option<TestResult>,
+}
+
+fn path(visit: &Visit) -> String {
+    format!("/api/v1/webhooks/{}", visit.id())
+}
+
+pub(super) async fn show(visit: &Visit, notice: &Notice) -> Result<Markup, Fault> {
+    let webhook: Webhook = visit.get(&path(visit)).await?;
+    let health: Health = visit.get(&format!("{}/health", path(visit))).await?;
+    let recent: Deliveries = visit.get(&format!("/api/v1/deliveries?webhook_id={}&limit=10", visit.id())).await?;
+    let content = html! {
+        h1.url { (webhook.webhook_url) }
+        p { (webhook.event_type) " · " (webhook.profile) " · "
+            @if webhook.is_active { span.badge.delivered { "active" } } @else { span.badge.discarded { "inactive" } }
+        }
+        (wrong(notice.told.as_ref()))
+        @if let Some(result) = &notice.tested { (tested(result)) }
+        (figures(&webhook, &health))
+        @if visit.session.may_change() { (actions(visit, &webhook)) }
+        section { h2 { "Latest deliveries" } (deliveries(visit, &recent.deliveries))
+            p.more { a href=(visit.link(&format!("/deliveries?webhook_id={}", webhook.id))) { "All of its deliveries" } } }
+        @if visit.session.may_change() { (settings(visit, &webhook)) }
+        (facts(&webhook))
+    };
+    Ok(layout::page(visit, "Webhooks", &content))
+}
+
+fn tested(result: &TestResult) -> Markup {
+    html! {
+        div class=(if result.success { "good" } else { "wrong" }) role="status" {
+            p { strong { @if result.success { "The test arrived." } @else { "The test failed." } } " " (result.message)
+                @if let Some(code) = result.http_status_code { " (HTTP " (code) ")" } }
+        }
+    }
+}
+
+fn figures(webhook: &Webhook, health: &Health) -> Markup {
+    let stats = &webhook.stats;
+    html! {
+        dl.figures {
+            div { dt { "Delivered" } dd { (share(stats.successful_deliveries, stats.total_deliveries)) } dd.hint { (stats.successful_deliveries) " of " (stats.total_deliveries) } }
+            div { dt { "Waiting" } dd { (health.queue_depth) } dd.hint { @if health.queue_depth > 0 { "oldest due " (millis(health.oldest_age_seconds * 1000.0)) " ago" } } }
+            div { dt { "Endpoint" } dd { (health.state.as_deref().unwrap_or("unknown")) }
+                dd.hint { @if let (Some(now), Some(limit)) = (health.in_flight, health.in_flight_limit) { (now) " of " (limit) " in flight" }
+                    @if let Some(at) = &health.next_probe_at { " · next look " (time(at)) } } }
+            div { dt { "Last attempt" } dd { (maybe_time(webhook.last_triggered_at.as_deref())) } }
+        }
+    }
+}
+
+fn actions(visit: &Visit, webhook: &Webhook) -> Markup {
+    let action = |name: &str| visit.link(&format!("/webhooks/{}/{name}", webhook.id));
+    html! {
+        div.actions {
+            form method="post" action=(action("test")) { (token(visit)) button type="submit" { "Send a test" } }
+            form method="post" action=(action("active")) { (token(visit))
+                input type="hidden" name="is_active" value=(!webhook.is_active);
+                button type="submit" { @if webhook.is_active { "Deactivate" } @else { "Reactivate" } }
+            }
+            form method="post" action=(action("rotate")) { (token(visit)) button type="submit" data-confirm="The new secret signs at once, the old one beside it for 24 hours. Go on?" { "Rotate the secret" } }
+            form method="post" action=(action("delete")) { (token(visit)) button.danger type="submit" data-confirm="What waits for it is discarded. Delete it?" { "Delete" } }
+        }
+    }
+}
+
+fn settings(visit: &Visit, webhook: &Webhook) -> Markup {
+    let filters = serde_json::to_string_pretty(&webhook.filters).unwrap_or_default();
+    html! {
+        details { summary { "Settings" }
+            form.stack method="post" action=(visit.link(&format!("/webhooks/{}", webhook.id))) {
+                (token(visit))
+                label { "URL" input name="webhook_url" type="url" value=(webhook.webhook_url) required; }
+                label { "Description" input name="description" value=(webhook.description) maxlength="1024"; }
+                label { "Filters" textarea name="filters" rows="6" spellcheck="false" { (filters) } }
+                label { "Seconds for one attempt" input name="timeout_seconds" type="number" min="1" max="30" value=(webhook.timeout_seconds); }
+                label { "Seconds before each retry" input name="retry_schedule" value=(schedule(&webhook.retry_schedule)) pattern="[0-9, ]*";
+                    span.hint { "Such as 5, 25, 125; empty for none." } }
+                button type="submit" { "Save" }
+            }
+        }
+    }
+}
+
+fn schedule(seconds: &[u64]) -> String {
+    seconds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn facts(webhook: &Webhook) -> Markup {
+    html! {
+        section { h2 { "Facts" }
+            dl.facts {
+                dt { "Id" } dd { (copyable(&webhook.id, "the id")) }
+                dt { "Made" } dd { (time(&webhook.created_at)) }
+                dt { "Retries after" } dd { (schedule(&webhook.retry_schedule)) " s" }
+                dt { "Timeout" } dd { (webhook.timeout_seconds) " s" }
+                dt { "Filtered out" } dd { (webhook.filtered_events) " events" }
+                @for (name, value) in &webhook.headers { dt { (name) } dd { (value) } }
+            }
+        }
+    }
+}
+
+/// Goes back to the webhook, or says what was wrong.
+async fn back(visit: &Visit, done: Result<Value, Fault>) -> Result<Response, Fault> {
+    match done {
+        Ok(_) => Ok(Redirect::to(&visit.link(&format!("/webhooks/{}", visit.id()))).into_response()),
+        Err(fault) => {
+            let notice = Notice { told: Some(fault.correctable()?), tested: None };
+            Ok(show(visit, &notice).await?.into_response())
+        }
+    }
+}
+
+/// Changes its settings.
+pub(crate) async fn update(visit: Visit, sent: Form) -> Result<Response, Fault> {
+    let seconds = sent.text("retry_schedule");
+    let seconds = seconds.split(',').map(str::trim).filter(|text| !text.is_empty());
+    let schedule: Vec<Value> =
+        seconds.map(|text| text.parse::<u64>().map_or_else(|_| json!(text), |n| json!(n))).collect();
+    let timeout = sent.text("timeout_seconds");
+    let body = json!({
+        "webhook_url": sent.text("webhook_url"),
+        "description": sent.text("description"),
+        "filters": read_json(&sent.text("filters")).unwrap_or_else(|| json!({})),
+        "timeout_seconds": timeout.parse::<u64>().map_or_else(|_| json!(timeout), |n| json!(n)),
+        "retry_schedule": schedule,
+    });
+    let done = visit.change(&sent, Method::PATCH, &path(&visit), &body).await;
+    back(&visit, done).await
+}
+
+/// Activates or deactivates it.
+pub(crate) async fn switch(visit: Visit, sent: Form) -> Result<Response, Fault> {
+    let body = json!({"is_active": sent.text("is_active") == "true"});
+    let done = visit.change(&sent, Method::PATCH, &path(&visit), &body).await;
+    back(&visit, done).await
+}
+
+/// Gives it a new secret, which is shown once.
+pub(crate) async fn rotate(visit: Visit, sent: Form) -> Result<Response, Fault> {
+    let rotated = visit.change(&sent, Method::POST, &format!("{}/rotate-secret", path(&visit)), &json!({})).await;
+    let rotated = match rotated {
+        Ok(rotated) => rotated,
+        Err(fault) => return back(&visit, Err(fault)).await,
+    };
+    let content = html! {
+        h1 { "The secret is rotated" }
+        (secret(rotated["secret_key"].as_str().unwrap_or_default()))
+        @if let Some(until) = rotated["previous_valid_until"].as_str() { p { "The former one signs beside it until " (time(until)) "." } }
+        p { a.button href=(visit.link(&format!("/webhooks/{}", visit.id()))) { "To the webhook" } }
+    };
+    Ok(layout::page(&visit, "Webhooks", &content).into_response())
+}
+
+/// Deletes it.
+pub(crate) async fn delete(visit: Visit, sent: Form) -> Result<Response, Fault> {
+    match visit.change(&sent, Method::DELETE, &path(&visit), &json!({})).await {
+        Ok(_) => Ok(Redirect::to(&visit.link("/webhooks")).into_response()),
+        Err(fault) => back(&visit, Err(fault)).await,
+    }
+}

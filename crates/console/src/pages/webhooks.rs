@@ -1,0 +1,132 @@
+//! All webhooks of a tenant, and a new one.
+
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+
+use crate::fault::{Fault, Told};
+use crate::form::Form;
+use crate::layout::{self, token};
+use crate::model::{Profiles, Webhooks};
+use crate::pages::start::endpoints;
+use crate::show::{copyable, wrong};
+use crate::visit::Visit;
+
+/// The list.
+pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
+    let found: Webhooks = visit.get("/api/v1/webhooks").await?;
+    let content = html! {
+        h1 { "Webhooks" }
+        @if visit.session.may_change() { p { a.button href=(visit.link("/webhooks/new")) { "Add a webhook" } } }
+        @if found.webhooks.is_empty() { p.empty { "There are none yet." } } @else { (endpoints(&visit, &found.webhooks)) }
+    };
+    Ok(layout::page(&visit, "Webhooks", &content))
+}
+
+/// An empty form.
+pub(crate) async fn new(visit: Visit) -> Result<Markup, Fault> {
+    form(&visit, &Entered::default(), None).await
+}
+
+/// What was entered, to be shown again.
+#[derive(Default)]
+struct Entered {
+    event_type: String,
+    webhook_url: String,
+    description: String,
+    profile: String,
+    filters: String,
+}
+
+impl Entered {
+    fn of(form: &Form) -> Self {
+        Self {
+            event_type: form.text("event_type"),
+            webhook_url: form.text("webhook_url"),
+            description: form.text("description"),
+            profile: form.text("profile"),
+            filters: form.text("filters"),
+        }
+    }
+
+    fn body(&self) -> Value {
+        let mut body = Map::new();
+        for (name, value) in
+            [("event_type", &self.event_type), ("webhook_url", &self.webhook_url), ("profile", &self.profile)]
+        {
+            if !value.is_empty() {
+                body.insert(name.to_owned(), json!(value));
+            }
+        }
+        body.insert("description".to_owned(), json!(self.description));
+        if let Some(filters) = read_json(&self.filters) {
+            body.insert("filters".to_owned(), filters);
+        }
+        Value::Object(body)
+    }
+}
+
+/// JSON as it was typed; what is none goes on as text, so that the API says what is wrong.
+pub(super) fn read_json(text: &str) -> Option<Value> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| serde_json::from_str(text).unwrap_or_else(|_| json!(text)))
+}
+
+async fn form(visit: &Visit, entered: &Entered, told: Option<&Told>) -> Result<Markup, Fault> {
+    let types: Value = visit.get("/api/v1/event-types").await?;
+    let names = types["event_types"].as_array().into_iter().flatten();
+    let names: Vec<&str> = names.filter_map(|known| known["name"].as_str()).collect();
+    let profiles: Profiles = visit.get("/api/v1/profiles").await?;
+    let content = html! {
+        h1 { "Add a webhook" }
+        (wrong(told))
+        form.stack method="post" action=(visit.link("/webhooks")) {
+            (token(visit))
+            label { "Event type"
+                input name="event_type" value=(entered.event_type) list="event-types" required autocapitalize="none";
+                span.hint { "A type of the catalogue, or " code { "all" } "." }
+            }
+            datalist id="event-types" { @for name in &names { option value=(name) {} } option value="all" {} }
+            label { "URL" input name="webhook_url" type="url" value=(entered.webhook_url) placeholder="https://api.example.com/webhooks" required; }
+            label { "Description" input name="description" value=(entered.description) maxlength="1024"; }
+            label { "Wire format"
+                select name="profile" {
+                    option value="" { "the tenant's own" }
+                    @for profile in &profiles.profiles { option value=(profile.name) selected[profile.name == entered.profile] { (profile.name) } }
+                }
+            }
+            label { "Filters"
+                textarea name="filters" rows="4" spellcheck="false" placeholder="{}" { (entered.filters) }
+                span.hint { "JSON that mirrors the payload; empty for all events." }
+            }
+            button type="submit" { "Add" }
+        }
+    };
+    Ok(layout::page(visit, "Webhooks", &content))
+}
+
+/// Adds one, and shows its secret once.
+pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> {
+    let entered = Entered::of(&sent);
+    let made = visit.change(&sent, Method::POST, "/api/v1/webhooks", &entered.body()).await;
+    let made = match made {
+        Ok(made) => made,
+        Err(fault) => return Ok(form(&visit, &entered, Some(&fault.correctable()?)).await?.into_response()),
+    };
+    let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
+    let content = html! {
+        h1 { "The webhook is made" }
+        (secret(&text("secret_key")))
+        p { a.button href=(visit.link(&format!("/webhooks/{}", text("id")))) { "To the webhook" } }
+    };
+    Ok(layout::page(&visit, "Webhooks", &content).into_response())
+}
+
+/// A secret, shown once.
+pub(super) fn secret(secret: &str) -> Markup {
+    html! {
+        p { "This is its signing secret. " strong { "It is not shown again." } " Your receiver needs it to see that requests are genuine." }
+        p { (copyable(secret, "the secret")) }
+    }
+}

@@ -1,0 +1,121 @@
+//! Calls of the API, inside the process.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::fault::Fault;
+
+/// What of a browser's request goes on to the API: who it is from, and from where.
+const HANDED_ON: [HeaderName; 4] = [COOKIE, HOST, ORIGIN, HeaderName::from_static("sec-fetch-site")];
+
+/// The API. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Rest(Router);
+
+impl Rest {
+    /// On these routes.
+    #[must_use]
+    pub const fn new(api: Router) -> Self {
+        Self(api)
+    }
+}
+
+/// Whoever asks, as far as the API is to know it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asker {
+    headers: HeaderMap,
+    peer: Option<ConnectInfo<SocketAddr>>,
+}
+
+impl Asker {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let known = HANDED_ON.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone())));
+        Self { headers: known.collect(), peer: parts.extensions.get().copied() }
+    }
+
+    /// Acts in a tenant.
+    pub(crate) fn in_tenant(&mut self, tenant_id: &str) {
+        self.set(HeaderName::from_static("x-tenant-id"), tenant_id);
+    }
+
+    /// Shows that a change was asked for on our own page.
+    pub(crate) fn with_token(&mut self, token: &str) {
+        self.set(HeaderName::from_static("x-csrf-token"), token);
+    }
+
+    fn set(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+    }
+}
+
+/// An answer of the API.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// What the browser is to keep.
+    pub(crate) cookies: Vec<HeaderValue>,
+    body: Bytes,
+}
+
+impl Answer {
+    /// What it says, if it is a success.
+    pub(crate) fn success<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        if !self.status.is_success() {
+            return Err(Fault::told(self.status, &self.body));
+        }
+        self.read()
+    }
+
+    /// What it says, whatever it is.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            tracing::error!(%error, "the API's answer is not as the console knows it");
+            Fault::internal()
+        })
+    }
+}
+
+impl Rest {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, asker: &Asker, path: &str) -> Result<T, Fault> {
+        self.call(asker, Method::GET, path, None).await?.success()
+    }
+
+    /// A call that changes something.
+    pub(crate) async fn change(&self, asker: &Asker, method: Method, path: &str, body: &Value) -> Result<Value, Fault> {
+        self.call(asker, method, path, Some(body)).await?.success()
+    }
+
+    pub(crate) async fn call(
+        &self,
+        asker: &Asker,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Fault> {
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().map_err(|_| Fault::not_found())?;
+        *request.headers_mut() = asker.headers.clone();
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(peer) = asker.peer {
+            request.extensions_mut().insert(peer);
+        }
+        let response = self.0.clone().oneshot(request).await.map_err(|never| match never {})?;
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.map_err(|_| Fault::internal())?;
+        let cookies = head.headers.get_all(SET_COOKIE).iter().cloned().collect();
+        Ok(Answer { status: head.status, cookies, body })
+    }
+}
