@@ -275,13 +275,15 @@ create table sessions (
 );
 create index sessions_by_end on sessions (ends_at);
 
--- Links that sign in once: found by the SHA-256 of what is in the URL.
+-- Links that sign in once: found by the SHA-256 of what is in the URL. Kept while somebody may be signed in by one.
 create table portal_links (
     hash bytea not null primary key,
     id uuid not null,
     tenant_id uuid not null,
     role text collate "C" not null,
-    expires_at bigint not null
+    expires_at bigint not null,
+    used_at bigint
 );
+create unique index portal_links_by_id on portal_links (id);
 create index portal_links_by_end on portal_links (expires_at);
 create index portal_links_by_tenant on portal_links (tenant_id);

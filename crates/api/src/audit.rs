@@ -17,9 +17,16 @@ use crate::state::Api;
 
 /// Who was let in, told by whoever lets in.
 #[derive(Clone, Default)]
-pub(crate) struct Witness(Arc<OnceLock<(TenantId, Actor)>>);
+pub(crate) struct Witness(Arc<OnceLock<(TenantId, Actor)>>, Arc<OnceLock<TenantId>>);
 
 impl Witness {
+    /// What is done concerns another tenant than the one that is acted in.
+    pub(crate) fn concerns(&self, tenant_id: Option<TenantId>) {
+        if let Some(id) = tenant_id {
+            self.1.get_or_init(|| id);
+        }
+    }
+
     pub(crate) fn saw(&self, tenant_id: TenantId, actor: Actor) {
         self.0.get_or_init(|| (tenant_id, actor));
     }
@@ -55,6 +62,7 @@ fn action(method: &str, route: &str) -> Option<&'static str> {
         ("PATCH", "/api/v1/users/{id}") => "user.password_set",
         ("DELETE", "/api/v1/users/{id}") => "user.deleted",
         ("POST", "/api/v1/portal-links") => "portal_link.created",
+        ("DELETE", "/api/v1/portal-links/{id}") => "portal_link.revoked",
         ("POST", "/api/v1/session") => "session.begun",
         ("DELETE", "/api/v1/session") => "session.ended",
         _ => return None,
@@ -77,6 +85,7 @@ pub(crate) async fn note(State(api): State<Api>, mut request: Request, next: Nex
     let is_done =
         response.status().is_success() || (action == "webhook.tested" && response.status() == StatusCode::BAD_GATEWAY);
     let Some((tenant_id, actor)) = witness.0.get().filter(|_| is_done).cloned() else { return response };
+    let tenant_id = witness.1.get().copied().unwrap_or(tenant_id);
     let at = api.world.now();
     let look = is_look.then(|| (tenant_id, actor.id(), action, object_id.clone()));
     if look.as_ref().is_some_and(|look| api.looks.is_repeated(look, at)) {

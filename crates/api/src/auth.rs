@@ -18,7 +18,7 @@ use crate::rate_limits::Told;
 use crate::session::{self, SignedIn};
 use crate::state::Api;
 
-/// Somebody with a valid key, acting in a tenant.
+/// Somebody with a valid key, or signed in, who acts in a tenant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     /// The tenant that is acted in: the key's own, or the one an operator named.
@@ -72,6 +72,18 @@ impl FromRequestParts<Api> for Admin {
     }
 }
 
+/// The operator or one of their people, who may know what tenants there are.
+pub(crate) struct Operator;
+
+impl FromRequestParts<Api> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let asker = asker(parts, api).await?;
+        if asker.may_go_anywhere { Ok(Self) } else { Err(Problem::forbidden("This call needs the scope `admin`.")) }
+    }
+}
+
 /// Somebody who is signed in.
 pub(crate) struct Person(pub(crate) SignedIn);
 
@@ -81,7 +93,7 @@ impl FromRequestParts<Api> for Person {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let signed_in = session::signed_in(parts, api).await?;
         let signed_in = signed_in.ok_or_else(|| Problem::not_signed_in("Sign in first."))?;
-        session::refuse_forged(parts, &signed_in)?;
+        session::refuse_forged(parts, &signed_in, api)?;
         if let Some(witness) = parts.extensions.get::<Witness>() {
             let tenant_id = match signed_in.tenant_id {
                 Some(id) => id,
@@ -113,7 +125,7 @@ async fn caller(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<Caller, Pr
         (None, Some(home)) => home,
         (None, None) => default_tenant(api).await?,
         (Some(_), _) if !asker.may_go_anywhere => {
-            return Err(Problem::forbidden("Only a key with the scope `admin` may send X-Tenant-Id."));
+            return Err(Problem::forbidden("Only the operator may send X-Tenant-Id."));
         }
         (Some(named), _) => named_tenant(api, named.to_str().unwrap_or_default()).await?,
     };
@@ -128,7 +140,7 @@ async fn asker(parts: &Parts, api: &Api) -> Result<Asker, Problem> {
     if given_key(&parts.headers).is_none()
         && let Some(signed_in) = session::signed_in(parts, api).await?
     {
-        session::refuse_forged(parts, &signed_in)?;
+        session::refuse_forged(parts, &signed_in, api)?;
         let SignedIn { actor, role, tenant_id, .. } = signed_in;
         return Ok(Asker { actor, scopes: role.scopes(), home: tenant_id, may_go_anywhere: role.is_operators() });
     }

@@ -61,7 +61,8 @@ impl FailedKeys {
     }
 }
 
-fn make_room<K>(times: &mut HashMap<K, Timestamp>, now: Timestamp) {
+/// Forgets those whose time has passed, when there are very many; or all.
+pub(crate) fn make_room<K>(times: &mut HashMap<K, Timestamp>, now: Timestamp) {
     if times.len() >= CAPACITY {
         times.retain(|_, forgotten_at| *forgotten_at > now);
     }

@@ -108,6 +108,7 @@ fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
         .patch("/api/v1/users/{id}", users::update)
         .delete("/api/v1/users/{id}", users::delete)
         .post("/api/v1/portal-links", portal_links::create)
+        .delete("/api/v1/portal-links/{id}", portal_links::delete)
         .get("/api/v1/session", session::get)
         .post("/api/v1/session", session::create)
         .delete("/api/v1/session", session::delete)

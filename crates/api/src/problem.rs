@@ -59,7 +59,7 @@ impl Problem {
     }
 
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "The API key does not permit this", detail)
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Not permitted", detail)
     }
 
     /// For whoever could not sign in.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use postrider_core::Timestamp;
 
+use crate::failed_keys::make_room;
+
 /// The limit itself, in the words of the IETF's draft (draft-ietf-httpapi-ratelimit-headers).
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// What is left of it.
@@ -61,9 +63,6 @@ pub(crate) struct Left {
     pub(crate) wait: Option<Duration>,
 }
 
-/// Most keys that are remembered before those are forgotten whose buckets are full.
-const CAPACITY: usize = 10_000;
-
 impl<K: Eq + Hash> RateLimits<K> {
     pub(crate) fn new(limit: Option<RequestLimit>) -> Self {
         Self { limit, full_at: Mutex::default() }
@@ -78,9 +77,7 @@ impl<K: Eq + Hash> RateLimits<K> {
     pub(crate) fn take(&self, key: K, now: Timestamp) -> Option<Left> {
         let limit = self.limit?;
         let mut buckets = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= CAPACITY {
-            buckets.retain(|_, full_at| *full_at > now);
-        }
+        make_room(&mut buckets, now);
         let full_at = buckets.entry(key).or_insert(now);
         let full_in = full_at.since(now) + limit.each();
         let over = full_in.saturating_sub(limit.window);

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -45,12 +46,17 @@ pub(crate) async fn mark(State(api): State<Api>, mut request: Request, next: Nex
     }
     .instrument(span)
     .await;
+    let is_api = route.starts_with("/api/");
     measure::answered(route, response.status(), begun.elapsed());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.answer(std::mem::take(response.headers_mut()), &id);
     }
     if let Some(told) = told {
         told.mark(response.headers_mut());
+    }
+    // Whoever asks may be known by a cookie, which no cache in between looks at.
+    if is_api {
+        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);

@@ -1,8 +1,10 @@
 //! What went wrong, as a page.
 
+use std::any::Any;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use maud::html;
+use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::layout;
@@ -20,6 +22,7 @@ pub(crate) enum Fault {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Told {
+    status: u16,
     pub(crate) title: String,
     pub(crate) detail: String,
     pub(crate) errors: Vec<WrongField>,
@@ -32,18 +35,32 @@ pub(crate) struct WrongField {
     pub(crate) message: String,
 }
 
+impl Told {
+    /// The page that it is told on, as no success.
+    pub(crate) fn on(&self, page: Markup) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
+        (status, page).into_response()
+    }
+}
+
 impl Fault {
     pub(crate) fn told(status: StatusCode, body: &[u8]) -> Self {
         Self::Told { status, told: serde_json::from_slice(body).unwrap_or_default() }
     }
 
     fn of(status: StatusCode, title: &str, detail: &str) -> Self {
-        let told = Told { title: title.to_owned(), detail: detail.to_owned(), errors: Vec::new() };
+        let told =
+            Told { status: status.as_u16(), title: title.to_owned(), detail: detail.to_owned(), errors: Vec::new() };
         Self::Told { status, told }
     }
 
     pub(crate) fn not_found() -> Self {
         Self::of(StatusCode::NOT_FOUND, "Not found", "There is nothing here.")
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "This page takes a form, or nothing but one.";
+        Self::of(StatusCode::METHOD_NOT_ALLOWED, "Not in this way", detail)
     }
 
     pub(crate) fn internal() -> Self {
@@ -52,6 +69,10 @@ impl Fault {
             "Internal error",
             "This is a fault of the server. Its log has more.",
         )
+    }
+
+    pub(crate) fn busy() -> Self {
+        Self::of(StatusCode::SERVICE_UNAVAILABLE, "Too many pages", "Too many pages are open to be told of changes.")
     }
 
     pub(crate) fn malformed(detail: &str) -> Self {
@@ -78,10 +99,19 @@ impl IntoResponse for Fault {
                 let body = html! {
                     h1 { (told.title) }
                     p { (told.detail) }
+                    @if !told.errors.is_empty() {
+                        ul { @for error in &told.errors { li { code { (error.field) } " " (error.message) } } }
+                    }
                     p { a href="/" { "To the start" } }
                 };
                 (status, layout::bare(&told.title, &body)).into_response()
             }
         }
     }
+}
+
+/// A page for what should not have happened.
+pub(crate) fn from_panic(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a page panicked");
+    Fault::internal().into_response()
 }

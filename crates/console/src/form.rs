@@ -9,7 +9,7 @@ use crate::fault::Fault;
 const LIMIT: usize = 64 * 1024;
 
 /// The fields of a form, as they came.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Form(Vec<(String, String)>);
 
 impl<S: Sync> FromRequest<S> for Form {

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::assets::{SCRIPT_URL, STYLE_URL};
 use crate::form::TOKEN;
-use crate::visit::Visit;
+use crate::visit::{Visit, segment};
 
 fn document(title: &str, body: &Markup) -> Markup {
     html! {
@@ -30,6 +30,16 @@ pub(crate) fn bare(title: &str, content: &Markup) -> Markup {
 
 /// A page of whoever is signed in.
 pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
+    around(visit, title, None, content)
+}
+
+/// One that shows deliveries, of an event or all, and is told of changes.
+pub(crate) fn live(visit: &Visit, title: &str, event_id: Option<&str>, content: &Markup) -> Markup {
+    let query = event_id.map_or_else(String::new, |id| format!("?event_id={}", segment(id)));
+    around(visit, title, Some(visit.link(&format!("/live{query}"))), content)
+}
+
+fn around(visit: &Visit, title: &str, live: Option<String>, content: &Markup) -> Markup {
     let body = html! {
         a.skip href="#content" { "Skip to the content" }
         header {
@@ -41,15 +51,17 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
                 button.plain type="submit" { "Sign out" }
             }
         }
-        main id="content" { (content) }
+        main id="content" data-live=[live] { (content) }
     };
     document(title, &body)
 }
 
 fn links(visit: &Visit, title: &str) -> Markup {
     let mut links: Vec<(String, &str)> = Vec::new();
-    if visit.session.may_rule() {
+    if visit.session.is_operator() {
         links.push(("/tenants".to_owned(), "Tenants"));
+    }
+    if visit.session.may_rule() {
         links.push(("/users".to_owned(), "Users"));
     }
     if visit.tenant_id.is_some() {

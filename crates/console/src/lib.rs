@@ -7,6 +7,7 @@ mod assets;
 mod fault;
 mod form;
 mod layout;
+mod live;
 mod model;
 mod pages;
 mod rest;
@@ -19,7 +20,9 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{get, post};
 
+use fault::Fault;
 pub use rest::Rest;
+use tower_http::catch_panic::CatchPanicLayer;
 
 /// What pages may load and do: what comes from here, and no script or style inside the page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -50,9 +53,12 @@ pub fn router(rest: Rest) -> Router {
         .route("/t/{tenant}/deliveries", get(deliveries::page))
         .route("/t/{tenant}/deliveries/{id}", get(delivery::page))
         .route("/t/{tenant}/deliveries/{id}/retry", post(delivery::retry))
+        .route("/t/{tenant}/live", get(live::stream))
         .route("/t/{tenant}/keys", get(keys::page).post(keys::create))
         .route("/t/{tenant}/keys/{id}/delete", post(keys::delete))
         .route("/assets/{file}", get(assets::file))
+        .method_not_allowed_fallback(async || Fault::method_not_allowed())
+        .layer(CatchPanicLayer::custom(fault::from_panic))
         .layer(map_response(protect))
         .with_state(rest)
 }

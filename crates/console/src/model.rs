@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Webhooks {
@@ -103,8 +104,7 @@ pub(crate) struct Event {
     pub(crate) event_type: String,
     pub(crate) resource_id: Option<String>,
     pub(crate) created_at: String,
-    #[serde(default)]
-    pub(crate) payload: Value,
+    pub(crate) payload: Option<Box<RawValue>>,
     pub(crate) delivery_counts: Counts,
     #[serde(default)]
     pub(crate) deliveries: Vec<Delivery>,
@@ -134,6 +134,7 @@ pub(crate) struct Tenant {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Users {
     pub(crate) users: Vec<User>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -148,6 +149,7 @@ pub(crate) struct User {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Keys {
     pub(crate) api_keys: Vec<Key>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,6 +1,7 @@
 //! Calls of the API, inside the process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -11,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
 use crate::fault::Fault;
@@ -18,20 +20,31 @@ use crate::fault::Fault;
 /// What of a browser's request goes on to the API: who it is from, and from where.
 const HANDED_ON: [HeaderName; 4] = [COOKIE, HOST, ORIGIN, HeaderName::from_static("sec-fetch-site")];
 
+/// Most pages that are told of changes at once.
+const LIVE_PAGES: usize = 100;
+
 /// The API. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Rest(Router);
+pub struct Rest {
+    api: Router,
+    live: Arc<Semaphore>,
+}
 
 impl Rest {
     /// On these routes.
     #[must_use]
-    pub const fn new(api: Router) -> Self {
-        Self(api)
+    pub fn new(api: Router) -> Self {
+        Self { api, live: Arc::new(Semaphore::new(LIVE_PAGES)) }
+    }
+
+    /// One page's right to be told of changes.
+    pub(crate) fn place_for_live(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        Arc::clone(&self.live).try_acquire_owned().map_err(|_| Fault::busy())
     }
 }
 
 /// Whoever asks, as far as the API is to know it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Asker {
     headers: HeaderMap,
     peer: Option<ConnectInfo<SocketAddr>>,
@@ -44,19 +57,22 @@ impl Asker {
     }
 
     /// Acts in a tenant.
-    pub(crate) fn in_tenant(&mut self, tenant_id: &str) {
-        self.set(HeaderName::from_static("x-tenant-id"), tenant_id);
+    pub(crate) fn in_tenant(&mut self, tenant_id: &str) -> Result<(), Fault> {
+        let value = HeaderValue::from_str(tenant_id).map_err(|_| Fault::not_found())?;
+        self.headers.insert(HeaderName::from_static("x-tenant-id"), value);
+        Ok(())
     }
 
-    /// Shows that a change was asked for on our own page.
+    /// Shows that a change was asked for on our own page. What can be no token shows nothing.
     pub(crate) fn with_token(&mut self, token: &str) {
-        self.set(HeaderName::from_static("x-csrf-token"), token);
+        if let Ok(value) = HeaderValue::from_str(token) {
+            self.headers.insert(HeaderName::from_static("x-csrf-token"), value);
+        }
     }
 
-    fn set(&mut self, name: HeaderName, value: &str) {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(name, value);
-        }
+    /// Asks without anybody doing anything.
+    pub(crate) fn by_itself(&mut self) {
+        self.headers.insert(HeaderName::from_static("x-by-itself"), HeaderValue::from_static("1"));
     }
 }
 
@@ -112,7 +128,7 @@ impl Rest {
         if let Some(peer) = asker.peer {
             request.extensions_mut().insert(peer);
         }
-        let response = self.0.clone().oneshot(request).await.map_err(|never| match never {})?;
+        let response = self.api.clone().oneshot(request).await.map_err(|never| match never {})?;
         let (head, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.map_err(|_| Fault::internal())?;
         let cookies = head.headers.get_all(SET_COOKIE).iter().cloned().collect();

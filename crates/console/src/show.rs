@@ -1,7 +1,7 @@
 //! Small things that many pages show.
 
 use maud::{Markup, html};
-use serde_json::Value;
+use postrider_core::json;
 
 use crate::fault::Told;
 use crate::model::Delivery;
@@ -41,10 +41,10 @@ pub(crate) fn share(successful: i64, total: i64) -> String {
     if total == 0 { "–".to_owned() } else { format!("{:.1} %", successful as f64 * 100.0 / total as f64) }
 }
 
-/// JSON for people.
-pub(crate) fn json(value: &Value) -> Markup {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    html! { pre tabindex="0" { code { (text) } } }
+/// JSON for people, with every number as it came.
+pub(crate) fn json(text: &str) -> Markup {
+    let shown = json::Value::parse(text).map_or_else(|_| text.to_owned(), |value| json::pretty(&value));
+    html! { pre tabindex="0" { code { (shown) } } }
 }
 
 /// A text that is copied by a button.

@@ -8,13 +8,14 @@ use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fault::Fault;
 use crate::form::Form;
 use crate::rest::{Asker, Rest};
 
 /// Who is signed in, as the API says.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct Session {
     pub(crate) name: Option<String>,
     pub(crate) role: String,
@@ -23,6 +24,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    pub(crate) fn is_operator(&self) -> bool {
+        self.tenant_id.is_none()
+    }
+
     pub(crate) fn may_change(&self) -> bool {
         self.role != "tenant-viewer"
     }
@@ -54,14 +59,16 @@ impl FromRequestParts<Rest> for Visit {
         let mut asker = Asker::of(parts);
         let known = rest.call(&asker, Method::GET, "/api/v1/session", None).await?;
         if known.status == StatusCode::UNAUTHORIZED {
-            return Err(Fault::NotSignedIn(parts.uri.to_string()));
+            // A form is not sent again by itself.
+            let next = if parts.method.is_safe() { parts.uri.to_string() } else { "/".to_owned() };
+            return Err(Fault::NotSignedIn(next));
         }
         let session: Session = known.success()?;
         let tenant_id = named.remove("tenant");
         match (&tenant_id, &session.tenant_id) {
             // Somebody else's is as good as none.
             (Some(named), Some(own)) if named != own => return Err(Fault::not_found()),
-            (Some(named), None) => asker.in_tenant(named),
+            (Some(named), None) => asker.in_tenant(named)?,
             (None, Some(_)) if parts.uri.path() != "/" => return Err(Fault::not_found()),
             _ => {}
         }
@@ -97,6 +104,15 @@ impl Visit {
         }
         query.extend_pairs(besides);
         query.finish()
+    }
+
+    /// From now on asks without anybody doing anything.
+    pub(crate) fn by_itself(&mut self) {
+        self.asker.by_itself();
+    }
+
+    pub(crate) fn place_for_live(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        self.rest.place_for_live()
     }
 
     /// What a GET answers.

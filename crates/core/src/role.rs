@@ -10,7 +10,7 @@ use crate::api_key::{Scope, Scopes};
 pub enum Role {
     /// Everything, in every tenant.
     OperatorAdmin,
-    /// Looks and acts in every tenant, but sees nothing that a tenant hides, and changes no tenants and no users.
+    /// Looks and acts in every tenant, but is not shown what a tenant hides, and changes no tenants and no users.
     Operator,
     /// Everything that is the tenant's own.
     TenantAdmin,

@@ -6,7 +6,7 @@ use postrider_core::cursor::Page;
 use postrider_core::password::HashedPassword;
 use postrider_core::role::Role;
 use postrider_core::user::{PortalLink, User};
-use postrider_core::{TenantId, Timestamp, UserId};
+use postrider_core::{PortalLinkId, TenantId, Timestamp, UserId};
 
 use crate::error::Result;
 
@@ -48,8 +48,14 @@ pub trait Accounts: Send + Sync + 'static {
     /// Ends a session.
     async fn end_session(&self, hash: &KeyHash) -> Result<()>;
 
-    /// Keeps a link that signs in. Forgets those that have ended.
+    /// Keeps a link that signs in. Forgets those by which nobody can be signed in any more.
     async fn put_portal_link(&self, link: &PortalLink, hash: &KeyHash) -> Result<()>;
+    /// A link that can still be used.
+    async fn unused_portal_link(&self, hash: &KeyHash) -> Result<Option<PortalLink>>;
     /// Uses up a link; `None` if there is none that can be used.
     async fn take_portal_link(&self, hash: &KeyHash) -> Result<Option<PortalLink>>;
+    /// A link, used or not, as long as somebody may be signed in by it.
+    async fn portal_link(&self, id: PortalLinkId) -> Result<Option<PortalLink>>;
+    /// Ends a link, and what was begun by it. False if there is none.
+    async fn delete_portal_link(&self, id: PortalLinkId) -> Result<bool>;
 }

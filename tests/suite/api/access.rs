@@ -121,6 +121,7 @@ const TABLE: &[Row] = &[
     ("PATCH", "/api/v1/users/{id}", ADMIN, User, || json!({"password": "correct horse battery"})),
     ("DELETE", "/api/v1/users/{id}", ADMIN, User, none),
     ("POST", "/api/v1/portal-links", ADMIN, Nothing, || json!({"tenant_id": unknown(Tenant), "role": "tenant-viewer"})),
+    ("DELETE", "/api/v1/portal-links/{id}", ADMIN, User, none),
     ("GET", "/api/v1/session", PERSON, Nothing, none),
     ("POST", "/api/v1/session", PERSON, Nothing, || json!({"name": "nobody", "password": "wrong"})),
     ("DELETE", "/api/v1/session", PERSON, Nothing, none),

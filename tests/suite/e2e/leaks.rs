@@ -1,7 +1,7 @@
 //! What is secret, and what is personal, shows nowhere: each is made recognizable and looked for wherever people look.
 
 use postrider_api::calls;
-use postrider_tests::{Binary, Database, Receiver, Reply, Server, ServerOptions, eventually};
+use postrider_tests::{Binary, Browser, Database, Receiver, Reply, Server, ServerOptions, eventually};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -43,13 +43,32 @@ async fn watched(database: Database) -> (Watched, Receiver) {
     let rotated = server.post(&format!("/api/v1/webhooks/{webhook}/rotate-secret/"), json!({})).await;
     let shared = server.post("/api/v1/callback-secret/rotate/", json!({"profile": "standard"})).await;
     let made = server.post("/api/v1/api-keys/", json!({"name": "looker", "scopes": ["read"]})).await;
-    let text = |value: &Value| value.as_str().expect("text").to_owned();
-    let looker = text(&made["key"]);
-    let whole = [first, text(&rotated["secret_key"]), text(&shared["secret_key"])];
+    let looker = text_of(&made["key"]);
+    let password = "sentinel-of-a-password";
+    let user = json!({"name": "anna", "password": password, "role": "operator-admin"});
+    server.post("/api/v1/users/", user).await;
+    let link = json!({"tenant_id": tenant, "role": "tenant-viewer"});
+    let link = text_of(&server.post("/api/v1/portal-links/", link).await["url"]);
+    let portal_token = link.rsplit('/').next().expect("a token").to_owned();
+    let mut browser = Browser::new(&server);
+    browser.sign_in(json!({"name": "anna", "password": password})).await;
+    browser.call("POST", "/api/v1/webhooks/", Some(json!({}))).await;
+    let mut visitor = Browser::new(&server);
+    visitor.sign_in(json!({"portal_token": portal_token})).await;
+    let page = visitor.call("GET", &format!("/portal/{portal_token}"), None).await;
+    assert_eq!(page.status, 200);
+    let ids = [&browser.cookie, &visitor.cookie].map(|cookie| cookie.split_once('=').expect("a cookie").1.to_owned());
+    let people = [password.to_owned(), portal_token].into_iter().chain(ids);
+    let people: Vec<String> = people.collect();
+    let whole = [first, text_of(&rotated["secret_key"]), text_of(&shared["secret_key"])];
     let secrets = whole.iter().map(|secret| secret.trim_start_matches("whsec_").to_owned());
     let others = [server.key(), &looker, MASTER_KEY, PASSWORD, HEADER].map(str::to_owned);
-    let secrets = secrets.chain(others).collect();
+    let secrets = secrets.chain(others).chain(people).collect();
     (Watched { server, secrets, looker }, receiver)
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().expect("text").to_owned()
 }
 
 impl Watched {

@@ -3,6 +3,7 @@
 mod answers;
 mod bench;
 mod command_line;
+mod console;
 mod crash;
 pub(crate) mod deliver;
 mod deploy;

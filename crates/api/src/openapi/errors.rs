@@ -44,7 +44,7 @@ struct FieldErrorBody {
 const PROBLEMS: [(u16, &str, &str, &str); 11] = [
     (400, "malformed", "The request cannot be read", "The body cannot be read."),
     (401, "unauthorized", "No valid API key", "Send a valid API key."),
-    (403, "forbidden", "The API key does not permit this", "This call needs the scope `manage`."),
+    (403, "forbidden", "Not permitted", "This call needs the scope `manage`."),
     (404, "not-found", "Not found", "It does not exist, or is another tenant's: the same answer."),
     (405, "method-not-allowed", "Method not allowed", "The `Allow` header names the methods that work here."),
     (409, "conflict", "Conflict", "The state of things does not permit this now; `detail` says why."),

@@ -85,6 +85,7 @@ use utoipa::{Modify, OpenApi};
         paths::people::update_user,
         paths::people::delete_user,
         paths::people::create_portal_link,
+        paths::people::delete_portal_link,
         paths::people::create_session,
         paths::people::get_session,
         paths::people::delete_session,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, StatusCode};
@@ -12,11 +13,14 @@ use postrider_core::user::PortalLink;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::path_id;
 use super::users::read_role;
+use crate::audit::Witness;
 use crate::auth::Admin;
 use crate::body::JsonBody;
 use crate::fields::{Fields, id};
 use crate::json;
+use crate::params::Path;
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -29,6 +33,7 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub(crate) async fn create(
     State(api): State<Api>,
     _: Admin,
+    Extension(witness): Extension<Witness>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -44,6 +49,7 @@ pub(crate) async fn create(
     if api.catalogue.tenant(tenant_id).await?.is_none() {
         return Err(Problem::invalid_field("tenant_id", "there is no such tenant"));
     }
+    witness.concerns(Some(tenant_id));
     let now = api.world.now();
     let token = PlainKey::generate_with("ppl_", &api.world);
     let link = PortalLink { id: api.world.new_id_at(now), tenant_id, role, expires_at: now + expires_in };
@@ -53,6 +59,21 @@ pub(crate) async fn create(
         "tenant_id": tenant_id, "role": role, "expires_at": link.expires_at,
     });
     Ok(json::answer(StatusCode::CREATED, &body))
+}
+
+/// Ends a link, and what was begun by it.
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    _: Admin,
+    Extension(witness): Extension<Witness>,
+    Path(id): Path,
+) -> Result<Response, Problem> {
+    let link = api.accounts.portal_link(path_id(&id)?).await?.ok_or_else(Problem::not_found)?;
+    witness.concerns(Some(link.tenant_id));
+    if !api.accounts.delete_portal_link(link.id).await? {
+        return Err(Problem::not_found());
+    }
+    Ok(json::ok(&json!({"message": "Portal link revoked"})))
 }
 
 fn read_expiry(raw: &RawValue) -> Result<Duration, String> {

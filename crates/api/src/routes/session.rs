@@ -2,12 +2,14 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use postrider_core::TenantId;
-use postrider_core::api_key::{PlainKey, Scope};
+use postrider_core::api_key::{KeyHash, PlainKey, Scope};
 use postrider_core::audit::Actor;
 use postrider_core::password::{HashedPassword, Password};
+use postrider_core::user::{PortalLink, is_user_name};
 use serde::Serialize;
 use serde_json::json;
 use tower_sessions::Session;
@@ -52,28 +54,26 @@ pub(crate) async fn create(
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    session::refuse_foreign_origin(&headers)?;
+    session::refuse_foreign_origin(&headers, &api)?;
     let from = peer.0;
     let mut fields = Fields::parse(&body)?;
     if let Some(token) = fields.optional("portal_token", text) {
         fields.finish()?;
-        api.sign_ins.take("a portal link", from, api.world.now())?;
-        let link = api.accounts.take_portal_link(&PlainKey::given(&token).hash()).await?;
-        let link = link.ok_or_else(|| Problem::not_signed_in("This link was used, or its time is over."))?;
-        session::begin_for_link(&session, &link, &api).await?;
+        api.sign_ins.take(None, from, api.world.now())?;
+        let link = enter(&session, &PlainKey::given(&token).hash(), &api).await?;
         saw(witness, Some(link.tenant_id), Actor::PortalLink(link.id), &api).await?;
     } else {
         let name = fields.required("name", text);
         let password = fields.required("password", text);
         let checked = fields.finish()?;
         let (name, password) = (name.take(&checked), Password::given(&password.take(&checked)));
-        api.sign_ins.take(&name, from, api.world.now())?;
-        let found = api.accounts.user_named(&name).await?;
+        api.sign_ins.take(Some(&name), from, api.world.now())?;
+        let found = if is_user_name(&name) { api.accounts.user_named(&name).await? } else { None };
         let (user, hashed) = found.unzip();
         let is_right = is_password(password, hashed, &api).await?;
         let user = user.filter(|_| is_right);
         let user = user.ok_or_else(|| Problem::not_signed_in("The name or the password is wrong."))?;
-        session::begin_for_user(&session, user.id, &api).await?;
+        session::begin_for_user(&session, &user, &api).await?;
         saw(witness, user.tenant_id, Actor::User(user.id, user.name), &api).await?;
     }
     Ok(json::answer(StatusCode::CREATED, &json!({"message": "Signed in"})))
@@ -96,9 +96,21 @@ async fn saw(
     Ok(())
 }
 
+/// Begins a session by a link, and uses the link up: in this order, so that what goes wrong leaves it as it was.
+async fn enter(session: &Session, hash: &KeyHash, api: &Api) -> Result<PortalLink, Problem> {
+    let refused = || Problem::not_signed_in("This link was used, or its time is over.");
+    let link = api.accounts.unused_portal_link(hash).await?.ok_or_else(refused)?;
+    session::begin_for_link(session, &link, api).await?;
+    if api.accounts.take_portal_link(hash).await?.is_none() {
+        session::end(session).await?;
+        return Err(refused());
+    }
+    Ok(link)
+}
+
 /// Looks at one password at a time, away from what delivers.
 async fn is_password(password: Password, hashed: Option<HashedPassword>, api: &Api) -> Result<bool, Problem> {
-    let _turn = api.sign_ins.looking.acquire().await.map_err(|_| Problem::internal())?;
+    let _turn = api.sign_ins.turn().await?;
     let looked = tokio::task::spawn_blocking(move || password.is(hashed.as_ref())).await;
     looked.map_err(|_| Problem::internal())
 }
@@ -109,7 +121,13 @@ pub(crate) async fn get(Person(signed_in): Person) -> Response {
 }
 
 /// Signs out.
-pub(crate) async fn delete(Extension(session): Extension<Session>, _: Person) -> Result<Response, Problem> {
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    Extension(session): Extension<Session>,
+    _: Person,
+) -> Result<Response, Problem> {
     session::end(&session).await?;
-    Ok(json::ok(&json!({"message": "Signed out"})))
+    let mut answer = json::ok(&json!({"message": "Signed out"}));
+    answer.headers_mut().append(SET_COOKIE, HeaderValue::from_static(session::no_cookie(&api)));
+    Ok(answer)
 }

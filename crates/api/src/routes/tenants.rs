@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::path_id;
 use super::webhooks::read_profile;
-use crate::auth::Admin;
+use crate::auth::{Admin, Operator};
 use crate::body::JsonBody;
 use crate::fields::{Fields, name_up_to, text};
 use crate::json;
@@ -69,7 +69,7 @@ pub(crate) async fn create(State(api): State<Api>, _: Admin, JsonBody(body): Jso
 }
 
 /// All tenants.
-pub(crate) async fn list(State(api): State<Api>, _: Admin, mut params: Params) -> Result<Response, Problem> {
+pub(crate) async fn list(State(api): State<Api>, _: Operator, mut params: Params) -> Result<Response, Problem> {
     let page = params.page();
     params.finish()?;
     let mut tenants = api.catalogue.tenants(page.and_one()).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn list(State(api): State<Api>, _: Admin, mut params: Params) -
 }
 
 /// One tenant.
-pub(crate) async fn get(State(api): State<Api>, _: Admin, Path(id): Path) -> Result<Response, Problem> {
+pub(crate) async fn get(State(api): State<Api>, _: Operator, Path(id): Path) -> Result<Response, Problem> {
     let tenant = api.catalogue.tenant(path_id(&id)?).await?.ok_or_else(Problem::not_found)?;
     Ok(json::ok(&TenantJson::from(tenant)))
 }

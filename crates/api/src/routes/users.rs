@@ -1,5 +1,6 @@
 //! `/api/v1/users/`.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,6 +14,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::path_id;
+use crate::audit::Witness;
 use crate::auth::Admin;
 use crate::body::JsonBody;
 use crate::fields::{Fields, id, text};
@@ -52,13 +54,18 @@ fn read_password(raw: &RawValue) -> Result<Password, String> {
 }
 
 async fn hash(password: Password, api: &Api) -> Result<HashedPassword, Problem> {
-    let _turn = api.sign_ins.looking.acquire().await.map_err(|_| Problem::internal())?;
+    let _turn = api.sign_ins.turn().await?;
     let world = api.world.clone();
     tokio::task::spawn_blocking(move || password.hash(&world)).await.map_err(|_| Problem::internal())
 }
 
 /// Adds a user: an operator, or somebody of a tenant.
-pub(crate) async fn create(State(api): State<Api>, _: Admin, JsonBody(body): JsonBody) -> Result<Response, Problem> {
+pub(crate) async fn create(
+    State(api): State<Api>,
+    _: Admin,
+    Extension(witness): Extension<Witness>,
+    JsonBody(body): JsonBody,
+) -> Result<Response, Problem> {
     let mut fields = Fields::parse(&body)?;
     let name = fields.required("name", read_name);
     let password = fields.required("password", read_password);
@@ -76,6 +83,7 @@ pub(crate) async fn create(State(api): State<Api>, _: Admin, JsonBody(body): Jso
         }
         _ => {}
     }
+    witness.concerns(tenant_id);
     let new = NewUser { name, role, tenant_id, password: hash(password, &api).await? };
     let made = api.accounts.create_user(new).await?;
     let made = made.ok_or_else(|| Problem::conflict("There is a user of that name."))?;
@@ -97,6 +105,7 @@ pub(crate) async fn list(State(api): State<Api>, _: Admin, mut params: Params) -
 pub(crate) async fn update(
     State(api): State<Api>,
     _: Admin,
+    Extension(witness): Extension<Witness>,
     Path(id): Path,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -105,6 +114,7 @@ pub(crate) async fn update(
     let password = fields.required("password", read_password);
     let password = password.take(&fields.finish()?);
     let user = api.accounts.user(id).await?.ok_or_else(Problem::not_found)?;
+    witness.concerns(user.tenant_id);
     if !api.accounts.set_password(id, &hash(password, &api).await?).await? {
         return Err(Problem::not_found());
     }
@@ -112,8 +122,15 @@ pub(crate) async fn update(
 }
 
 /// Removes a user, who is signed in no longer.
-pub(crate) async fn delete(State(api): State<Api>, _: Admin, Path(id): Path) -> Result<Response, Problem> {
-    if !api.accounts.delete_user(path_id(&id)?).await? {
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    _: Admin,
+    Extension(witness): Extension<Witness>,
+    Path(id): Path,
+) -> Result<Response, Problem> {
+    let user = api.accounts.user(path_id(&id)?).await?.ok_or_else(Problem::not_found)?;
+    witness.concerns(user.tenant_id);
+    if !api.accounts.delete_user(user.id).await? {
         return Err(Problem::not_found());
     }
     Ok(json::ok(&json!({"message": "User removed"})))

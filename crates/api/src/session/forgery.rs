@@ -8,16 +8,17 @@ use url::Url;
 
 use super::SignedIn;
 use crate::problem::Problem;
+use crate::state::Api;
 
 /// The header that brings along the session's token.
 const TOKEN: &str = "x-csrf-token";
 
 /// Refuses a change without the session's token, or from elsewhere.
-pub(crate) fn refuse_forged(parts: &Parts, signed_in: &SignedIn) -> Result<(), Problem> {
+pub(crate) fn refuse_forged(parts: &Parts, signed_in: &SignedIn, api: &Api) -> Result<(), Problem> {
     if parts.method.is_safe() {
         return Ok(());
     }
-    refuse_foreign_origin(&parts.headers)?;
+    refuse_foreign_origin(&parts.headers, api)?;
     let given = parts.headers.get(TOKEN).map_or(&[][..], |value| value.as_bytes());
     if bool::from(given.ct_eq(signed_in.csrf.as_bytes())) {
         return Ok(());
@@ -26,59 +27,72 @@ pub(crate) fn refuse_forged(parts: &Parts, signed_in: &SignedIn) -> Result<(), P
 }
 
 /// Refuses what a page of another site asks for.
-pub(crate) fn refuse_foreign_origin(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn refuse_foreign_origin(headers: &HeaderMap, api: &Api) -> Result<(), Problem> {
+    if is_ours(headers, api.public_url.as_deref(), api.is_dev) {
+        return Ok(());
+    }
+    Err(Problem::forgery("The request comes from a page of another site."))
+}
+
+fn is_ours(headers: &HeaderMap, public_url: Option<&str>, is_dev: bool) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let is_ours = match (text(ORIGIN.as_str()), text("sec-fetch-site")) {
-        (Some(origin), _) => is_of(origin, text(HOST.as_str()).unwrap_or_default()),
+    match (text(ORIGIN.as_str()), text("sec-fetch-site")) {
+        (Some(origin), _) => {
+            let host = text(HOST.as_str()).unwrap_or_default();
+            let schemes: &[&str] = if is_dev { &["https", "http"] } else { &["https"] };
+            let is_by_host = || schemes.iter().any(|scheme| is_same(origin, &format!("{scheme}://{host}")));
+            public_url.map_or_else(is_by_host, |url| is_same(origin, url))
+        }
         (None, Some(site)) => matches!(site, "same-origin" | "none"),
         // No browser, which would say.
         (None, None) => true,
-    };
-    if is_ours { Ok(()) } else { Err(Problem::forgery("The request comes from a page of another site.")) }
+    }
 }
 
-fn is_of(origin: &str, host: &str) -> bool {
-    let Ok(origin) = Url::parse(origin) else { return false };
-    let Ok(here) = Url::parse(&format!("{}://{host}", origin.scheme())) else { return false };
-    origin.host().is_some()
-        && origin.host() == here.host()
-        && origin.port_or_known_default() == here.port_or_known_default()
+/// Whether both are the same scheme, host and port.
+fn is_same(one: &str, other: &str) -> bool {
+    let (Ok(one), Ok(other)) = (Url::parse(one), Url::parse(other)) else { return false };
+    one.host().is_some() && one.origin() == other.origin()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+    }
+
     #[test]
-    fn an_origin_is_its_host_and_port() {
-        for (origin, host) in [
-            ("https://a.example", "a.example"),
-            ("https://a.example", "A.example:443"),
-            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+    fn an_origin_is_scheme_host_and_port() {
+        for (origin, host, is_dev, expected) in [
+            ("https://a.example", "a.example", false, true),
+            ("https://a.example", "A.example:443", false, true),
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", true, true),
+            ("http://a.example", "a.example", false, false),
+            ("null", "a.example", true, false),
+            ("https://b.example", "a.example", true, false),
+            ("https://a.example:8443", "a.example", true, false),
+            ("https://a.example.b.example", "a.example", true, false),
+            ("https://a.example", "", true, false),
         ] {
-            assert!(is_of(origin, host), "{origin} {host}");
-        }
-        for (origin, host) in [
-            ("null", "a.example"),
-            ("https://b.example", "a.example"),
-            ("https://a.example:8443", "a.example"),
-            ("https://a.example.b.example", "a.example"),
-            ("https://a.example", ""),
-            ("", ""),
-            ("https://x@b.example", "a.example"),
-        ] {
-            assert!(!is_of(origin, host), "{origin} {host}");
+            let given = headers(&[("origin", origin), ("host", host)]);
+            assert_eq!(is_ours(&given, None, is_dev), expected, "{origin} {host}");
         }
     }
 
     #[test]
+    fn behind_a_proxy_that_changes_the_host_the_public_url_counts() {
+        let given = headers(&[("origin", "https://a.example"), ("host", "10.0.0.1:8080")]);
+        assert!(is_ours(&given, Some("https://a.example"), false) && !is_ours(&given, None, false));
+        let other = headers(&[("origin", "https://b.example"), ("host", "b.example")]);
+        assert!(!is_ours(&other, Some("https://a.example"), false));
+    }
+
+    #[test]
     fn what_no_browser_sends_is_not_from_another_site() {
-        let headers = |pairs: &[(&'static str, &'static str)]| {
-            pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
-        };
-        assert!(refuse_foreign_origin(&headers(&[("host", "a.example")])).is_ok());
-        assert!(refuse_foreign_origin(&headers(&[("sec-fetch-site", "cross-site")])).is_err());
-        assert!(refuse_foreign_origin(&headers(&[("sec-fetch-site", "same-origin")])).is_ok());
-        assert!(refuse_foreign_origin(&headers(&[("host", "a.example"), ("origin", "https://b.example")])).is_err());
+        assert!(is_ours(&headers(&[("host", "a.example")]), None, false));
+        assert!(is_ours(&headers(&[("sec-fetch-site", "same-origin")]), None, false));
+        assert!(!is_ours(&headers(&[("sec-fetch-site", "cross-site")]), None, false));
     }
 }

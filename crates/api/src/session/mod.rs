@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use postrider_core::audit::Actor;
 use postrider_core::role::Role;
-use postrider_core::user::{PortalLink, SessionLimits};
+use postrider_core::user::{PortalLink, SessionLimits, User};
 use postrider_core::{PortalLinkId, TenantId, Timestamp, UserId, World};
 use serde::{Deserialize, Serialize};
 use tower_sessions::cookie::SameSite;
@@ -29,8 +29,11 @@ const KNOWN: &str = "signed_in";
 /// That somebody is there is written down so often.
 const SEEN_EVERY: Duration = Duration::from_secs(60);
 
+/// Calls that a page makes by itself bear this: nobody does anything by them.
+const BY_ITSELF: &str = "x-by-itself";
+
 /// What a session knows of who is signed in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Known {
     who: Who,
     /// What each change must bring along; no other site can read it.
@@ -44,8 +47,14 @@ struct Known {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Who {
-    User { id: UserId },
-    Link { id: PortalLinkId, tenant_id: TenantId, role: Role },
+    /// With the time at which the password that was given was set, in microseconds: under another it is over.
+    User {
+        id: UserId,
+        password_set_at: i64,
+    },
+    Link {
+        id: PortalLinkId,
+    },
 }
 
 impl Known {
@@ -61,7 +70,7 @@ impl Known {
 }
 
 /// Somebody who is signed in, as they are now.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct SignedIn {
     pub(crate) actor: Actor,
     pub(crate) role: Role,
@@ -83,20 +92,31 @@ pub(crate) fn layer(api: &Api) -> SessionManagerLayer<SessionRows> {
         .with_expiry(Expiry::OnSessionEnd)
 }
 
-/// Begins a session under a new id.
-pub(crate) async fn begin_for_user(session: &Session, id: UserId, api: &Api) -> Result<(), Problem> {
-    begin(session, Known::new(Who::User { id }, &api.world)).await
+/// Begins a session under a new id, for the user as they were when the password was looked at.
+pub(crate) async fn begin_for_user(session: &Session, user: &User, api: &Api) -> Result<(), Problem> {
+    let who = Who::User { id: user.id, password_set_at: user.password_set_at.as_micros() };
+    begin(session, Known::new(who, &api.world)).await
 }
 
 /// The same for whoever comes by a link.
 pub(crate) async fn begin_for_link(session: &Session, link: &PortalLink, api: &Api) -> Result<(), Problem> {
-    let who = Who::Link { id: link.id, tenant_id: link.tenant_id, role: link.role };
-    begin(session, Known::new(who, &api.world)).await
+    begin(session, Known::new(Who::Link { id: link.id }, &api.world)).await
 }
 
+/// It is in the store when this returns.
 async fn begin(session: &Session, known: Known) -> Result<(), Problem> {
     session.cycle_id().await.map_err(unavailable)?;
-    session.insert(KNOWN, known).await.map_err(unavailable)
+    session.insert(KNOWN, known).await.map_err(unavailable)?;
+    session.save().await.map_err(unavailable)
+}
+
+/// The cookie that takes the session's away: browsers heed one of that name only with all that it was given with.
+pub(crate) fn no_cookie(api: &Api) -> &'static str {
+    if api.is_dev {
+        "postrider=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+    } else {
+        "__Host-postrider=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
+    }
 }
 
 /// Ends the session that a request came with.
@@ -113,9 +133,10 @@ pub(crate) async fn signed_in(parts: &Parts, api: &Api) -> Result<Option<SignedI
         return Ok(None);
     };
     let now = api.world.now();
-    if now.since(Timestamp::from_micros(known.seen_at)) >= SEEN_EVERY {
+    let is_late = now.since(Timestamp::from_micros(known.seen_at)) >= SEEN_EVERY;
+    if is_late && !parts.headers.contains_key(BY_ITSELF) {
         known.seen_at = now.as_micros();
-        session.insert(KNOWN, known).await.map_err(unavailable)?;
+        SessionRows::new(api).keep(session, &known).await;
     }
     Ok(Some(signed_in))
 }
@@ -126,17 +147,15 @@ async fn as_now(known: &Known, api: &Api) -> Result<Option<SignedIn>, Problem> {
         return Ok(None);
     }
     let (actor, role, tenant_id) = match known.who {
-        Who::User { id } => {
-            let since = Timestamp::from_micros(known.since);
-            let user = api.accounts.user(id).await?.filter(|user| user.password_set_at <= since);
+        Who::User { id, password_set_at } => {
+            let user = api.accounts.user(id).await?;
+            let user = user.filter(|user| user.password_set_at.as_micros() == password_set_at);
             let Some(user) = user else { return Ok(None) };
             (Actor::User(id, user.name), user.role, user.tenant_id)
         }
-        Who::Link { id, tenant_id, role } => {
-            if api.catalogue.snapshot(tenant_id).await?.is_none() {
-                return Ok(None);
-            }
-            (Actor::PortalLink(id), role, Some(tenant_id))
+        Who::Link { id } => {
+            let Some(link) = api.accounts.portal_link(id).await? else { return Ok(None) };
+            (Actor::PortalLink(id), link.role, Some(link.tenant_id))
         }
     };
     Ok(Some(SignedIn { actor, role, tenant_id, csrf: known.csrf.clone() }))

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use postrider_core::Timestamp;
 use postrider_core::api_key::{KeyHash, PlainKey};
 use postrider_store::{Accounts, StoreError};
-use tower_sessions::SessionStore;
+use serde_json::json;
 use tower_sessions::cookie::time::PrimitiveDateTime;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result};
+use tower_sessions::{Session, SessionStore};
 
 use super::{KNOWN, Known};
 use crate::state::Api;
@@ -22,6 +23,16 @@ pub(crate) struct SessionRows(Arc<dyn Accounts>);
 impl SessionRows {
     pub(crate) fn new(api: &Api) -> Self {
         Self(Arc::clone(&api.accounts))
+    }
+}
+
+impl SessionRows {
+    /// Keeps what a session knows now. Whoever asked is answered, though it cannot be kept.
+    pub(super) async fn keep(&self, session: &Session, known: &Known) {
+        let Some(id) = session.id() else { return };
+        let data = json!({ KNOWN: known }).to_string();
+        let kept = self.0.keep_session(&hash(&id), &data, known.ends_at()).await;
+        drop(kept.inspect_err(|error| tracing::warn!(%error, "that somebody was seen is not noted")));
     }
 }
 

@@ -36,5 +36,5 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
         (deliveries(&visit, &found.deliveries))
         (more(&path, &visit.query(&FILTERS, &[]), found.next_cursor.as_deref()))
     };
-    Ok(layout::page(&visit, "Deliveries", &content))
+    Ok(layout::live(&visit, "Deliveries", None, &content))
 }

@@ -44,7 +44,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
             }
         }
     };
-    Ok(layout::page(visit, "Deliveries", &content))
+    Ok(layout::live(visit, "Deliveries", Some(&delivery.event_id), &content))
 }
 
 fn attempt_shown(attempt: &Attempt) -> Markup {
@@ -95,6 +95,9 @@ pub(crate) async fn retry(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let path = format!("/api/v1/deliveries/{}/retry", visit.id());
     match visit.change(&sent, Method::POST, &path, &json!({})).await {
         Ok(_) => Ok(Redirect::to(&visit.link(&format!("/deliveries/{}", visit.id()))).into_response()),
-        Err(fault) => Ok(show(&visit, Some(&fault.correctable()?)).await?.into_response()),
+        Err(fault) => {
+            let told = fault.correctable()?;
+            Ok(told.on(show(&visit, Some(&told)).await?))
+        }
     }
 }

@@ -31,7 +31,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
             }
         }
         section { h2 { "Deliveries" } (deliveries(visit, &event.deliveries)) }
-        section { h2 { "Payload" } (show_json(&event.payload)) }
+        section { h2 { "Payload" } @match &event.payload { Some(payload) if payload.get() != "null" => (show_json(payload.get())), _ => p.empty { "It is kept no longer." } } }
         section { h2 { "Facts" }
             dl.facts {
                 dt { "Id" } dd { (copyable(&event.id, "the id")) }
@@ -39,7 +39,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
             }
         }
     };
-    Ok(layout::page(visit, "Events", &content))
+    Ok(layout::live(visit, "Events", Some(&event.id), &content))
 }
 
 /// Sends it again.
@@ -47,6 +47,9 @@ pub(crate) async fn replay(visit: Visit, sent: Form) -> Result<Response, Fault> 
     let path = format!("/api/v1/events/{}/replay", visit.id());
     match visit.change(&sent, Method::POST, &path, &json!({})).await {
         Ok(_) => Ok(Redirect::to(&visit.link(&format!("/events/{}", visit.id()))).into_response()),
-        Err(fault) => Ok(show(&visit, Some(&fault.correctable()?)).await?.into_response()),
+        Err(fault) => {
+            let told = fault.correctable()?;
+            Ok(told.on(show(&visit, Some(&told)).await?))
+        }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
             (more(&path, &kept, found.next_cursor.as_deref()))
         }
     };
-    Ok(layout::page(&visit, "Events", &content))
+    Ok(layout::live(&visit, "Events", None, &content))
 }
 
 fn search(visit: &Visit, path: &str) -> Markup {

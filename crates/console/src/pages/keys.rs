@@ -9,7 +9,7 @@ use crate::fault::{Fault, Told};
 use crate::form::Form;
 use crate::layout::{self, token};
 use crate::model::Keys;
-use crate::show::{copyable, maybe_time, time, wrong};
+use crate::show::{copyable, maybe_time, more, time, wrong};
 use crate::visit::Visit;
 
 /// The list, and a form for a new one.
@@ -18,7 +18,7 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
 }
 
 async fn show(visit: &Visit, told: Option<&Told>, made: Option<&str>) -> Result<Markup, Fault> {
-    let found: Keys = visit.get("/api/v1/api-keys?limit=250").await?;
+    let found: Keys = visit.get(&format!("/api/v1/api-keys?{}", visit.query(&["cursor"], &[("limit", "100")]))).await?;
     let content = html! {
         h1 { "Keys" }
         (wrong(told))
@@ -35,6 +35,7 @@ async fn show(visit: &Visit, told: Option<&Told>, made: Option<&str>) -> Result<
                 } } }
             } }
         }
+        (more(&visit.link("/keys"), "", found.next_cursor.as_deref()))
         h2 { "Make a key" }
         form.stack method="post" action=(visit.link("/keys")) { (token(visit))
             label { "Name" input name="name" required maxlength="128"; }
@@ -53,11 +54,13 @@ async fn show(visit: &Visit, told: Option<&Told>, made: Option<&str>) -> Result<
 /// Makes one, and shows it once.
 pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let body = json!({"name": sent.text("name"), "scopes": sent.all("scopes")});
-    let page = match visit.change(&sent, Method::POST, "/api/v1/api-keys", &body).await {
-        Ok(made) => show(&visit, None, made["key"].as_str()).await?,
-        Err(fault) => show(&visit, Some(&fault.correctable()?), None).await?,
-    };
-    Ok(page.into_response())
+    match visit.change(&sent, Method::POST, "/api/v1/api-keys", &body).await {
+        Ok(made) => Ok(show(&visit, None, made["key"].as_str()).await?.into_response()),
+        Err(fault) => {
+            let told = fault.correctable()?;
+            Ok(told.on(show(&visit, Some(&told), None).await?))
+        }
+    }
 }
 
 /// Ends one.
@@ -65,6 +68,9 @@ pub(crate) async fn delete(visit: Visit, sent: Form) -> Result<Response, Fault> 
     let path = format!("/api/v1/api-keys/{}", visit.id());
     match visit.change(&sent, Method::DELETE, &path, &json!({})).await {
         Ok(_) => Ok(Redirect::to(&visit.link("/keys")).into_response()),
-        Err(fault) => Ok(show(&visit, Some(&fault.correctable()?), None).await?.into_response()),
+        Err(fault) => {
+            let told = fault.correctable()?;
+            Ok(told.on(show(&visit, Some(&told), None).await?))
+        }
     }
 }

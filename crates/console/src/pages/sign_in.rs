@@ -27,8 +27,9 @@ pub(crate) struct Next {
 impl Next {
     /// A page of ours, never one elsewhere.
     fn page(&self) -> &str {
-        let is_ours =
-            self.next.starts_with('/') && !self.next.starts_with("//") && !self.next.contains(['\\', '\n', '\r']);
+        // Browsers skip control characters, and take a backslash for a slash.
+        let is_plain = !self.next.contains(|c: char| c == '\\' || c.is_control());
+        let is_ours = self.next.starts_with('/') && !self.next.starts_with("//") && is_plain;
         if is_ours { &self.next } else { "/" }
     }
 }
@@ -122,7 +123,9 @@ mod tests {
     fn the_way_leads_to_our_own_pages() {
         let page = |next: &str| Next { next: next.to_owned() }.page().to_owned();
         assert_eq!(page("/t/1/events?status=failed"), "/t/1/events?status=failed");
-        for elsewhere in ["", "https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
+        for elsewhere in
+            ["", "https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)"]
+        {
             assert_eq!(page(elsewhere), "/", "{elsewhere}");
         }
     }

@@ -56,7 +56,7 @@ pub(crate) async fn tenant(visit: Visit) -> Result<Markup, Fault> {
             }
         }
     };
-    Ok(layout::page(&visit, "Overview", &content))
+    Ok(layout::live(&visit, "Overview", None, &content))
 }
 
 /// The share that failed.

@@ -22,8 +22,10 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
     let content = html! {
         h1 { "Tenants" }
         (wrong(told))
-        form.search method="post" action="/tenants" { (token(visit))
-            label { "Name" input name="name" required maxlength="128"; } button type="submit" { "Add a tenant" }
+        @if visit.session.may_rule() {
+            form.search method="post" action="/tenants" { (token(visit))
+                label { "Name" input name="name" required maxlength="128"; } button type="submit" { "Add a tenant" }
+            }
         }
         div.scroll { table {
             thead { tr { th { "Name" } th { "Id" } th { "Made" } } }
@@ -40,6 +42,9 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
 pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> {
     match visit.change(&sent, Method::POST, "/api/v1/tenants", &json!({"name": sent.text("name")})).await {
         Ok(_) => Ok(Redirect::to("/tenants").into_response()),
-        Err(fault) => Ok(show(&visit, Some(&fault.correctable()?)).await?.into_response()),
+        Err(fault) => {
+            let told = fault.correctable()?;
+            Ok(told.on(show(&visit, Some(&told)).await?))
+        }
     }
 }

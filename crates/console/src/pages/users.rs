@@ -9,7 +9,7 @@ use crate::fault::{Fault, Told};
 use crate::form::Form;
 use crate::layout::{self, token};
 use crate::model::{Tenants, Users};
-use crate::show::{time, wrong};
+use crate::show::{more, time, wrong};
 use crate::visit::Visit;
 
 const ROLES: [&str; 4] = ["operator-admin", "operator", "tenant-admin", "tenant-viewer"];
@@ -20,7 +20,7 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
 }
 
 async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
-    let found: Users = visit.get("/api/v1/users?limit=250").await?;
+    let found: Users = visit.get(&format!("/api/v1/users?{}", visit.query(&["cursor"], &[("limit", "100")]))).await?;
     let tenants: Tenants = visit.get("/api/v1/tenants?limit=250").await?;
     let name_of = |id: &str| {
         tenants
@@ -39,6 +39,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
                 td { form method="post" action={ "/users/" (user.id) "/delete" } { (token(visit)) button.danger type="submit" data-confirm={ "Remove " (user.name) "?" } aria-label={ "Remove " (user.name) } { "Remove" } } }
             } } }
         } }
+        (more("/users", "", found.next_cursor.as_deref()))
         h2 { "Add a user" }
         form.stack method="post" action="/users" { (token(visit))
             label { "Name" input name="name" required maxlength="64" autocapitalize="none" autocomplete="off"; }
@@ -69,6 +70,9 @@ pub(crate) async fn delete(visit: Visit, sent: Form) -> Result<Response, Fault> 
 async fn done(visit: &Visit, done: Result<(), Fault>) -> Result<Response, Fault> {
     match done {
         Ok(()) => Ok(Redirect::to("/users").into_response()),
-        Err(fault) => Ok(show(visit, Some(&fault.correctable()?)).await?.into_response()),
+        Err(fault) => {
+            let told = fault.correctable()?;
+            Ok(told.on(show(visit, Some(&told)).await?))
+        }
     }
 }

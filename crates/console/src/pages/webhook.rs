@@ -47,7 +47,7 @@ pub(super) async fn show(visit: &Visit, notice: &Notice) -> Result<Markup, Fault
         @if visit.session.may_change() { (settings(visit, &webhook)) }
         (facts(&webhook))
     };
-    Ok(layout::page(visit, "Webhooks", &content))
+    Ok(layout::live(visit, "Webhooks", None, &content))
 }
 
 fn tested(result: &TestResult) -> Markup {
@@ -126,12 +126,13 @@ fn facts(webhook: &Webhook) -> Markup {
 }
 
 /// Goes back to the webhook, or says what was wrong.
-async fn back(visit: &Visit, done: Result<Value, Fault>) -> Result<Response, Fault> {
+pub(super) async fn back(visit: &Visit, done: Result<Value, Fault>) -> Result<Response, Fault> {
     match done {
         Ok(_) => Ok(Redirect::to(&visit.link(&format!("/webhooks/{}", visit.id()))).into_response()),
         Err(fault) => {
-            let notice = Notice { told: Some(fault.correctable()?), tested: None };
-            Ok(show(visit, &notice).await?.into_response())
+            let told = fault.correctable()?;
+            let notice = Notice { told: Some(told.clone()), tested: None };
+            Ok(told.on(show(visit, &notice).await?))
         }
     }
 }

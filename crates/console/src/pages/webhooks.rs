@@ -21,7 +21,7 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
         @if visit.session.may_change() { p { a.button href=(visit.link("/webhooks/new")) { "Add a webhook" } } }
         @if found.webhooks.is_empty() { p.empty { "There are none yet." } } @else { (endpoints(&visit, &found.webhooks)) }
     };
-    Ok(layout::page(&visit, "Webhooks", &content))
+    Ok(layout::live(&visit, "Webhooks", None, &content))
 }
 
 /// An empty form.
@@ -112,7 +112,10 @@ pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> 
     let made = visit.change(&sent, Method::POST, "/api/v1/webhooks", &entered.body()).await;
     let made = match made {
         Ok(made) => made,
-        Err(fault) => return Ok(form(&visit, &entered, Some(&fault.correctable()?)).await?.into_response()),
+        Err(fault) => {
+            let told = fault.correctable()?;
+            return Ok(told.on(form(&visit, &entered, Some(&told)).await?));
+        }
     };
     let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
     let content = html! {

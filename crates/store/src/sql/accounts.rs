@@ -5,8 +5,8 @@ use postrider_core::api_key::KeyHash;
 use postrider_core::cursor::Page;
 use postrider_core::password::HashedPassword;
 use postrider_core::role::Role;
-use postrider_core::user::{PortalLink, User};
-use postrider_core::{TenantId, Timestamp, UserId};
+use postrider_core::user::{PortalLink, SessionLimits, User};
+use postrider_core::{PortalLinkId, TenantId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::{Dialect, Query, Row, Sql};
@@ -136,7 +136,7 @@ impl<DB: Dialect> Accounts for Sql<DB> {
     async fn put_portal_link(&self, link: &PortalLink, hash: &KeyHash) -> Result<()> {
         let mut tx = self.begin().await?;
         let ended = Query::<DB>::new("delete from portal_links where expires_at <= $1");
-        ended.time(self.world.now()).run(&mut tx).await?;
+        ended.time(self.world.now() - SessionLimits::USUAL.absolute).run(&mut tx).await?;
         Query::<DB>::new(
             "insert into portal_links (hash, id, tenant_id, role, expires_at) values ($1, $2, $3, $4, $5)",
         )
@@ -153,11 +153,30 @@ impl<DB: Dialect> Accounts for Sql<DB> {
     async fn take_portal_link(&self, hash: &KeyHash) -> Result<Option<PortalLink>> {
         let mut tx = self.begin().await?;
         let query = Query::<DB>::new(
-            "delete from portal_links where hash = $1 and expires_at > $2 returning id, tenant_id, role, expires_at",
+            "update portal_links set used_at = $2 where hash = $1 and expires_at > $2 and used_at is null
+             returning id, tenant_id, role, expires_at",
         );
         let row = query.bind(hash.0.to_vec()).time(self.world.now()).row(&mut tx).await?;
         let link = row.as_ref().map(portal_link).transpose()?;
         tx.commit().await?;
         Ok(link)
+    }
+
+    async fn unused_portal_link(&self, hash: &KeyHash) -> Result<Option<PortalLink>> {
+        let query = Query::<DB>::new(
+            "select id, tenant_id, role, expires_at from portal_links
+             where hash = $1 and expires_at > $2 and used_at is null",
+        );
+        let query = query.bind(hash.0.to_vec()).time(self.world.now());
+        query.row(&mut *self.lookup().await?).await?.as_ref().map(portal_link).transpose()
+    }
+
+    async fn portal_link(&self, id: PortalLinkId) -> Result<Option<PortalLink>> {
+        let query = Query::<DB>::new("select id, tenant_id, role, expires_at from portal_links where id = $1");
+        query.id(id.uuid()).row(&mut *self.lookup().await?).await?.as_ref().map(portal_link).transpose()
+    }
+
+    async fn delete_portal_link(&self, id: PortalLinkId) -> Result<bool> {
+        Ok(self.change(Query::<DB>::new("delete from portal_links where id = $1").id(id.uuid())).await? == 1)
     }
 }

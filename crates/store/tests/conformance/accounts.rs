@@ -86,8 +86,14 @@ pub(crate) async fn a_portal_link_is_used_once(f: Fixture) {
     let ((first, first_hash), (second, second_hash)) = (link(1), link(2));
     accounts.put_portal_link(&first, &first_hash).await.expect("stored");
     accounts.put_portal_link(&second, &second_hash).await.expect("stored");
-    assert_eq!(accounts.take_portal_link(&first_hash).await.expect("read"), Some(first));
+    assert_eq!(accounts.unused_portal_link(&first_hash).await.expect("read").as_ref(), Some(&first));
+    assert_eq!(accounts.take_portal_link(&first_hash).await.expect("read").as_ref(), Some(&first));
+    assert_eq!(accounts.unused_portal_link(&first_hash).await.expect("read"), None);
     assert_eq!(accounts.take_portal_link(&first_hash).await.expect("read"), None, "it is used up");
     f.clock.advance(MINUTE);
     assert_eq!(accounts.take_portal_link(&second_hash).await.expect("read"), None, "it is too late");
+    assert_eq!(accounts.portal_link(first.id).await.expect("read").as_ref(), Some(&first), "somebody may be signed in");
+    assert!(accounts.delete_portal_link(first.id).await.expect("stored"));
+    assert!(!accounts.delete_portal_link(first.id).await.expect("stored"));
+    assert_eq!(accounts.portal_link(first.id).await.expect("read"), None);
 }

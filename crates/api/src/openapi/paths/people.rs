@@ -52,6 +52,13 @@ pub(in super::super) fn delete_user() {}
     responses((status = 201, description = "The link, shown once", body = PortalLink), Problems))]
 pub(in super::super) fn create_portal_link() {}
 
+/// Revoke a portal link
+///
+/// Needs the scope `admin`. Whoever was signed in by it is signed out.
+#[utoipa::path(delete, path = "/api/v1/portal-links/{id}/", tag = "People", params(Id),
+    responses((status = 200, description = "It leads nowhere", body = Message), Problems))]
+pub(in super::super) fn delete_portal_link() {}
+
 /// Sign in
 ///
 /// With a name and a password, or with the last part of a portal link. The answer sets a cookie.

@@ -1,0 +1,70 @@
+// The life of a webhook: made, tested, watched, failing, tried again.
+import { api, assert, run, signIn, user } from './console.mjs';
+
+const { RECEIVER } = process.env;
+await user('olga', 'operator');
+await run(async (page) => {
+  await signIn(page, 'olga');
+  await page.getByRole('link', { name: 'Webhooks' }).click();
+  await page.getByRole('link', { name: 'Add a webhook' }).click();
+  await page.getByLabel('Event type').fill('screening.completed');
+  await page.getByLabel('URL').fill('nonsense:');
+  await page.getByRole('button', { name: 'Add' }).click();
+  await page.getByRole('alert').getByText('webhook_url', { exact: true }).waitFor();
+  assert.equal(await page.getByLabel('Event type').inputValue(), 'screening.completed', 'what was typed is kept');
+  await page.getByLabel('URL').fill(RECEIVER);
+  await page.getByRole('button', { name: 'Add' }).click();
+  const secret = await page.locator('.copyable code').textContent();
+  assert.match(secret, /^whsec_[A-Za-z0-9+/]{43}=$/);
+  await page.getByRole('link', { name: 'To the webhook' }).click();
+  assert.ok(!(await page.content()).includes(secret), 'it is shown once');
+
+  await page.getByRole('button', { name: 'Send a test' }).click();
+  await page.getByRole('status').getByText('The test arrived.').waitFor();
+
+  await page.getByText('Settings', { exact: true }).click();
+  await page.getByLabel('Seconds before each retry').fill('1');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('1 s', { exact: true }).waitFor();
+
+  // Arrives without a reload. The receiver fails twice for each event.
+  await page.getByRole('link', { name: 'Deliveries', exact: true }).click();
+  await page.getByText('There are none.').waitFor();
+  const event = await api('POST', '/events/', { event_type: 'screening.completed', payload: { id: 'r-1' } });
+  await page.getByRole('cell', { name: 'failed', exact: true }).waitFor();
+  await page.getByRole('link', { name: /^Details/ }).click();
+  await page.getByRole('heading', { name: /failed/ }).waitFor();
+  assert.equal(await page.locator('.timeline > li').count(), 2);
+  await page.locator('summary').first().click();
+  await page.getByText('Webhook-Signature').first().waitFor();
+  await page.getByRole('button', { name: 'Try again now' }).click();
+  await page.getByRole('heading', { name: /delivered/ }).waitFor();
+  assert.equal(await page.locator('.timeline > li').count(), 3);
+
+  await page.getByRole('link', { name: 'Events', exact: true }).click();
+  await page.getByRole('link', { name: new RegExp(event.id) }).click();
+  await page.getByText('1 delivered').waitFor();
+  await page.getByRole('button', { name: 'Send it again to all' }).click();
+  await page.getByRole('link', { name: /^Details/ }).click();
+  await page.locator('.timeline > li').nth(3).waitFor();
+
+  await page.getByRole('link', { name: 'Webhooks' }).click();
+  await page.getByRole('link', { name: RECEIVER }).click();
+  await page.getByRole('button', { name: 'Deactivate' }).click();
+  await page.getByRole('button', { name: 'Reactivate' }).waitFor();
+  await page.getByText('Settings', { exact: true }).click();
+  await page.getByLabel('Seconds before each retry').fill('1, x');
+  await page.evaluate(() => { document.querySelector('[name=retry_schedule]').pattern = '.*'; });
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('alert').getByText('retry_schedule', { exact: true }).waitFor();
+  await page.getByText('Settings', { exact: true }).click();
+  await page.getByLabel('Description').fill('ours');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('button', { name: 'Rotate the secret' }).click();
+  await page.getByRole('heading', { name: 'The secret is rotated' }).waitFor();
+  const rotated = await page.locator('.copyable code').textContent();
+  assert.ok(rotated.startsWith('whsec_') && rotated !== secret, rotated);
+  await page.getByRole('link', { name: 'To the webhook' }).click();
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await page.getByText('There are none yet.').waitFor();
+});
