@@ -169,9 +169,9 @@ pub(crate) fn time(raw: &RawValue) -> Result<Timestamp, String> {
     Timestamp::parse(&read_as::<String>(raw, what)?).ok_or_else(|| format!("must be {what}"))
 }
 
-/// An id.
+/// An id: a UUID.
 pub(crate) fn id<T: FromStr>(raw: &RawValue) -> Result<T, String> {
-    text(raw)?.parse().map_err(|_| "must be an id, a UUID".to_owned())
+    text(raw)?.parse().map_err(|_| "must be a UUID".to_owned())
 }
 
 /// A JSON object, as it came.

@@ -22,6 +22,7 @@ use postrider_core::{Timestamp, World};
 
 use crate::dial::may_dial;
 use crate::fail;
+use crate::informational::Informational;
 use crate::probe::{Probe, micros_since};
 use crate::resolve::VettingResolver;
 use crate::transport::{Transport, transport};
@@ -120,7 +121,13 @@ impl GuardedClient {
     async fn exchange(&self, outgoing: Outgoing<'_>, start: Instant) -> Reception {
         let deadline = tokio::time::Instant::from_std(start) + outgoing.timeout.duration();
         let timeout = outgoing.timeout;
-        match tokio::time::timeout_at(deadline, self.transport.request(request(outgoing))).await {
+        let mut request = request(outgoing);
+        let informational = Informational::count(&mut request);
+        let answered = tokio::select! {
+            answered = tokio::time::timeout_at(deadline, self.transport.request(request)) => answered,
+            () = informational.too_many() => return Reception::failed(fail::too_many_informational()),
+        };
+        match answered {
             Err(_) => Reception::failed(fail::timed_out(timeout.seconds())),
             Ok(Err(error)) => Reception::failed(fail::classify(&error)),
             Ok(Ok(response)) => self.receive(response, start, deadline).await,

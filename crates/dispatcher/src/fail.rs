@@ -32,6 +32,11 @@ pub(crate) fn not_https() -> Failure {
     failure(AttemptOutcome::AddressError, "Only https:// is permitted".to_owned())
 }
 
+/// The answer itself did not come, but others without end.
+pub(crate) fn too_many_informational() -> Failure {
+    failure(AttemptOutcome::ProtocolError, "Too many informational responses (1xx) before the response")
+}
+
 /// The whole answer did not come in time.
 pub(crate) fn timed_out(seconds: i64) -> Failure {
     failure(AttemptOutcome::Timeout, format!("Timed out after {seconds} s"))

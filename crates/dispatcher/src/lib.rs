@@ -12,6 +12,7 @@ mod dispatcher;
 mod endpoint;
 mod fail;
 mod fan_out;
+mod informational;
 mod measure;
 mod probe;
 mod prune;

@@ -20,7 +20,7 @@ use super::path_id;
 use super::webhooks::{read_profile, read_url};
 use crate::auth::{Caller, Manage, Publish, Read};
 use crate::body::JsonBody;
-use crate::fields::{Fields, name_up_to, object, text, time};
+use crate::fields::{self, Fields, name_up_to, object, text, time};
 use crate::params::{Params, Path};
 use crate::problem::{Problem, ProblemBody};
 use crate::sight::Sight;
@@ -331,13 +331,8 @@ pub(crate) async fn replay(
 ) -> Result<Response, Problem> {
     let id: EventId = path_id(&id)?;
     let mut fields = Fields::parse(&body)?;
-    let webhook_id: Option<SubscriptionId> = fields.optional("webhook_id", read_id);
+    let webhook_id: Option<SubscriptionId> = fields.optional("webhook_id", fields::id);
     fields.finish()?;
     let deliveries = api.journal.replay(caller.tenant_id, id, webhook_id).await?;
     Ok(json::answer(StatusCode::ACCEPTED, &json!({"event_id": id, "deliveries": deliveries})))
-}
-
-/// A UUID in a body.
-pub(super) fn read_id<T: std::str::FromStr>(raw: &RawValue) -> Result<T, String> {
-    text(raw)?.parse().map_err(|_| "must be a UUID".to_owned())
 }

@@ -15,11 +15,10 @@ use postrider_core::test_send::TestDelivery;
 use postrider_core::{LogId, SubscriptionId};
 use serde::Serialize;
 
-use super::events::read_id;
 use super::webhooks::read_url;
 use crate::auth::{Caller, Manage};
 use crate::body::JsonBody;
-use crate::fields::Fields;
+use crate::fields::{Fields, id};
 use crate::json;
 use crate::problem::Problem;
 use crate::state::Api;
@@ -42,7 +41,7 @@ pub(crate) async fn send(
 ) -> Result<Response, Problem> {
     let mut fields = Fields::parse(&body)?;
     let url = fields.either_required("webhook_url", "webhook_id", |raw| read_url(raw, &api.url_policy));
-    let webhook_id = fields.optional("webhook_id", read_id::<SubscriptionId>);
+    let webhook_id = fields.optional("webhook_id", id::<SubscriptionId>);
     fields.finish()?;
     let subscription = find(&api, caller, webhook_id, url.as_ref()).await?;
     let permit = api.test_limits.enter(caller.tenant_id, api.world.now())?;
