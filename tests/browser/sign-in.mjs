@@ -26,6 +26,7 @@ await run(async (page, context) => {
 // By keyboard alone.
 await run(async (page) => {
   await page.goto(`${base}/`);
+  await page.waitForFunction(() => document.activeElement.name === 'name');
   await page.keyboard.type('anna');
   await page.keyboard.press('Tab');
   await page.keyboard.type(password);

@@ -58,6 +58,16 @@ await run(async (page, context) => {
 await user('anna', 'operator-admin');
 await run(async (page, context) => {
   await signIn(page, 'anna');
+  await page.goto(`${base}/t/${acme.id}/settings`);
+  await page.getByLabel('Hidden fields of payloads').fill('client.name\noutput');
+  await page.getByLabel('Payloads are kept').fill('never');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('alert').getByText('payload_retention', { exact: true }).waitFor();
+  await page.getByLabel('Hidden fields of payloads').fill('client.name\noutput');
+  await page.getByLabel('Payloads are kept').fill('on_success');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.waitForFunction(() => document.querySelector('[name=payload_retention]').value === 'on_success');
+  assert.deepEqual((await api('GET', `/tenants/${acme.id}/`)).redacted_paths, ['client.name', 'output']);
   const token = await page.locator('[name=csrf_token]').first().inputValue();
   const add = async (csrf_token, origin) => {
     const answer = await context.request.post(`${base}/tenants`, {

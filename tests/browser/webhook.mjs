@@ -44,9 +44,21 @@ await run(async (page) => {
   await page.getByRole('link', { name: 'Events', exact: true }).click();
   await page.getByRole('link', { name: new RegExp(event.id) }).click();
   await page.getByText('1 delivered').waitFor();
+  await page.getByRole('button', { name: 'Explain' }).click();
+  await page.getByText('There is a delivery; it is delivered.').waitFor();
+  await page.getByRole('link', { name: 'To the event' }).click();
   await page.getByRole('button', { name: 'Send it again to all' }).click();
   await page.getByRole('link', { name: /^Details/ }).click();
   await page.locator('.timeline > li').nth(3).waitFor();
+
+  await page.getByRole('link', { name: 'Formats' }).click();
+  await page.getByRole('button', { name: 'Show what is sent' }).click();
+  await page.getByText('Signed with').waitFor();
+  await page.getByRole('textbox', { name: /^Payload/ }).fill('{"broken"');
+  await page.getByRole('button', { name: 'Show what is sent' }).click();
+  await page.getByRole('alert').getByText('payload', { exact: true }).waitFor();
+  await page.getByRole('link', { name: 'Audit log' }).click();
+  await page.getByRole('row', { name: /olga user delivery.retried/ }).waitFor();
 
   await page.getByRole('link', { name: 'Webhooks' }).click();
   await page.getByRole('link', { name: RECEIVER }).click();

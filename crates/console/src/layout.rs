@@ -69,8 +69,13 @@ fn links(visit: &Visit, title: &str) -> Markup {
         for (path, name) in [("/webhooks", "Webhooks"), ("/events", "Events"), ("/deliveries", "Deliveries")] {
             links.push((visit.link(path), name));
         }
+        links.push((visit.link("/formats"), "Formats"));
         if visit.session.may_change() {
             links.push((visit.link("/keys"), "Keys"));
+            links.push((visit.link("/audit"), "Audit log"));
+        }
+        if visit.session.may_rule() {
+            links.push((visit.link("/settings"), "Settings"));
         }
     }
     html! {

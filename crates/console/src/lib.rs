@@ -30,7 +30,10 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 
 /// All pages, on top of the API.
 pub fn router(rest: Rest) -> Router {
-    use pages::{deliveries, delivery, event, events, keys, sign_in, start, tenants, tests, users, webhook, webhooks};
+    use pages::{
+        audit, deliveries, delivery, event, events, explain, formats, keys, settings, sign_in, start, tenants, tests,
+        users, webhook, webhooks,
+    };
     Router::new()
         .route("/", get(start::page))
         .route("/sign-in", get(sign_in::page).post(sign_in::submit))
@@ -50,6 +53,10 @@ pub fn router(rest: Rest) -> Router {
         .route("/t/{tenant}/events", get(events::page))
         .route("/t/{tenant}/events/{id}", get(event::page))
         .route("/t/{tenant}/events/{id}/replay", post(event::replay))
+        .route("/t/{tenant}/events/{id}/explain", get(explain::page))
+        .route("/t/{tenant}/formats", get(formats::page).post(formats::preview))
+        .route("/t/{tenant}/audit", get(audit::page))
+        .route("/t/{tenant}/settings", get(settings::page).post(settings::update))
         .route("/t/{tenant}/deliveries", get(deliveries::page))
         .route("/t/{tenant}/deliveries/{id}", get(delivery::page))
         .route("/t/{tenant}/deliveries/{id}/retry", post(delivery::retry))

@@ -128,6 +128,9 @@ pub(crate) struct Tenants {
 pub(crate) struct Tenant {
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) default_profile: String,
+    pub(crate) redacted_paths: Vec<String>,
+    pub(crate) payload_retention: String,
     pub(crate) created_at: String,
 }
 
@@ -177,4 +180,48 @@ pub(crate) struct Profiles {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Profile {
     pub(crate) name: String,
+    pub(crate) summary: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Preview {
+    pub(crate) profile: String,
+    pub(crate) event_type: String,
+    pub(crate) would_be_sent: bool,
+    pub(crate) reason: Option<String>,
+    pub(crate) headers: Value,
+    pub(crate) body: String,
+    pub(crate) signed_with: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Explanation {
+    pub(crate) event_id: String,
+    pub(crate) webhook_id: String,
+    pub(crate) verdict: String,
+    pub(crate) explanation: String,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) delivery: Option<Delivery>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Check {
+    pub(crate) passed: Option<bool>,
+    pub(crate) detail: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Audit {
+    pub(crate) audit: Vec<AuditEntry>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct AuditEntry {
+    pub(crate) at: String,
+    pub(crate) actor: String,
+    pub(crate) actor_name: Option<String>,
+    pub(crate) action: String,
+    pub(crate) object_id: Option<String>,
+    pub(crate) remote_address: Option<String>,
 }

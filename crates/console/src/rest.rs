@@ -108,7 +108,13 @@ impl Rest {
     }
 
     /// A call that changes something.
-    pub(crate) async fn change(&self, asker: &Asker, method: Method, path: &str, body: &Value) -> Result<Value, Fault> {
+    pub(crate) async fn change<T: DeserializeOwned>(
+        &self,
+        asker: &Asker,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, Fault> {
         self.call(asker, method, path, Some(body)).await?.success()
     }
 

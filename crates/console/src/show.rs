@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use postrider_core::json;
+use serde_json::Value;
 
 use crate::fault::Told;
 use crate::model::Delivery;
@@ -94,6 +95,21 @@ pub(crate) fn reason(delivery: &Delivery) -> Markup {
     html! {
         @if let Some(reason) = &delivery.reason { (reason) }
         @else if let Some(next) = &delivery.next_attempt_at { "next try " (time(next)) }
+    }
+}
+
+/// Headers, as pairs in a list or an object.
+pub(crate) fn headers(headers: &Value) -> Markup {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pairs: Vec<(String, String)> = match headers {
+        Value::Array(pairs) => pairs.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
+        Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+        _ => Vec::new(),
+    };
+    html! {
+        @if pairs.is_empty() { p.empty { "None." } } @else {
+            dl.headers { @for (name, value) in &pairs { dt { (name) } dd { (value) } } }
+        }
     }
 }
 

@@ -121,7 +121,13 @@ impl Visit {
     }
 
     /// What a form asks for.
-    pub(crate) async fn change(&self, form: &Form, method: Method, path: &str, body: &Value) -> Result<Value, Fault> {
+    pub(crate) async fn change<T: DeserializeOwned>(
+        &self,
+        form: &Form,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, Fault> {
         let mut asker = self.asker.clone();
         asker.with_token(&form.token());
         self.rest.change(&asker, method, path, body).await

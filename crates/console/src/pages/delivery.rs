@@ -9,7 +9,7 @@ use crate::fault::{Fault, Told};
 use crate::form::Form;
 use crate::layout::{self, token};
 use crate::model::{Attempt, Delivery};
-use crate::show::{copyable, millis, reason, status, time, wrong};
+use crate::show::{copyable, headers, millis, reason, status, time, wrong};
 use crate::visit::Visit;
 
 /// All of it.
@@ -75,25 +75,10 @@ fn timings(attempt: &Attempt) -> Markup {
     html! { @for (name, time) in parts { @if let Some(time) = time { " · " (name) " " (millis(time)) } } }
 }
 
-/// Headers, as pairs in a list or an object.
-fn headers(headers: &Value) -> Markup {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let pairs: Vec<(String, String)> = match headers {
-        Value::Array(pairs) => pairs.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
-        Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
-        _ => Vec::new(),
-    };
-    html! {
-        @if pairs.is_empty() { p.empty { "None." } } @else {
-            dl.headers { @for (name, value) in &pairs { dt { (name) } dd { (value) } } }
-        }
-    }
-}
-
 /// Tries again.
 pub(crate) async fn retry(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let path = format!("/api/v1/deliveries/{}/retry", visit.id());
-    match visit.change(&sent, Method::POST, &path, &json!({})).await {
+    match visit.change::<Value>(&sent, Method::POST, &path, &json!({})).await {
         Ok(_) => Ok(Redirect::to(&visit.link(&format!("/deliveries/{}", visit.id()))).into_response()),
         Err(fault) => {
             let told = fault.correctable()?;

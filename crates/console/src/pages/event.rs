@@ -3,9 +3,10 @@
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::events::counts;
+use super::explain;
 use crate::fault::{Fault, Told};
 use crate::form::Form;
 use crate::layout::{self, token};
@@ -20,6 +21,7 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
 
 async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
     let event: Event = visit.get(&format!("/api/v1/events/{}", visit.id())).await?;
+    let question = explain::question(visit, &event.id).await?;
     let content = html! {
         h1 { (event.event_type) }
         p { "Published " (time(&event.created_at)) " · " (counts(&event.delivery_counts)) }
@@ -30,7 +32,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
                 button type="submit" data-confirm="Each receiver gets it again. Go on?" { "Send it again to all" }
             }
         }
-        section { h2 { "Deliveries" } (deliveries(visit, &event.deliveries)) }
+        section { h2 { "Deliveries" } (deliveries(visit, &event.deliveries)) (question) }
         section { h2 { "Payload" } @match &event.payload { Some(payload) if payload.get() != "null" => (show_json(payload.get())), _ => p.empty { "It is kept no longer." } } }
         section { h2 { "Facts" }
             dl.facts {
@@ -45,7 +47,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
 /// Sends it again.
 pub(crate) async fn replay(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let path = format!("/api/v1/events/{}/replay", visit.id());
-    match visit.change(&sent, Method::POST, &path, &json!({})).await {
+    match visit.change::<Value>(&sent, Method::POST, &path, &json!({})).await {
         Ok(_) => Ok(Redirect::to(&visit.link(&format!("/events/{}", visit.id()))).into_response()),
         Err(fault) => {
             let told = fault.correctable()?;

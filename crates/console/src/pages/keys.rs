@@ -3,7 +3,7 @@
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fault::{Fault, Told};
 use crate::form::Form;
@@ -54,7 +54,7 @@ async fn show(visit: &Visit, told: Option<&Told>, made: Option<&str>) -> Result<
 /// Makes one, and shows it once.
 pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let body = json!({"name": sent.text("name"), "scopes": sent.all("scopes")});
-    match visit.change(&sent, Method::POST, "/api/v1/api-keys", &body).await {
+    match visit.change::<Value>(&sent, Method::POST, "/api/v1/api-keys", &body).await {
         Ok(made) => Ok(show(&visit, None, made["key"].as_str()).await?.into_response()),
         Err(fault) => {
             let told = fault.correctable()?;
@@ -66,7 +66,7 @@ pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> 
 /// Ends one.
 pub(crate) async fn delete(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let path = format!("/api/v1/api-keys/{}", visit.id());
-    match visit.change(&sent, Method::DELETE, &path, &json!({})).await {
+    match visit.change::<Value>(&sent, Method::DELETE, &path, &json!({})).await {
         Ok(_) => Ok(Redirect::to(&visit.link("/keys")).into_response()),
         Err(fault) => {
             let told = fault.correctable()?;

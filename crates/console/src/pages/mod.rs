@@ -1,10 +1,14 @@
 //! The pages: a file each.
 
+pub(crate) mod audit;
 pub(crate) mod deliveries;
 pub(crate) mod delivery;
 pub(crate) mod event;
 pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod formats;
 pub(crate) mod keys;
+pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod start;
 pub(crate) mod tenants;

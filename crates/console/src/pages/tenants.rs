@@ -3,7 +3,7 @@
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fault::{Fault, Told};
 use crate::form::Form;
@@ -40,7 +40,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
 
 /// Adds one.
 pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> {
-    match visit.change(&sent, Method::POST, "/api/v1/tenants", &json!({"name": sent.text("name")})).await {
+    match visit.change::<Value>(&sent, Method::POST, "/api/v1/tenants", &json!({"name": sent.text("name")})).await {
         Ok(_) => Ok(Redirect::to("/tenants").into_response()),
         Err(fault) => {
             let told = fault.correctable()?;

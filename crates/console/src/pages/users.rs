@@ -3,7 +3,7 @@
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fault::{Fault, Told};
 use crate::form::Form;
@@ -58,13 +58,13 @@ pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> 
         "name": sent.text("name"), "password": sent.text("password"), "role": sent.text("role"),
         "tenant_id": sent.given("tenant_id"),
     });
-    done(&visit, visit.change(&sent, Method::POST, "/api/v1/users", &body).await.map(drop)).await
+    done(&visit, visit.change::<Value>(&sent, Method::POST, "/api/v1/users", &body).await.map(drop)).await
 }
 
 /// Removes one.
 pub(crate) async fn delete(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let path = format!("/api/v1/users/{}", visit.id());
-    done(&visit, visit.change(&sent, Method::DELETE, &path, &json!({})).await.map(drop)).await
+    done(&visit, visit.change::<Value>(&sent, Method::DELETE, &path, &json!({})).await.map(drop)).await
 }
 
 async fn done(visit: &Visit, done: Result<(), Fault>) -> Result<Response, Fault> {

@@ -151,20 +151,21 @@ pub(crate) async fn update(visit: Visit, sent: Form) -> Result<Response, Fault> 
         "timeout_seconds": timeout.parse::<u64>().map_or_else(|_| json!(timeout), |n| json!(n)),
         "retry_schedule": schedule,
     });
-    let done = visit.change(&sent, Method::PATCH, &path(&visit), &body).await;
+    let done = visit.change::<Value>(&sent, Method::PATCH, &path(&visit), &body).await;
     back(&visit, done).await
 }
 
 /// Activates or deactivates it.
 pub(crate) async fn switch(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let body = json!({"is_active": sent.text("is_active") == "true"});
-    let done = visit.change(&sent, Method::PATCH, &path(&visit), &body).await;
+    let done = visit.change::<Value>(&sent, Method::PATCH, &path(&visit), &body).await;
     back(&visit, done).await
 }
 
 /// Gives it a new secret, which is shown once.
 pub(crate) async fn rotate(visit: Visit, sent: Form) -> Result<Response, Fault> {
-    let rotated = visit.change(&sent, Method::POST, &format!("{}/rotate-secret", path(&visit)), &json!({})).await;
+    let rotated =
+        visit.change::<Value>(&sent, Method::POST, &format!("{}/rotate-secret", path(&visit)), &json!({})).await;
     let rotated = match rotated {
         Ok(rotated) => rotated,
         Err(fault) => return back(&visit, Err(fault)).await,
@@ -180,7 +181,7 @@ pub(crate) async fn rotate(visit: Visit, sent: Form) -> Result<Response, Fault> 
 
 /// Deletes it.
 pub(crate) async fn delete(visit: Visit, sent: Form) -> Result<Response, Fault> {
-    match visit.change(&sent, Method::DELETE, &path(&visit), &json!({})).await {
+    match visit.change::<Value>(&sent, Method::DELETE, &path(&visit), &json!({})).await {
         Ok(_) => Ok(Redirect::to(&visit.link("/webhooks")).into_response()),
         Err(fault) => back(&visit, Err(fault)).await,
     }

@@ -109,7 +109,7 @@ async fn form(visit: &Visit, entered: &Entered, told: Option<&Told>) -> Result<M
 /// Adds one, and shows its secret once.
 pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let entered = Entered::of(&sent);
-    let made = visit.change(&sent, Method::POST, "/api/v1/webhooks", &entered.body()).await;
+    let made = visit.change::<Value>(&sent, Method::POST, "/api/v1/webhooks", &entered.body()).await;
     let made = match made {
         Ok(made) => made,
         Err(fault) => {
