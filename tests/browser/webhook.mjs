@@ -71,7 +71,11 @@ await run(async (page) => {
   await page.getByRole('alert').getByText('retry_schedule', { exact: true }).waitFor();
   await page.getByText('Settings', { exact: true }).click();
   await page.getByLabel('Description').fill('ours');
+  await page.getByRole('textbox', { name: 'Filters' }).fill('{"n": {"$lt": 12345678901234567890123}}');
   await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Settings', { exact: true }).click();
+  const filters = await page.getByRole('textbox', { name: 'Filters' }).inputValue();
+  assert.ok(filters.includes('12345678901234567890123'), `numbers stay as they are: ${filters}`);
   await page.getByRole('button', { name: 'Rotate the secret' }).click();
   await page.getByRole('heading', { name: 'The secret is rotated' }).waitFor();
   const rotated = await page.locator('.copyable code').textContent();

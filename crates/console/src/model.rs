@@ -18,7 +18,7 @@ pub(crate) struct Webhook {
     pub(crate) webhook_url: String,
     pub(crate) is_active: bool,
     pub(crate) description: String,
-    pub(crate) filters: Value,
+    pub(crate) filters: Box<RawValue>,
     pub(crate) created_at: String,
     pub(crate) stats: Stats,
     pub(crate) last_triggered_at: Option<String>,

@@ -10,6 +10,7 @@ use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -113,9 +114,9 @@ impl Rest {
         asker: &Asker,
         method: Method,
         path: &str,
-        body: &Value,
+        body: &(impl Serialize + Sync),
     ) -> Result<T, Fault> {
-        self.call(asker, method, path, Some(body)).await?.success()
+        self.send(asker, method, path, written(body)?).await?.success()
     }
 
     pub(crate) async fn call(
@@ -125,7 +126,11 @@ impl Rest {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, Fault> {
-        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let body = body.map_or_else(|| Ok(Body::empty()), written)?;
+        self.send(asker, method, path, body).await
+    }
+
+    pub(crate) async fn send(&self, asker: &Asker, method: Method, path: &str, body: Body) -> Result<Answer, Fault> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().map_err(|_| Fault::not_found())?;
@@ -140,4 +145,9 @@ impl Rest {
         let cookies = head.headers.get_all(SET_COOKIE).iter().cloned().collect();
         Ok(Answer { status: head.status, cookies, body })
     }
+}
+
+/// A body as JSON.
+pub(crate) fn written(body: &impl Serialize) -> Result<Body, Fault> {
+    serde_json::to_vec(body).map(Body::from).map_err(|_| Fault::internal())
 }

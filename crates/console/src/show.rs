@@ -42,10 +42,14 @@ pub(crate) fn share(successful: i64, total: i64) -> String {
     if total == 0 { "–".to_owned() } else { format!("{:.1} %", successful as f64 * 100.0 / total as f64) }
 }
 
-/// JSON for people, with every number as it came.
+/// JSON with a line for each member, and every number as it came.
+pub(crate) fn pretty(text: &str) -> String {
+    json::Value::parse(text).map_or_else(|_| text.to_owned(), |value| json::pretty(&value))
+}
+
+/// JSON for people.
 pub(crate) fn json(text: &str) -> Markup {
-    let shown = json::Value::parse(text).map_or_else(|_| text.to_owned(), |value| json::pretty(&value));
-    html! { pre tabindex="0" { code { (shown) } } }
+    html! { pre tabindex="0" { code { (pretty(text)) } } }
 }
 
 /// A text that is copied by a button.

@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use axum::extract::{FromRequestParts, Path, RawQuery};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fault::Fault;
 use crate::form::Form;
-use crate::rest::{Asker, Rest};
+use crate::rest::{Asker, Rest, written};
 
 /// Who is signed in, as the API says.
 #[derive(Clone, Deserialize)]
@@ -126,7 +125,7 @@ impl Visit {
         form: &Form,
         method: Method,
         path: &str,
-        body: &Value,
+        body: &(impl Serialize + Sync),
     ) -> Result<T, Fault> {
         let mut asker = self.asker.clone();
         asker.with_token(&form.token());
@@ -138,12 +137,12 @@ impl Visit {
         &self,
         form: &Form,
         path: &str,
-        body: &Value,
+        body: &(impl Serialize + Sync),
         also: StatusCode,
     ) -> Result<T, Fault> {
         let mut asker = self.asker.clone();
         asker.with_token(&form.token());
-        let answer = self.rest.call(&asker, Method::POST, path, Some(body)).await?;
+        let answer = self.rest.send(&asker, Method::POST, path, written(body)?).await?;
         if answer.status == also { answer.read() } else { answer.success() }
     }
 }

@@ -1,11 +1,12 @@
 //! What a wire format sends, byte for byte.
 
+use std::collections::BTreeMap;
+
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
-use serde_json::{Map, Value, json};
 
-use super::webhooks::read_json;
+use super::webhooks::{as_text, read_json};
 use crate::fault::{Fault, Told};
 use crate::form::Form;
 use crate::layout::{self, token};
@@ -67,15 +68,15 @@ fn shown(preview: &Preview) -> Markup {
 pub(crate) async fn preview(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let entered =
         Entered { profile: sent.text("profile"), event_type: sent.text("event_type"), payload: sent.text("payload") };
-    let mut body = Map::new();
+    let mut body = BTreeMap::new();
     if !entered.event_type.is_empty() {
-        body.insert("event_type".to_owned(), json!(entered.event_type));
+        body.insert("event_type", as_text(&entered.event_type));
     }
     if let Some(payload) = read_json(&entered.payload) {
-        body.insert("payload".to_owned(), payload);
+        body.insert("payload", payload);
     }
     let path = format!("/api/v1/profiles/{}/preview", segment(&entered.profile));
-    match visit.change::<Preview>(&sent, Method::POST, &path, &Value::Object(body)).await {
+    match visit.change::<Preview>(&sent, Method::POST, &path, &body).await {
         Ok(preview) => Ok(show(&visit, &entered, None, Some(&preview)).await?.into_response()),
         Err(fault) => {
             let told = fault.correctable()?;

@@ -3,6 +3,8 @@
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::webhooks::{read_json, secret};
@@ -10,7 +12,7 @@ use crate::fault::{Fault, Told};
 use crate::form::Form;
 use crate::layout::{self, token};
 use crate::model::{Deliveries, Health, TestResult, Webhook};
-use crate::show::{copyable, deliveries, maybe_time, millis, share, time, wrong};
+use crate::show::{copyable, deliveries, maybe_time, millis, pretty, share, time, wrong};
 use crate::visit::Visit;
 
 /// All of it.
@@ -89,7 +91,7 @@ fn actions(visit: &Visit, webhook: &Webhook) -> Markup {
 }
 
 fn settings(visit: &Visit, webhook: &Webhook) -> Markup {
-    let filters = serde_json::to_string_pretty(&webhook.filters).unwrap_or_default();
+    let filters = pretty(webhook.filters.get());
     html! {
         details { summary { "Settings" }
             form.stack method="post" action=(visit.link(&format!("/webhooks/{}", webhook.id))) {
@@ -137,6 +139,14 @@ pub(super) async fn back(visit: &Visit, done: Result<Value, Fault>) -> Result<Re
     }
 }
 
+/// The form's fields, filters as they were typed.
+#[derive(Serialize)]
+struct Change {
+    #[serde(flatten)]
+    settings: Value,
+    filters: Option<Box<RawValue>>,
+}
+
 /// Changes its settings.
 pub(crate) async fn update(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let seconds = sent.text("retry_schedule");
@@ -144,13 +154,13 @@ pub(crate) async fn update(visit: Visit, sent: Form) -> Result<Response, Fault> 
     let schedule: Vec<Value> =
         seconds.map(|text| text.parse::<u64>().map_or_else(|_| json!(text), |n| json!(n))).collect();
     let timeout = sent.text("timeout_seconds");
-    let body = json!({
+    let settings = json!({
         "webhook_url": sent.text("webhook_url"),
         "description": sent.text("description"),
-        "filters": read_json(&sent.text("filters")).unwrap_or_else(|| json!({})),
         "timeout_seconds": timeout.parse::<u64>().map_or_else(|_| json!(timeout), |n| json!(n)),
         "retry_schedule": schedule,
     });
+    let body = Change { settings, filters: read_json(&sent.text("filters")).or_else(|| read_json("{}")) };
     let done = visit.change::<Value>(&sent, Method::PATCH, &path(&visit), &body).await;
     back(&visit, done).await
 }

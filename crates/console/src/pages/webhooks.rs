@@ -1,9 +1,12 @@
 //! All webhooks of a tenant, and a new one.
 
+use std::collections::BTreeMap;
+
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::fault::{Fault, Told};
 use crate::form::Form;
@@ -50,27 +53,33 @@ impl Entered {
         }
     }
 
-    fn body(&self) -> Value {
-        let mut body = Map::new();
+    fn body(&self) -> BTreeMap<&'static str, Box<RawValue>> {
+        let mut body = BTreeMap::new();
         for (name, value) in
             [("event_type", &self.event_type), ("webhook_url", &self.webhook_url), ("profile", &self.profile)]
         {
             if !value.is_empty() {
-                body.insert(name.to_owned(), json!(value));
+                body.insert(name, as_text(value));
             }
         }
-        body.insert("description".to_owned(), json!(self.description));
+        body.insert("description", as_text(&self.description));
         if let Some(filters) = read_json(&self.filters) {
-            body.insert("filters".to_owned(), filters);
+            body.insert("filters", filters);
         }
-        Value::Object(body)
+        body
     }
 }
 
-/// JSON as it was typed; what is none goes on as text, so that the API says what is wrong.
-pub(super) fn read_json(text: &str) -> Option<Value> {
+/// JSON as it was typed, with every number as it is; what is none goes on as text, so that the API says what is wrong.
+pub(super) fn read_json(text: &str) -> Option<Box<RawValue>> {
     let text = text.trim();
-    (!text.is_empty()).then(|| serde_json::from_str(text).unwrap_or_else(|_| json!(text)))
+    (!text.is_empty()).then(|| RawValue::from_string(text.to_owned()).unwrap_or_else(|_| as_text(text)))
+}
+
+/// A text as JSON.
+pub(super) fn as_text(text: &str) -> Box<RawValue> {
+    // A text can always be written.
+    to_raw_value(text).unwrap_or_default()
 }
 
 async fn form(visit: &Visit, entered: &Entered, told: Option<&Told>) -> Result<Markup, Fault> {
