@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Result, StoreError};
 use crate::hand_over::{DueLanes, HandOver};
 use crate::node_number::NodeNumber;
+use crate::sql::NOT_OF_THE_FUTURE;
 use notice::Notice;
 use registry::{Registration, Watch};
 
@@ -28,6 +29,8 @@ use registry::{Registration, Watch};
 const CHANNEL: &str = "postrider";
 /// Between looks at who is there.
 const TICK: Duration = Duration::from_secs(1);
+/// What the database tells may be so much behind, by the way of the question and its answer.
+const SET_BACK: Duration = Duration::from_millis(1);
 /// A session that does not answer for so long is lost.
 const ANSWER: Duration = Duration::from_secs(3);
 /// At most one wake-up is sent in so long, for all lanes together.
@@ -168,8 +171,13 @@ impl Keeper {
         let sql = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
         let told: i64 = sqlx::query_scalar(sql).fetch_one(&mut *listener).await?;
         // It was read about half-way between question and answer.
-        let half_way = self.options.world.now().since(asked_at) / 2;
-        self.options.world.clock().follow(Timestamp::from_micros(told) + half_way);
+        let known = self.options.world.now();
+        let told = Timestamp::from_micros(told) + known.since(asked_at) / 2;
+        // Before any event is of the new time.
+        if self.registration.is_none() || known.since(told) > SET_BACK {
+            sqlx::query(NOT_OF_THE_FUTURE).bind(told.as_micros()).execute(&mut *listener).await?;
+        }
+        self.options.world.clock().follow(told);
         Ok(())
     }
 

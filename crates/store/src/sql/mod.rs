@@ -69,7 +69,7 @@ pub(crate) use moving::move_all;
 #[cfg(feature = "places")]
 pub(crate) use query::places;
 pub(crate) use query::{Query, Row};
-pub(crate) use set_back::follow_clock;
+pub(crate) use set_back::{NOT_OF_THE_FUTURE, follow_clock};
 pub(crate) use sqlite::{migrate, open_pool};
 use versions::Versions;
 

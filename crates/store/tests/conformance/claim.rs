@@ -100,6 +100,22 @@ pub(crate) async fn a_clock_that_was_set_back_delays_nothing(mut f: Fixture) {
     assert_eq!(stores.queue.claim(lane, 9).await.expect("claimed").len(), 1, "not an hour later");
 }
 
+pub(crate) async fn a_clock_that_was_set_back_hides_nobody(mut f: Fixture) {
+    const TARGETS: i64 = 1001;
+    let start = f.now();
+    f.clock.advance(Duration::from_secs(3600));
+    for n in 0..TARGETS {
+        f.subscribe(&format!("https://a.example/{n}")).await;
+    }
+    f.clock.set(start);
+    let (stores, _inbox) = f.serving().await;
+    f.stores = stores;
+    let receipt = f.publish().await;
+    while f.stores.queue.fan_out().await.expect("made").is_some() {}
+    let event = f.stores.journal.event(f.tenant, receipt.id).await.expect("read").expect("there");
+    assert_eq!(event.counts.pending, TARGETS, "each that is there gets it, though it was made later by the clock");
+}
+
 pub(crate) async fn who_serves_next_frees_all_leases(mut f: Fixture) {
     let lane = f.subscribe("https://a.example/hook").await.lane;
     f.publish_and_take().await;

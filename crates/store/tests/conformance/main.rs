@@ -70,6 +70,11 @@ mod embedded {
     }
 
     #[tokio::test]
+    async fn a_clock_that_was_set_back_hides_nobody() {
+        crate::claim::a_clock_that_was_set_back_hides_nobody(Fixture::on(Database::sqlite()).await).await;
+    }
+
+    #[tokio::test]
     async fn what_is_wiped_is_not_in_the_file() {
         crate::prune::what_is_wiped_is_not_in_the_file(Fixture::on(Database::sqlite()).await).await;
     }
