@@ -17,18 +17,23 @@ use crate::state::Api;
 
 /// Who was let in, told by whoever lets in.
 #[derive(Clone, Default)]
-pub(crate) struct Witness(Arc<OnceLock<(TenantId, Actor)>>, Arc<OnceLock<TenantId>>);
+pub(crate) struct Witness {
+    /// Who acts, and in which tenant.
+    seen: Arc<OnceLock<(TenantId, Actor)>>,
+    /// Whom it concerns, if that is another.
+    concerned: Arc<OnceLock<TenantId>>,
+}
 
 impl Witness {
     /// What is done concerns another tenant than the one that is acted in.
     pub(crate) fn concerns(&self, tenant_id: Option<TenantId>) {
         if let Some(id) = tenant_id {
-            self.1.get_or_init(|| id);
+            self.concerned.get_or_init(|| id);
         }
     }
 
     pub(crate) fn saw(&self, tenant_id: TenantId, actor: Actor) {
-        self.0.get_or_init(|| (tenant_id, actor));
+        self.seen.get_or_init(|| (tenant_id, actor));
     }
 }
 
@@ -84,8 +89,8 @@ pub(crate) async fn note(State(api): State<Api>, mut request: Request, next: Nex
     // A test was made, whatever its receiver answered.
     let is_done =
         response.status().is_success() || (action == "webhook.tested" && response.status() == StatusCode::BAD_GATEWAY);
-    let Some((tenant_id, actor)) = witness.0.get().filter(|_| is_done).cloned() else { return response };
-    let tenant_id = witness.1.get().copied().unwrap_or(tenant_id);
+    let Some((tenant_id, actor)) = witness.seen.get().filter(|_| is_done).cloned() else { return response };
+    let tenant_id = witness.concerned.get().copied().unwrap_or(tenant_id);
     let at = api.world.now();
     let look = is_look.then(|| (tenant_id, actor.id(), action, object_id.clone()));
     if look.as_ref().is_some_and(|look| api.looks.is_repeated(look, at)) {

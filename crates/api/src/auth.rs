@@ -95,11 +95,7 @@ impl FromRequestParts<Api> for Person {
         let signed_in = signed_in.ok_or_else(|| Problem::not_signed_in("Sign in first."))?;
         session::refuse_forged(parts, &signed_in, api)?;
         if let Some(witness) = parts.extensions.get::<Witness>() {
-            let tenant_id = match signed_in.tenant_id {
-                Some(id) => id,
-                None => default_tenant(api).await?,
-            };
-            witness.saw(tenant_id, signed_in.actor.clone());
+            witness.saw(home(signed_in.tenant_id, api).await?, signed_in.actor.clone());
         }
         Ok(Self(signed_in))
     }
@@ -122,8 +118,7 @@ async fn caller(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<Caller, Pr
         return Err(Problem::forbidden(format!("This call needs the scope {}.", names.join(" or "))));
     }
     let tenant_id = match (parts.headers.get("x-tenant-id"), asker.home) {
-        (None, Some(home)) => home,
-        (None, None) => default_tenant(api).await?,
+        (None, at_home) => home(at_home, api).await?,
         (Some(_), _) if !asker.may_go_anywhere => {
             return Err(Problem::forbidden("Only the operator may send X-Tenant-Id."));
         }
@@ -159,7 +154,11 @@ fn take_one_request(parts: &Parts, api: &Api, key_id: ApiKeyId) -> Result<(), Pr
     left.wait.map_or(Ok(()), |wait| Err(Problem::too_many("This key has made too many requests.", wait)))
 }
 
-pub(crate) async fn default_tenant(api: &Api) -> Result<TenantId, Problem> {
+/// Where somebody acts who names no tenant: the operator's people, in the default one.
+pub(crate) async fn home(of: Option<TenantId>, api: &Api) -> Result<TenantId, Problem> {
+    if let Some(own) = of {
+        return Ok(own);
+    }
     let tenant = api.catalogue.tenant_named(DEFAULT_TENANT).await?.ok_or_else(Problem::not_found)?;
     Ok(tenant.id)
 }

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::layout;
+use crate::show::wrong_fields;
 
 /// A call that was no success.
 #[derive(Clone, Debug)]
@@ -99,9 +100,7 @@ impl IntoResponse for Fault {
                 let body = html! {
                     h1 { (told.title) }
                     p { (told.detail) }
-                    @if !told.errors.is_empty() {
-                        ul { @for error in &told.errors { li { code { (error.field) } " " (error.message) } } }
-                    }
+                    (wrong_fields(&told))
                     p { a href="/" { "To the start" } }
                 };
                 (status, layout::bare(&told.title, &body)).into_response()

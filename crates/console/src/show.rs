@@ -68,9 +68,16 @@ pub(crate) fn wrong(told: Option<&Told>) -> Markup {
     html! {
         div.wrong role="alert" {
             p { strong { (told.title) } " " (told.detail) }
-            @if !told.errors.is_empty() {
-                ul { @for error in &told.errors { li { code { (error.field) } " " (error.message) } } }
-            }
+            (wrong_fields(told))
+        }
+    }
+}
+
+/// Each wrong field and what to do.
+pub(crate) fn wrong_fields(told: &Told) -> Markup {
+    html! {
+        @if !told.errors.is_empty() {
+            ul { @for error in &told.errors { li { code { (error.field) } " " (error.message) } } }
         }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tower_sessions::Session;
 
 use crate::audit::Witness;
-use crate::auth::{Peer, Person, default_tenant};
+use crate::auth::{Peer, Person, home};
 use crate::body::JsonBody;
 use crate::fields::{Fields, text};
 use crate::json;
@@ -86,10 +86,7 @@ async fn saw(
     actor: Actor,
     api: &Api,
 ) -> Result<(), Problem> {
-    let tenant_id = match tenant_id {
-        Some(id) => id,
-        None => default_tenant(api).await?,
-    };
+    let tenant_id = home(tenant_id, api).await?;
     if let Some(Extension(witness)) = witness {
         witness.saw(tenant_id, actor);
     }
