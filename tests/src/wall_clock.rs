@@ -24,9 +24,12 @@ impl WallClock {
     /// Sets it so many seconds ahead of real time, or behind. Processes under it read it each second.
     ///
     /// # Panics
-    /// If the file cannot be written.
+    /// If its file cannot be written.
     pub fn set(&self, ahead: i64) {
-        std::fs::write(self.file(), format!("{ahead:+}")).expect("it can be set");
+        // Put in place whole: a process may read it at any moment.
+        let next = self.folder.path().join("next");
+        std::fs::write(&next, format!("{ahead:+}")).expect("it can be written");
+        std::fs::rename(&next, self.file()).expect("it can be set");
     }
 
     /// What runs a program under it. Monotonic time stays as it is.

@@ -39,7 +39,7 @@ struct Candidate {
     is_unchanged: bool,
 }
 
-/// A delivery to be made, due since `opened_at`, for anyone.
+/// A delivery to be made, due since `opened_at` or at once if that lies ahead, for anyone.
 pub(super) struct Pending {
     pub(super) tenant_id: TenantId,
     pub(super) event_id: EventId,
@@ -117,6 +117,8 @@ impl<DB: Dialect> Sql<DB> {
 
     /// Makes a delivery, unless there is one. How many were made.
     pub(super) async fn insert_pending(&self, db: &mut DB::Connection, pending: &Pending) -> Result<u64> {
+        // An event is of the future if the clock was set back after it was accepted.
+        let opened_at = pending.opened_at.min(self.world.now());
         Query::<DB>::new(
             "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
                  lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
@@ -130,7 +132,7 @@ impl<DB: Dialect> Sql<DB> {
         .id(pending.target.uuid())
         .bind(pending.profile)
         .bind(pending.lane.0)
-        .time(pending.opened_at)
+        .time(opened_at)
         .run(db)
         .await
     }

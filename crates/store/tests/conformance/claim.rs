@@ -100,13 +100,33 @@ pub(crate) async fn a_clock_that_was_set_back_delays_nothing(mut f: Fixture) {
     assert_eq!(stores.queue.claim(lane, 9).await.expect("claimed").len(), 1, "not an hour later");
 }
 
+/// More than have their deliveries made with the event.
+const TARGETS: i64 = 1001;
+
+/// The lane of the last.
+async fn subscribe_very_many(f: &Fixture) -> LaneId {
+    let mut lane = LaneId(0);
+    for n in 0..TARGETS {
+        lane = f.subscribe(&format!("https://a.example/{n}")).await.lane;
+    }
+    lane
+}
+
+pub(crate) async fn a_clock_that_was_set_back_delays_none_of_very_many(f: Fixture) {
+    let start = f.now();
+    let lane = subscribe_very_many(&f).await;
+    f.clock.advance(Duration::from_secs(3600));
+    f.publish().await;
+    f.clock.set(start);
+    let (stores, _inbox) = f.serving().await;
+    while stores.queue.fan_out().await.expect("made").is_some() {}
+    assert_eq!(stores.queue.claim(lane, 9).await.expect("claimed").len(), 1, "at once, not an hour later");
+}
+
 pub(crate) async fn a_clock_that_was_set_back_hides_nobody(mut f: Fixture) {
-    const TARGETS: i64 = 1001;
     let start = f.now();
     f.clock.advance(Duration::from_secs(3600));
-    for n in 0..TARGETS {
-        f.subscribe(&format!("https://a.example/{n}")).await;
-    }
+    subscribe_very_many(&f).await;
     f.clock.set(start);
     let (stores, _inbox) = f.serving().await;
     f.stores = stores;

@@ -70,6 +70,11 @@ mod embedded {
     }
 
     #[tokio::test]
+    async fn a_clock_that_was_set_back_delays_none_of_very_many() {
+        crate::claim::a_clock_that_was_set_back_delays_none_of_very_many(Fixture::on(Database::sqlite()).await).await;
+    }
+
+    #[tokio::test]
     async fn a_clock_that_was_set_back_hides_nobody() {
         crate::claim::a_clock_that_was_set_back_hides_nobody(Fixture::on(Database::sqlite()).await).await;
     }
