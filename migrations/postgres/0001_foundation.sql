@@ -226,6 +226,47 @@ create table attempts (
 create unique index attempts_by_delivery on attempts (delivery_id, claim) where delivery_id is not null;
 create index attempts_of_tests on attempts (log_id) where delivery_id is null;
 
+-- Sending again what happened in a period, and how far it is.
+create table replays (
+    id uuid not null primary key,
+    tenant_id uuid not null,
+    -- What is sent again, and how many a second.
+    subscription_id uuid,
+    event_type text collate "C",
+    status text collate "C" not null,
+    since bigint not null,
+    until bigint not null,
+    rate bigint not null,
+    -- The code of `ReplayState`.
+    state bigint not null,
+    -- What was found when it was made, and whether that was all.
+    total bigint not null,
+    total_is_exact bigint not null,
+    -- 0: deliveries are gone through, 1: events of which there may be none; and the last that was.
+    stage bigint not null,
+    cursor_id uuid not null,
+    -- When it goes on.
+    next_at bigint not null,
+    replayed bigint not null,
+    skipped bigint not null,
+    created_at bigint not null,
+    updated_at bigint not null,
+    finished_at bigint
+);
+create index replays_by_tenant on replays (tenant_id, id);
+create index replays_running on replays (next_at) where state = 0;
+
+-- Ended deliveries that were opened again, or made later, by hand or by a replay.
+create table reopenings (
+    delivery_id uuid not null,
+    at bigint not null,
+    tenant_id uuid not null,
+    -- How many there had been.
+    attempts bigint not null,
+    replay_id uuid,
+    primary key (delivery_id, at)
+);
+
 -- Processes that serve. Each holds an advisory lock of its number for as long as its session lives.
 create table nodes (
     number bigint not null primary key,

@@ -61,11 +61,22 @@ pub fn calls() -> Vec<Call> {
 }
 
 fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
-    use routes::{
-        api_keys, audit, callbacks, deliveries, event_types, events, explain, logs, portal_links, profiles, session,
-        tenants, test, users, webhook_health, webhooks,
-    };
-    let calls = Calls::default()
+    use routes::events;
+    let calls = settings_calls()
+        .merge(journal_calls())
+        .merge(people_calls())
+        .map(watched)
+        .map(|router| router.layer(axum::middleware::from_fn(uncancelled::finish)));
+    // What was put in line is committed and sent on, whoever waits for the answer.
+    let publishing =
+        Calls::default().post("/api/v1/events", events::publish).post("/api/v1/events/batch", events::publish_batch);
+    calls.merge(publishing)
+}
+
+/// Who gets what, and how.
+fn settings_calls() -> Calls {
+    use routes::{callbacks, event_types, profiles, test, webhook_health, webhooks};
+    Calls::default()
         .get("/api/v1/webhooks", webhooks::list)
         .post("/api/v1/webhooks", webhooks::create)
         .post("/api/v1/webhooks/test", test::send)
@@ -82,11 +93,17 @@ fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
         .get("/api/v1/profiles", profiles::list)
         .get("/api/v1/profiles/{name}", profiles::get)
         .post("/api/v1/profiles/{name}/preview", profiles::preview)
-        .get("/api/v1/logs/{log_id}", logs::get)
         .get("/api/v1/event-types", event_types::list)
         .post("/api/v1/event-types", event_types::create)
         .patch("/api/v1/event-types/{name}", event_types::update)
         .delete("/api/v1/event-types/{name}", event_types::delete)
+}
+
+/// What happened, and what is sent again.
+fn journal_calls() -> Calls {
+    use routes::{deliveries, events, explain, logs, replays};
+    Calls::default()
+        .get("/api/v1/logs/{log_id}", logs::get)
         .get("/api/v1/events", events::list)
         .get("/api/v1/events/{id}", events::get)
         .get("/api/v1/events/{id}/explain", explain::get)
@@ -94,6 +111,18 @@ fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
         .get("/api/v1/deliveries", deliveries::list)
         .get("/api/v1/deliveries/{id}", deliveries::get)
         .post("/api/v1/deliveries/{id}/retry", deliveries::retry)
+        .get("/api/v1/replays", replays::list)
+        .post("/api/v1/replays", replays::create)
+        .get("/api/v1/replays/{id}", replays::get)
+        .post("/api/v1/replays/{id}/pause", replays::pause)
+        .post("/api/v1/replays/{id}/resume", replays::resume)
+        .post("/api/v1/replays/{id}/cancel", replays::cancel)
+}
+
+/// Who may do what, and who did.
+fn people_calls() -> Calls {
+    use routes::{api_keys, audit, portal_links, session, tenants, users};
+    Calls::default()
         .get("/api/v1/tenants", tenants::list)
         .post("/api/v1/tenants", tenants::create)
         .get("/api/v1/tenants/{id}", tenants::get)
@@ -112,12 +141,6 @@ fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
         .get("/api/v1/session", session::get)
         .post("/api/v1/session", session::create)
         .delete("/api/v1/session", session::delete)
-        .map(watched)
-        .map(|router| router.layer(axum::middleware::from_fn(uncancelled::finish)));
-    // What was put in line is committed and sent on, whoever waits for the answer.
-    let publishing =
-        Calls::default().post("/api/v1/events", events::publish).post("/api/v1/events/batch", events::publish_batch);
-    calls.merge(publishing)
 }
 
 fn operations() -> Calls {

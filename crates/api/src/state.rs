@@ -8,7 +8,7 @@ use postrider_core::profile::Profiles;
 use postrider_core::target_url::UrlPolicy;
 use postrider_core::test_send::TestSender;
 use postrider_core::{ApiKeyId, World};
-use postrider_store::{Accounts, Catalogue, Journal};
+use postrider_store::{Accounts, Catalogue, Journal, Replays};
 
 use crate::failed_keys::FailedKeys;
 use crate::key_cache::KeyCache;
@@ -28,6 +28,8 @@ pub struct ApiOptions {
     pub journal: Arc<dyn Journal>,
     /// Who signs in.
     pub accounts: Arc<dyn Accounts>,
+    /// What is sent again.
+    pub replays: Arc<dyn Replays>,
     /// The wire formats.
     pub profiles: Arc<Profiles>,
     /// Sends tests.
@@ -59,6 +61,7 @@ pub struct Shared {
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) replays: Arc<dyn Replays>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) tester: Arc<dyn TestSender>,
     pub(crate) lanes: Option<Lanes>,
@@ -82,12 +85,13 @@ impl Api {
     /// Puts the API together.
     #[must_use]
     pub fn new(options: ApiOptions) -> Self {
-        let ApiOptions { catalogue, journal, accounts, profiles, tester, lanes, world, .. } = options;
+        let ApiOptions { catalogue, journal, accounts, replays, profiles, tester, lanes, world, .. } = options;
         let ApiOptions { url_policy, limits, readiness, metrics, is_dev, public_url, .. } = options;
         Self(Arc::new(Shared {
             catalogue,
             journal,
             accounts,
+            replays,
             profiles,
             tester,
             lanes,

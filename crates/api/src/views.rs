@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use postrider_core::attempt::{Attempt, BodyEncoding};
 use postrider_core::delivery::Delivery;
-use postrider_core::{CallbackId, DeliveryId, EventId, LogId, SubscriptionId, Timestamp};
+use postrider_core::{CallbackId, DeliveryId, EventId, LogId, ReplayId, SubscriptionId, Timestamp};
 use postrider_store::DeliveryView;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -80,6 +80,8 @@ pub(crate) struct AttemptJson {
     response_body_encoding: BodyEncoding,
     remote_address: Option<String>,
     timings: TimingsJson,
+    /// The replay that it was made for.
+    replay_id: Option<ReplayId>,
 }
 
 /// Where the time went, in milliseconds.
@@ -116,6 +118,7 @@ impl AttemptJson {
                 first_byte_ms: timings.first_byte_us.map(millis),
                 total_ms: millis(timings.total_us),
             },
+            replay_id: attempt.replay_id,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::headers::HeaderList;
-use crate::{DeliveryId, LogId, Timestamp};
+use crate::{DeliveryId, LogId, ReplayId, Timestamp};
 
 /// How much of a response's body is kept, in bytes.
 pub const BODY_LIMIT: usize = 16 * 1024;
@@ -226,6 +226,8 @@ pub struct Attempt {
     pub remote_address: Option<String>,
     /// Where the time went.
     pub timings: Timings,
+    /// The replay that had the delivery tried again, if one did last.
+    pub replay_id: Option<ReplayId>,
 }
 
 impl Attempt {

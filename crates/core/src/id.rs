@@ -77,6 +77,8 @@ ids! {
     AuditId;
     /// Somebody who signs in.
     UserId;
+    /// Sending again what happened in a period.
+    ReplayId;
     /// A link that signs somebody in once.
     PortalLinkId;
     /// An event type → URL subscription (`webhook` in the REST API).

@@ -25,6 +25,7 @@ pub mod lifecycle;
 pub mod password;
 pub mod profile;
 pub mod redaction;
+pub mod replay;
 pub mod role;
 pub mod schedule;
 pub mod secret;
@@ -41,7 +42,7 @@ pub mod vault;
 pub mod world;
 
 pub use id::{
-    ApiKeyId, AuditId, CallbackId, DeliveryId, EventId, LogId, PortalLinkId, SubscriptionId, TenantId, UserId,
+    ApiKeyId, AuditId, CallbackId, DeliveryId, EventId, LogId, PortalLinkId, ReplayId, SubscriptionId, TenantId, UserId,
 };
 pub use time::{Clock, Timestamp};
 pub use world::World;

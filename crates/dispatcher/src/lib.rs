@@ -16,6 +16,7 @@ mod informational;
 mod measure;
 mod probe;
 mod prune;
+mod replay;
 mod resolve;
 mod suspect;
 mod timers;

@@ -128,6 +128,7 @@ impl Node {
             catalogue: stores.catalogue.clone(),
             journal: stores.journal.clone(),
             accounts: stores.accounts.clone(),
+            replays: stores.replays.clone(),
             profiles: settings.profiles.clone(),
             tester: std::sync::Arc::new(client),
             lanes,

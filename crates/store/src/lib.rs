@@ -17,6 +17,7 @@ mod open;
 mod profile_book;
 mod queue;
 mod recent;
+mod replays;
 mod session;
 mod sql;
 
@@ -35,6 +36,7 @@ pub use maintain::{MaintainError, backup, move_to_postgres};
 pub use measure::describe_store_metrics;
 pub use open::{DATABASE_URL_FORM, DatabaseUrl, OpenError, Purpose, StoreOptions, Stores};
 pub use queue::{Backlog, LaneDue, Queue, Retention, Settlement};
+pub use replays::{ReplayPreview, ReplaySample, Replays};
 pub use sql::MovedTable;
 
 /// Files and lines of the statements made since the last time. For tests.

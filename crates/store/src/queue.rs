@@ -89,6 +89,8 @@ pub trait Queue: Send + Sync + 'static {
     /// Makes the next bounded number of deliveries of events with very many targets. Returns the
     /// lanes that got some; `None` when there is nothing left to do.
     async fn fan_out(&self) -> Result<Option<Vec<LaneId>>>;
+    /// Lets the replay whose turn it is open the next deliveries. When to come again; `None` if none is running.
+    async fn replay(&self) -> Result<Option<Timestamp>>;
     /// Looks at a bounded number of events and removes what retention no longer keeps. False when all
     /// were looked at once; the next call begins anew.
     async fn prune(&self, retention: Retention) -> Result<bool>;

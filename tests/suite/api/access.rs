@@ -26,9 +26,10 @@ enum Names {
     Tenant,
     ApiKey,
     User,
+    Replay,
 }
 
-use Names::{ApiKey, Callback, Delivery, Event, EventType, Log, Nothing, Shared, Tenant, User, Webhook};
+use Names::{ApiKey, Callback, Delivery, Event, EventType, Log, Nothing, Replay, Shared, Tenant, User, Webhook};
 
 const SCOPES: [&str; 5] = ["read", "publish", "manage", "payloads", "admin"];
 
@@ -101,6 +102,12 @@ const TABLE: &[Row] = &[
     ("GET", "/api/v1/deliveries", READ, Nothing, none),
     ("GET", "/api/v1/deliveries/{id}", READ, Delivery, none),
     ("POST", "/api/v1/deliveries/{id}/retry", MANAGE, Delivery, none),
+    ("GET", "/api/v1/replays", READ, Nothing, none),
+    ("POST", "/api/v1/replays", MANAGE, Nothing, || json!({"since": "2026-01-19T00:00:00Z"})),
+    ("GET", "/api/v1/replays/{id}", READ, Replay, none),
+    ("POST", "/api/v1/replays/{id}/pause", MANAGE, Replay, none),
+    ("POST", "/api/v1/replays/{id}/resume", MANAGE, Replay, none),
+    ("POST", "/api/v1/replays/{id}/cancel", MANAGE, Replay, none),
     ("GET", "/api/v1/audit", MANAGE, Nothing, none),
     ("GET", "/api/v1/tenants", ADMIN, Nothing, none),
     ("POST", "/api/v1/tenants", ADMIN, Nothing, || json!({"name": "third"})),
@@ -142,7 +149,9 @@ fn unknown(names: Names) -> &'static str {
         Shared(name) => name,
         EventType => "nobody.knows",
         Log => "999999999",
-        Webhook | Callback | Event | Delivery | Tenant | ApiKey | User => "0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77",
+        Webhook | Callback | Event | Delivery | Tenant | ApiKey | User | Replay => {
+            "0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"
+        }
     }
 }
 
@@ -272,6 +281,7 @@ async fn things(server: &Server) -> BTreeMap<Names, String> {
         (Log, log.to_string()),
         (Tenant, id(&server.get("/api/v1/tenants/").await["tenants"][0])),
         (ApiKey, key),
+        (Replay, id(&server.post("/api/v1/replays/", json!({"since": "2026-01-01T00:00:00Z"})).await)),
     ])
 }
 
@@ -293,7 +303,9 @@ async fn another_tenants_things_are_as_unknown_as_nobodys() {
     let own = json!({"event_type": "screening.completed", "payload": {}});
     let own = server.request_as(&key, "POST", "/api/v1/events/", Some(own)).await.body;
     let own = own["id"].as_str().expect("an id");
-    let calls: [(&str, Names, String, Value); 14] = [
+    let of_webhook = json!({"since": "2026-01-01T00:00:00Z", "webhook_id": "{id}"});
+    let calls: [(&str, Names, String, Value); 15] = [
+        ("POST", Webhook, "/api/v1/replays/".to_owned(), of_webhook),
         ("GET", Webhook, "/api/v1/events/?webhook_id={id}".to_owned(), Value::Null),
         ("GET", Webhook, "/api/v1/deliveries/?webhook_id={id}".to_owned(), Value::Null),
         ("GET", Webhook, format!("/api/v1/events/{own}/explain/?webhook_id={{id}}"), Value::Null),
@@ -327,7 +339,7 @@ async fn another_tenants_things_are_as_unknown_as_nobodys() {
     // A cursor is a place in time, and shows nobody else's.
     for (_, id) in theirs.iter().filter(|(names, _)| ![EventType, Log].contains(names)) {
         let cursor = postrider_core::cursor::encode(id.parse().expect("a UUID"));
-        for list in ["webhooks", "callbacks", "events", "deliveries", "api-keys", "audit"] {
+        for list in ["webhooks", "callbacks", "events", "deliveries", "replays", "api-keys", "audit"] {
             let path = format!("/api/v1/{list}/?limit=250&cursor={cursor}");
             let answer = server.request_as(&key, "GET", &path, None).await;
             assert_eq!(answer.status, 200, "{path}: {}", answer.body);

@@ -13,6 +13,7 @@ mod limits;
 mod logs;
 mod personal_data;
 mod profiles;
+mod replays;
 mod requests;
 mod sessions;
 mod tenants;

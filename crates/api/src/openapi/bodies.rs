@@ -371,3 +371,45 @@ pub(super) struct NewSession {
     /// The last part of a portal link.
     portal_token: Option<String>,
 }
+
+/// How the deliveries ended that a replay means.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum ReplayStatus {
+    /// Failed or discarded and, if a webhook is named, missed.
+    Undelivered,
+    /// Failed.
+    Failed,
+    /// Discarded.
+    Discarded,
+    /// Delivered.
+    Delivered,
+    /// Never made: the webhook was inactive, or not there. Its filter, as it is now, lets the event pass.
+    Missed,
+}
+
+/// A replay to be made.
+#[derive(ToSchema)]
+#[schema(example = json!({"since": "2026-01-18T00:00:00Z", "until": "2026-01-19T00:00:00Z", "dry_run": true}))]
+pub(super) struct NewReplay {
+    /// Only to this subscription.
+    webhook_id: Option<uuid::Uuid>,
+    /// Only events of this type.
+    #[schema(min_length = 1, max_length = 128)]
+    event_type: Option<String>,
+    /// How the deliveries ended; `missed` needs a `webhook_id`.
+    #[schema(default = "undelivered")]
+    status: Option<ReplayStatus>,
+    /// Of events that were accepted at or after.
+    #[schema(format = DateTime)]
+    since: String,
+    /// And before; now, if it is absent or later.
+    #[schema(format = DateTime)]
+    until: Option<String>,
+    /// Deliveries opened in a second, at most.
+    #[schema(minimum = 1, maximum = 1000, default = 100)]
+    rate_limit: Option<u32>,
+    /// Only says how many there are, and shows some.
+    #[schema(default = false)]
+    dry_run: Option<bool>,
+}

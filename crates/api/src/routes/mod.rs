@@ -14,6 +14,7 @@ pub(crate) mod openapi;
 pub(crate) mod portal_links;
 pub(crate) mod profiles;
 pub(crate) mod reference;
+pub(crate) mod replays;
 pub(crate) mod session;
 pub(crate) mod tenants;
 pub(crate) mod test;

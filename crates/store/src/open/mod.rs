@@ -17,6 +17,7 @@ use crate::error::StoreError;
 use crate::hand_over::HandOver;
 use crate::journal::Journal;
 use crate::queue::Queue;
+use crate::replays::Replays;
 pub(crate) use serve_lock::ServeLock;
 pub(crate) use sqlite::make_private;
 pub(crate) use url::Target;
@@ -70,7 +71,7 @@ pub enum OpenError {
     },
 }
 
-/// One store in the four ways that it is seen. Cheap to clone.
+/// One store in the ways that it is seen. Cheap to clone.
 #[derive(Clone)]
 pub struct Stores {
     /// What the API sees of who may do what.
@@ -79,12 +80,28 @@ pub struct Stores {
     pub journal: Arc<dyn Journal>,
     /// What the API sees of people.
     pub accounts: Arc<dyn Accounts>,
+    /// The API's view of replays.
+    pub replays: Arc<dyn Replays>,
     /// What the dispatcher sees.
     pub queue: Arc<dyn Queue>,
     _lock: Option<Arc<ServeLock>>,
 }
 
 impl Stores {
+    fn of<S>(store: Arc<S>, lock: Option<Arc<ServeLock>>) -> Self
+    where
+        S: Catalogue + Journal + Accounts + Replays + Queue,
+    {
+        Self {
+            catalogue: store.clone(),
+            journal: store.clone(),
+            accounts: store.clone(),
+            replays: store.clone(),
+            queue: store,
+            _lock: lock,
+        }
+    }
+
     /// Opens the database and brings its schema up to date.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<S
     let store = Sql::new(backend, world, vault, profiles, hand_over);
     store.register_profiles(purpose).await?;
     let store = Arc::new(store);
-    Ok(Stores { catalogue: store.clone(), journal: store.clone(), accounts: store.clone(), queue: store, _lock: None })
+    Ok(Stores::of(store, None))
 }
 
 /// Refuses a server that could lose commits, and brings the schema up to date.

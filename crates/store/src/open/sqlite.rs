@@ -30,7 +30,7 @@ pub(super) async fn open(path: &Path, options: StoreOptions) -> Result<Stores, O
     let url = options.database_url.clone();
     let store = open_store(path, options).await.map_err(|error| OpenError::Open { url, error })?;
     let store = Arc::new(store);
-    Ok(Stores { catalogue: store.clone(), journal: store.clone(), accounts: store.clone(), queue: store, _lock: lock })
+    Ok(Stores::of(store, lock))
 }
 
 async fn open_store(path: &Path, options: StoreOptions) -> Result<Sql<Sqlite>, StoreError> {

@@ -44,7 +44,7 @@ pub(super) async fn delete_all<DB: Dialect>(db: &mut DB::Connection, tenant_id: 
 
 impl<DB: Dialect> Sql<DB> {
     /// One statement that changes something; how many rows it did.
-    async fn change(&self, query: Query<DB>) -> Result<u64> {
+    pub(super) async fn change(&self, query: Query<DB>) -> Result<u64> {
         let mut tx = self.begin().await?;
         let changed = query.run(&mut tx).await?;
         tx.commit().await?;

@@ -1,7 +1,7 @@
 //! Rows of `attempts`.
 
 use postrider_core::attempt::{Attempt, AttemptOutcome, Exchange, Timings};
-use postrider_core::{DeliveryId, LogId, TenantId};
+use postrider_core::{DeliveryId, LogId, ReplayId, TenantId};
 use uuid::Uuid;
 
 use super::dialect::{Cells, RowSet};
@@ -10,7 +10,9 @@ use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
 
 const COLUMNS: &str = "log_id, delivery_id, number, started_at, outcome, http_status, message, url, request_headers,
-    response_headers, response_body, remote_address, dns_us, connect_us, first_byte_us, total_us";
+    response_headers, response_body, remote_address, dns_us, connect_us, first_byte_us, total_us,
+    (select r.replay_id from reopenings r where r.delivery_id = attempts.delivery_id and r.attempts < attempts.number
+         order by r.at desc limit 1)";
 
 /// Attempts shown with their delivery: those of the longest schedule, and some by hand.
 const SHOWN: i64 = 50;
@@ -36,6 +38,7 @@ fn read<DB: Dialect>(row: &Row<DB>) -> Result<Attempt> {
             first_byte_us: row.get(14)?,
             total_us: row.get(15)?,
         },
+        replay_id: row.get::<Option<Uuid>>(16)?.map(ReplayId::from),
     })
 }
 

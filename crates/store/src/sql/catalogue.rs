@@ -17,7 +17,7 @@ use postrider_core::tenant::{PayloadRetention, Tenant};
 use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId};
 
 use super::{
-    Dialect, Query, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, subscriptions, tenants,
+    Dialect, Query, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, replays, subscriptions, tenants,
 };
 use crate::catalogue::{
     CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
@@ -74,6 +74,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         tenants::delete::<DB>(&mut change.tx, id, now).await?;
         api_keys::delete_all::<DB>(&mut change.tx, id).await?;
         accounts::delete_all::<DB>(&mut change.tx, id).await?;
+        replays::cancel_all::<DB>(&mut change.tx, id).await?;
         let owned = subscriptions::living::<DB>(&mut change.tx, &self.vault, id).await?;
         let callbacks = callbacks::with_pending::<DB>(&mut change.tx, id).await?;
         subscriptions::delete_all::<DB>(&mut change.tx, id, now).await?;

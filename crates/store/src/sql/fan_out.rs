@@ -82,8 +82,8 @@ impl<DB: Dialect> Sql<DB> {
             lanes.insert(pending.lane);
             made += self.insert_pending(&mut tx, &pending).await?;
         }
-        add_made::<DB>(&mut tx, event.tenant_id, self.fan_outs_rows(), made).await?;
-        add_turned_away::<DB>(&mut tx, self.fan_outs_rows(), &turned_away).await?;
+        add_made::<DB>(&mut tx, event.tenant_id, self.background_rows(), made).await?;
+        add_turned_away::<DB>(&mut tx, self.background_rows(), &turned_away).await?;
         FailPoint::ChunkWritten.pass();
         tx.commit().await?;
         FailPoint::ChunkCommitted.pass();
@@ -91,9 +91,9 @@ impl<DB: Dialect> Sql<DB> {
         Ok(Some(lanes.into_iter().collect()))
     }
 
-    /// The rows of statistics that fan-outs of this node count in: not those of the writer that accepts,
-    /// so that neither waits for the other in a circle.
-    fn fan_outs_rows(&self) -> i64 {
+    /// The rows of statistics that this node counts in beside its writers, so that none waits for another in a
+    /// circle.
+    pub(super) fn background_rows(&self) -> i64 {
         -1 - self.node.get()
     }
 

@@ -23,7 +23,7 @@ struct Table {
 const STAY_BEHIND: [&str; 2] = ["sessions", "portal_links"];
 
 /// Every other table, each value by its kind.
-const TABLES: [Table; 15] = [
+const TABLES: [Table; 17] = [
     Table {
         name: "tenants",
         key: 1,
@@ -211,6 +211,42 @@ const TABLES: [Table; 15] = [
             ("first_byte_us", Kind::Int),
             ("total_us", Kind::Int),
             ("late", Kind::Int),
+        ],
+    },
+    Table {
+        name: "replays",
+        key: 1,
+        columns: &[
+            ("id", Kind::Uuid),
+            ("tenant_id", Kind::Uuid),
+            ("subscription_id", Kind::Uuid),
+            ("event_type", Kind::Text),
+            ("status", Kind::Text),
+            ("since", Kind::Int),
+            ("until", Kind::Int),
+            ("rate", Kind::Int),
+            ("state", Kind::Int),
+            ("total", Kind::Int),
+            ("total_is_exact", Kind::Int),
+            ("stage", Kind::Int),
+            ("cursor_id", Kind::Uuid),
+            ("next_at", Kind::Int),
+            ("replayed", Kind::Int),
+            ("skipped", Kind::Int),
+            ("created_at", Kind::Int),
+            ("updated_at", Kind::Int),
+            ("finished_at", Kind::Int),
+        ],
+    },
+    Table {
+        name: "reopenings",
+        key: 2,
+        columns: &[
+            ("delivery_id", Kind::Uuid),
+            ("at", Kind::Int),
+            ("tenant_id", Kind::Uuid),
+            ("attempts", Kind::Int),
+            ("replay_id", Kind::Uuid),
         ],
     },
     Table {

@@ -7,7 +7,7 @@ use postrider_core::callback::Callback;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::lanes::LaneId;
 use postrider_core::profile::Profile;
-use postrider_core::{CallbackId, DeliveryId, SubscriptionId, TenantId};
+use postrider_core::{CallbackId, DeliveryId, SubscriptionId, TenantId, Timestamp};
 
 use super::{Dialect, Sql, callbacks};
 use crate::catalogue::SettingsChange;
@@ -60,6 +60,10 @@ impl<DB: Dialect> Queue for Sql<DB> {
 
     async fn fan_out(&self) -> Result<Option<Vec<LaneId>>> {
         self.fan_out_chunk().await
+    }
+
+    async fn replay(&self) -> Result<Option<Timestamp>> {
+        self.replay_step().await
     }
 
     async fn prune(&self, retention: Retention) -> Result<bool> {

@@ -5,7 +5,7 @@ use postrider_core::lanes::LaneId;
 use postrider_core::lifecycle::stats_change;
 use postrider_core::subscription::Subscription;
 use postrider_core::target::TargetId;
-use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId};
+use postrider_core::{DeliveryId, EventId, ReplayId, SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::accept::UNKNOWN_PROFILE;
@@ -32,15 +32,27 @@ impl<DB: Dialect> Sql<DB> {
         id: DeliveryId,
     ) -> Result<DeliveryView, ReopenError> {
         let mut tx = self.begin().await?;
-        let event_id = event_of::<DB>(&mut tx, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
-        // The event first, then its deliveries: whoever changes both locks them in this order.
-        self.lock_payload(&mut tx, tenant_id, event_id).await?;
-        let ended = ended_by_id::<DB>(&mut tx, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
-        let lane = self.lane_of(&mut tx, tenant_id, ended.target).await?;
-        self.reopen(&mut tx, tenant_id, &ended, lane).await?;
+        let lane = self.reopen_by_id(&mut tx, tenant_id, id, None).await?;
         tx.commit().await?;
         self.hand_over.wake(lane);
         self.find_delivery(tenant_id, id).await?.ok_or(ReopenError::NotFound)
+    }
+
+    /// Opens one delivery, for a replay or by hand.
+    pub(super) async fn reopen_by_id(
+        &self,
+        db: &mut DB::Connection,
+        tenant_id: TenantId,
+        id: DeliveryId,
+        replay_id: Option<ReplayId>,
+    ) -> Result<LaneId, ReopenError> {
+        let event_id = event_of::<DB>(db, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
+        // The event first, then its deliveries: whoever changes both locks them in this order.
+        self.lock_payload(db, tenant_id, event_id).await?;
+        let ended = ended_by_id::<DB>(db, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
+        let lane = self.lane_of(db, tenant_id, ended.target).await?;
+        self.reopen(db, tenant_id, &ended, lane, replay_id).await?;
+        Ok(lane)
     }
 
     pub(super) async fn replay_event(
@@ -51,7 +63,7 @@ impl<DB: Dialect> Sql<DB> {
     ) -> Result<i64, ReopenError> {
         if let Some(id) = only {
             let mut tx = self.begin().await?;
-            let lane = self.replay_to(&mut tx, tenant_id, event_id, id).await?;
+            let lane = self.replay_to(&mut tx, tenant_id, event_id, id, None).await?;
             tx.commit().await?;
             self.hand_over.wake(lane);
             return Ok(1);
@@ -84,7 +96,7 @@ impl<DB: Dialect> Sql<DB> {
         for ended in existing.into_iter().filter(|ended| ended.state != DeliveryState::Pending) {
             match self.lane_of(db, tenant_id, ended.target).await {
                 Ok(lane) => {
-                    self.reopen(db, tenant_id, &ended, lane).await?;
+                    self.reopen(db, tenant_id, &ended, lane, None).await?;
                     lanes.push(lane);
                 }
                 Err(ReopenError::Inactive | ReopenError::Deleted | ReopenError::CallbackDeleted) => {}
@@ -95,12 +107,13 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// Opens the delivery to one subscription, and makes it if there was none.
-    async fn replay_to(
+    pub(super) async fn replay_to(
         &self,
         db: &mut DB::Connection,
         tenant_id: TenantId,
         event_id: EventId,
         subscription_id: SubscriptionId,
+        replay_id: Option<ReplayId>,
     ) -> Result<LaneId, ReopenError> {
         self.lock_payload(db, tenant_id, event_id).await?;
         let known = ended_to::<DB>(db, tenant_id, event_id, subscription_id).await?;
@@ -110,7 +123,7 @@ impl<DB: Dialect> Sql<DB> {
         };
         let lane = subscription.lane;
         if let Some(ended) = known {
-            self.reopen(db, tenant_id, &ended, lane).await?;
+            self.reopen(db, tenant_id, &ended, lane, replay_id).await?;
             return Ok(lane);
         }
         let profile = self.profile_of_name(&subscription.settings.profile).await?;
@@ -124,6 +137,8 @@ impl<DB: Dialect> Sql<DB> {
         };
         let made = self.insert_pending(db, &pending).await?;
         fan_out::add_made::<DB>(db, tenant_id, self.node.get(), made).await?;
+        let made = ended_to::<DB>(db, tenant_id, event_id, subscription_id).await?.ok_or(ReopenError::NotFound)?;
+        note::<DB>(db, tenant_id, made.id, pending.opened_at, replay_id).await?;
         Ok(lane)
     }
 
@@ -180,11 +195,13 @@ impl<DB: Dialect> Sql<DB> {
         tenant_id: TenantId,
         ended: &Ended,
         lane: LaneId,
+        replay_id: Option<ReplayId>,
     ) -> Result<(), ReopenError> {
         if ended.state == DeliveryState::Pending {
             return Err(ReopenError::Pending);
         }
         let now = self.world.now();
+        note::<DB>(db, tenant_id, ended.id, now, replay_id).await?;
         Query::<DB>::new(
             "update deliveries set state = 0, reason = null, lane = $3, due_at = $4, opened_at = $4, lease_until = 0,
                  claim = claim + 1, strikes = 0, marks = 0, tries = 0, settled_at = null
@@ -207,13 +224,35 @@ impl<DB: Dialect> Sql<DB> {
                  failed = target_stats.failed + excluded.failed",
         )
         .id(ended.target.uuid())
-        .bind(self.node.get())
+        .bind(self.background_rows())
         .bind(successful)
         .bind(failed)
         .run(db)
         .await?;
         Ok(())
     }
+}
+
+/// Writes down that a delivery is opened again, and by what.
+async fn note<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    at: Timestamp,
+    replay_id: Option<ReplayId>,
+) -> Result<()> {
+    Query::<DB>::new(
+        "insert into reopenings (delivery_id, at, tenant_id, attempts, replay_id)
+         select id, $3, tenant_id, attempts, $4 from deliveries where tenant_id = $1 and id = $2
+         on conflict (delivery_id, at) do nothing",
+    )
+    .id(tenant_id.uuid())
+    .id(id.uuid())
+    .time(at)
+    .bind(replay_id.map(ReplayId::uuid))
+    .run(db)
+    .await?;
+    Ok(())
 }
 
 fn state_of(code: i64) -> Result<DeliveryState> {

@@ -13,6 +13,7 @@ mod fixture;
 mod isolation;
 mod prune;
 mod reopen;
+mod replays;
 mod schema;
 mod sealed;
 mod settle;
@@ -151,6 +152,14 @@ backends! {
         an_inactive_or_deleted_target_cannot_be_retried,
         a_replay_opens_what_ended,
         a_replay_makes_what_was_missing,
+    }
+    replays::{
+        what_failed_is_opened_at_its_rate,
+        what_was_missed_is_made,
+        what_is_paused_or_canceled_does_not_go_on,
+        replays_are_of_one_tenant,
+        long_periods_are_gone_through_in_pages,
+        one_that_cannot_go_on_waits,
     }
     settle::{
         an_end_is_recorded_with_its_attempt_and_statistics,

@@ -85,7 +85,7 @@ pub(in super::super) struct DeliveryList {
     "request_headers": {"Webhook-Id": "01a1fe8e-0840-7102-969b-35cac5c78673"},
     "response_headers": {"Content-Length": "2"}, "response_body": "ok", "response_body_encoding": "utf8",
     "remote_address": "192.0.2.1:443",
-    "timings": {"dns_ms": 1.2, "connect_ms": 20.4, "first_byte_ms": 41.2, "total_ms": 41.7}
+    "timings": {"dns_ms": 1.2, "connect_ms": 20.4, "first_byte_ms": 41.2, "total_ms": 41.7}, "replay_id": null
 }))]
 pub(in super::super) struct Attempt {
     /// Its number in the log.
@@ -126,6 +126,9 @@ pub(in super::super) struct Attempt {
     remote_address: Option<String>,
     /// Where the time went.
     timings: Timings,
+    /// The replay that it was made for.
+    #[schema(required)]
+    replay_id: Option<Uuid>,
 }
 
 /// In milliseconds.

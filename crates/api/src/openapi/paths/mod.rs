@@ -8,6 +8,7 @@ pub(super) mod events;
 pub(super) mod operations;
 pub(super) mod people;
 pub(super) mod profiles;
+pub(super) mod replays;
 pub(super) mod tenants;
 pub(super) mod webhooks;
 

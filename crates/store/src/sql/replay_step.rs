@@ -1,0 +1,126 @@
+//! Replays going on, a few deliveries at a time.
+
+use std::time::Duration;
+
+use postrider_core::lanes::LaneId;
+use postrider_core::replay::{Replay, ReplayState, pace};
+use postrider_core::{ReplayId, TenantId, Timestamp};
+
+use super::replay_search::{Found, Hit, Place, Stage, Wanted};
+use super::replays::{COLUMNS, read};
+use super::{Dialect, Query, Sql};
+use crate::error::{Result, StoreError};
+use crate::journal::ReopenError;
+
+/// How long one waits that could not go on, so that others can.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The replay whose turn it is.
+struct Due {
+    replay: Replay,
+    place: Place,
+    at: Timestamp,
+}
+
+impl<DB: Dialect> Sql<DB> {
+    /// Lets the next replay go on, if it is time. When to come again; `None` if none is running.
+    pub(super) async fn replay_step(&self) -> Result<Option<Timestamp>> {
+        let now = self.world.now();
+        let Some(due) = next_running::<DB>(&mut *self.reader().await?).await? else { return Ok(None) };
+        // Further ahead than any pause, it is of a clock that was set back.
+        if due.at > now && due.at <= now + PAUSE {
+            return Ok(Some(due.at));
+        }
+        if let Err(error) = self.go_on(&due, now).await {
+            let id = due.replay.id;
+            tracing::warn!(%error, replay_id = %id, "a replay cannot go on; trying again soon");
+            let query = Query::<DB>::new("update replays set next_at = $2 where id = $1 and state = 0");
+            self.change(query.id(id.uuid()).time(now + PAUSE)).await?;
+        }
+        Ok(Some(now))
+    }
+
+    /// Opens the next deliveries and moves the place in the same transaction, unless somebody else has moved it.
+    async fn go_on(&self, due: &Due, now: Timestamp) -> Result<()> {
+        let (at_once, pause) = pace(due.replay.rate);
+        let most = usize::try_from(at_once).unwrap_or(1);
+        let tenant_id = due.replay.tenant_id;
+        let found = self.search(tenant_id, &due.replay.scope, due.place, most).await?;
+        let next_at = if found.hits.len() < most { now } else { now + pause };
+        let mut tx = self.begin().await?;
+        if !move_on::<DB>(&mut tx, due, &found, now, next_at).await? {
+            return Ok(());
+        }
+        let (mut lanes, mut skipped) = (Vec::new(), 0);
+        for hit in in_order(found.hits) {
+            match self.send_again(&mut tx, tenant_id, &hit, due.replay.id).await {
+                Ok(lane) => lanes.push(lane),
+                Err(ReopenError::Store(error)) => return Err(error),
+                Err(_) => skipped += 1,
+            }
+        }
+        let replayed = i64::try_from(lanes.len()).unwrap_or(i64::MAX);
+        let query =
+            Query::<DB>::new("update replays set replayed = replayed + $2, skipped = skipped + $3 where id = $1");
+        query.id(due.replay.id.uuid()).bind(replayed).bind(skipped).run(&mut tx).await?;
+        tx.commit().await?;
+        lanes.into_iter().for_each(|lane| self.hand_over.wake(lane));
+        Ok(())
+    }
+
+    async fn send_again(
+        &self,
+        db: &mut DB::Connection,
+        tenant_id: TenantId,
+        hit: &Hit,
+        replay_id: ReplayId,
+    ) -> Result<LaneId, ReopenError> {
+        match hit.wanted {
+            Wanted::Existing(id) => self.reopen_by_id(db, tenant_id, id, Some(replay_id)).await,
+            Wanted::Missed(id) => self.replay_to(db, tenant_id, hit.sample.event_id, id, Some(replay_id)).await,
+        }
+    }
+}
+
+/// Events are locked before their deliveries, those in the order of their ids, as all do who lock several.
+fn in_order(mut hits: Vec<Hit>) -> Vec<Hit> {
+    hits.sort_by_key(|hit| hit.sample.event_id);
+    hits
+}
+
+async fn next_running<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<Due>> {
+    let sql =
+        format!("select {COLUMNS}, stage, cursor_id, next_at from replays where state = 0 order by next_at limit 1");
+    let Some(row) = Query::<DB>::assembled(sql).row(db).await? else { return Ok(None) };
+    let stage = Stage::from_code(row.get(16)?).ok_or(StoreError::Damaged("a replay's stage"))?;
+    Ok(Some(Due { replay: read(&row)?, place: Place { stage, after: row.get(17)? }, at: row.time(18)? }))
+}
+
+/// Moves the place on, or ends the replay; false if it was paused, or somebody else has moved it.
+async fn move_on<DB: Dialect>(
+    db: &mut DB::Connection,
+    due: &Due,
+    found: &Found,
+    now: Timestamp,
+    next_at: Timestamp,
+) -> Result<bool> {
+    let next = found.next.unwrap_or(due.place);
+    let state = if found.next.is_some() { ReplayState::Running } else { ReplayState::Finished };
+    let query = Query::<DB>::new(
+        "update replays set state = $4, stage = $5, cursor_id = $6, next_at = $7, updated_at = $8, finished_at = $9
+         where id = $1 and state = 0 and stage = $2 and cursor_id = $3",
+    );
+    let moved = query
+        .id(due.replay.id.uuid())
+        .bind(due.place.stage.code())
+        .id(due.place.after)
+        .bind(state.code())
+        .bind(next.stage.code())
+        .id(next.after)
+        .time(next_at)
+        .time(now)
+        .bind((state == ReplayState::Finished).then(|| now.as_micros()))
+        .run(db)
+        .await?;
+    Ok(moved == 1)
+}
