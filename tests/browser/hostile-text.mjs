@@ -31,13 +31,15 @@ while (deliveries.length < corpus.length || deliveries.some((delivery) => delive
   await new Promise((resolve) => setTimeout(resolve, 100));
   ({ deliveries } = await api('GET', `/events/${event.id}/`));
 }
+const replay = await api('POST', '/replays/', { since: '2026-01-01T00:00:00Z', event_type: corpus[0] });
 const webhooks = (await api('GET', '/webhooks/')).webhooks;
 const pages = [
   '/sign-in?next=' + encodeURIComponent(corpus[1]), '/tenants', '/users', `/t/${tenant}`, `/t/${tenant}/webhooks`,
   `/t/${tenant}/webhooks/new`, `/t/${tenant}/events`, `/t/${tenant}/deliveries`, `/t/${tenant}/keys`,
   `/t/${tenant}/events/${event.id}`, `/t/${tenant}/deliveries/${deliveries[0].id}`,
   `/t/${tenant}/webhooks/${webhooks[0].id}`, `/t/${tenant}/formats`, `/t/${tenant}/audit`, `/t/${tenant}/settings`,
-  `/t/${tenant}/events/${event.id}/explain?webhook_id=${webhooks[0].id}`,
+  `/t/${tenant}/events/${event.id}/explain`, `/t/${tenant}/events/${event.id}/explain?webhook_id=${webhooks[0].id}`,
+  `/t/${tenant}/replays`, `/t/${tenant}/replays/new?webhook_id=${encodeURIComponent(corpus[1])}`, `/t/${tenant}/replays/${replay.id}`,
   `/t/${tenant}/events?event_type=${encodeURIComponent(corpus[1])}`,
   `/t/${tenant}/deliveries?status=${encodeURIComponent(corpus[1])}`, `/portal/${encodeURIComponent(corpus[1])}`,
   `/t/${encodeURIComponent(corpus[1])}/events`,

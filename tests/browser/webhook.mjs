@@ -44,6 +44,7 @@ await run(async (page) => {
   await page.getByRole('link', { name: 'Events', exact: true }).click();
   await page.getByRole('link', { name: new RegExp(event.id) }).click();
   await page.getByText('1 delivered').waitFor();
+  await page.getByRole('link', { name: /^Why did it go/ }).click();
   await page.getByRole('button', { name: 'Explain' }).click();
   await page.getByText('There is a delivery; it is delivered.').waitFor();
   await page.getByRole('link', { name: 'To the event' }).click();

@@ -2,8 +2,10 @@
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::Markup;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Told};
 
 /// Largest form, in bytes: larger than any that the pages have.
 const LIMIT: usize = 64 * 1024;
@@ -42,6 +44,21 @@ impl Form {
     /// What shows that the form is our own page's.
     pub(crate) fn token(&self) -> String {
         self.text(TOKEN)
+    }
+}
+
+/// Leads on if a form did what it says, or else shows its page again, with what was wrong.
+pub(crate) async fn lead_on<T>(
+    done: Result<T, Fault>,
+    to: &str,
+    again: impl AsyncFnOnce(&Told) -> Result<Markup, Fault>,
+) -> Result<Response, Fault> {
+    match done {
+        Ok(_) => Ok(Redirect::to(to).into_response()),
+        Err(fault) => {
+            let told = fault.correctable()?;
+            Ok(told.on(again(&told).await?))
+        }
     }
 }
 

@@ -33,9 +33,22 @@ pub(crate) fn page(visit: &Visit, title: &str, content: &Markup) -> Markup {
     around(visit, title, None, content)
 }
 
-/// One that shows deliveries, of an event or all, and is told of changes.
-pub(crate) fn live(visit: &Visit, title: &str, event_id: Option<&str>, content: &Markup) -> Markup {
-    let query = event_id.map_or_else(String::new, |id| format!("?event_id={}", segment(id)));
+/// What a page shows that is told of changes.
+#[derive(Clone, Copy)]
+pub(crate) enum Shown<'a> {
+    Deliveries,
+    /// The deliveries of an event.
+    Event(&'a str),
+    Replay(&'a str),
+}
+
+/// One that is told of changes of what it shows.
+pub(crate) fn live(visit: &Visit, title: &str, shown: Shown<'_>, content: &Markup) -> Markup {
+    let query = match shown {
+        Shown::Deliveries => String::new(),
+        Shown::Event(id) => format!("?event_id={}", segment(id)),
+        Shown::Replay(id) => format!("?replay_id={}", segment(id)),
+    };
     around(visit, title, Some(visit.link(&format!("/live{query}"))), content)
 }
 
@@ -66,7 +79,9 @@ fn links(visit: &Visit, title: &str) -> Markup {
     }
     if visit.tenant_id.is_some() {
         links.push((visit.link(""), "Overview"));
-        for (path, name) in [("/webhooks", "Webhooks"), ("/events", "Events"), ("/deliveries", "Deliveries")] {
+        for (path, name) in
+            [("/webhooks", "Webhooks"), ("/events", "Events"), ("/deliveries", "Deliveries"), ("/replays", "Replays")]
+        {
             links.push((visit.link(path), name));
         }
         links.push((visit.link("/formats"), "Formats"));

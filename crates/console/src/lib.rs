@@ -31,8 +31,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// All pages, on top of the API.
 pub fn router(rest: Rest) -> Router {
     use pages::{
-        audit, deliveries, delivery, event, events, explain, formats, keys, settings, sign_in, start, tenants, tests,
-        users, webhook, webhooks,
+        audit, deliveries, delivery, event, events, explain, formats, keys, replay, replays, settings, sign_in, start,
+        tenants, tests, users, webhook, webhooks,
     };
     Router::new()
         .route("/", get(start::page))
@@ -60,6 +60,11 @@ pub fn router(rest: Rest) -> Router {
         .route("/t/{tenant}/deliveries", get(deliveries::page))
         .route("/t/{tenant}/deliveries/{id}", get(delivery::page))
         .route("/t/{tenant}/deliveries/{id}/retry", post(delivery::retry))
+        .route("/t/{tenant}/replays", get(replays::page).post(replays::create))
+        .route("/t/{tenant}/replays/new", get(replays::new))
+        .route("/t/{tenant}/replays/preview", post(replays::preview))
+        .route("/t/{tenant}/replays/{id}", get(replay::page))
+        .route("/t/{tenant}/replays/{id}/turn", post(replay::turn))
         .route("/t/{tenant}/live", get(live::stream))
         .route("/t/{tenant}/keys", get(keys::page).post(keys::create))
         .route("/t/{tenant}/keys/{id}/delete", post(keys::delete))

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fault::Fault;
-use crate::visit::Visit;
+use crate::visit::{Visit, segment};
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -27,13 +27,15 @@ struct Watch {
     _place: OwnedSemaphorePermit,
 }
 
-/// Says `changed` whenever the newest deliveries, or those of an event, are not what they were.
+/// Says `changed` whenever the newest deliveries, those of an event, or a replay are not what they were.
 pub(crate) async fn stream(mut visit: Visit) -> Result<Response, Fault> {
     let place = visit.place_for_live()?;
     visit.by_itself();
-    // By these, no list is long to find.
-    let query = visit.query(&["event_id"], &[("limit", "50")]);
-    let path = format!("/api/v1/deliveries?{query}");
+    let path = match visit.parameter("replay_id") {
+        Some(id) => format!("/api/v1/replays/{}", segment(&id)),
+        // By these, no list is long to find.
+        None => format!("/api/v1/deliveries?{}", visit.query(&["event_id"], &[("limit", "50")])),
+    };
     let known: Value = visit.get(&path).await?;
     let watch = Watch { visit, path, known, looks: 0, _place: place };
     Ok(Sse::new(changes(watch)).keep_alive(KeepAlive::default()).into_response())

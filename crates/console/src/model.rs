@@ -83,6 +83,7 @@ pub(crate) struct Attempt {
     pub(crate) response_body_encoding: String,
     pub(crate) remote_address: Option<String>,
     pub(crate) timings: Timings,
+    pub(crate) replay_id: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -224,4 +225,44 @@ pub(crate) struct AuditEntry {
     pub(crate) action: String,
     pub(crate) object_id: Option<String>,
     pub(crate) remote_address: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Replays {
+    pub(crate) replays: Vec<Replay>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Replay {
+    pub(crate) id: String,
+    pub(crate) webhook_id: Option<String>,
+    pub(crate) event_type: Option<String>,
+    pub(crate) status: String,
+    pub(crate) since: String,
+    pub(crate) until: String,
+    pub(crate) rate_limit: u32,
+    pub(crate) state: String,
+    pub(crate) count: i64,
+    pub(crate) count_is_exact: bool,
+    pub(crate) replayed: i64,
+    pub(crate) skipped: i64,
+    pub(crate) progress: f64,
+    pub(crate) created_at: String,
+    pub(crate) finished_at: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ReplayPreview {
+    pub(crate) count: i64,
+    pub(crate) count_is_exact: bool,
+    pub(crate) sample: Vec<ReplaySample>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ReplaySample {
+    pub(crate) event_id: String,
+    pub(crate) event_type: String,
+    pub(crate) created_at: String,
+    pub(crate) status: String,
 }

@@ -20,6 +20,7 @@ fn chromium() -> PathBuf {
 #[rstest]
 #[case::sign_in("sign-in.mjs")]
 #[case::webhook("webhook.mjs")]
+#[case::replay("replay.mjs")]
 #[case::tenants("tenants.mjs")]
 #[case::hostile_text("hostile-text.mjs")]
 #[tokio::test]
@@ -27,6 +28,8 @@ async fn is_used_by_people(#[case] scenario: &str) {
     let receiver = match scenario {
         // Takes a test, and fails twice for each event.
         "webhook.mjs" => Receiver::plain(|n, _| Reply::status(if matches!(n, 1 | 2) { 500 } else { 200 }, "ok")).await,
+        // Down until each event was tried.
+        "replay.mjs" => Receiver::plain(|n, _| Reply::status(if n < 12 { 500 } else { 200 }, "")).await,
         _ => Receiver::plain(|_, request| Reply::status(200, &String::from_utf8_lossy(&request.body))).await,
     };
     let server = Server::start_with(ServerOptions { binary: Binary::Real, ..ServerOptions::default() }).await;

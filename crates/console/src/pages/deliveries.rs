@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::events::statuses;
 use crate::fault::Fault;
-use crate::layout;
+use crate::layout::{self, Shown};
 use crate::model::Deliveries;
 use crate::show::{deliveries, more};
 use crate::visit::Visit;
@@ -36,5 +36,5 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
         (deliveries(&visit, &found.deliveries))
         (more(&path, &visit.query(&FILTERS, &[]), found.next_cursor.as_deref()))
     };
-    Ok(layout::live(&visit, "Deliveries", None, &content))
+    Ok(layout::live(&visit, "Deliveries", Shown::Deliveries, &content))
 }

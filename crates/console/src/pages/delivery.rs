@@ -1,13 +1,13 @@
 //! One delivery: what exactly happened, and what to do now.
 
 use axum::http::Method;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use crate::fault::{Fault, Told};
-use crate::form::Form;
-use crate::layout::{self, token};
+use crate::form::{Form, lead_on};
+use crate::layout::{self, Shown, token};
 use crate::model::{Attempt, Delivery};
 use crate::show::{copyable, headers, millis, reason, status, time, wrong};
 use crate::visit::Visit;
@@ -32,7 +32,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
         }
         section { h2 { "Attempts" }
             @if delivery.attempts.is_empty() { p.empty { "There was none." } }
-            ol.timeline { @for attempt in delivery.attempts.iter().rev() { li { (attempt_shown(attempt)) } } }
+            ol.timeline { @for attempt in delivery.attempts.iter().rev() { li { (attempt_shown(visit, attempt)) } } }
         }
         section { h2 { "Facts" }
             dl.facts {
@@ -44,17 +44,18 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
             }
         }
     };
-    Ok(layout::live(visit, "Deliveries", Some(&delivery.event_id), &content))
+    Ok(layout::live(visit, "Deliveries", Shown::Event(&delivery.event_id), &content))
 }
 
-fn attempt_shown(attempt: &Attempt) -> Markup {
+fn attempt_shown(visit: &Visit, attempt: &Attempt) -> Markup {
     let outcome = if attempt.outcome == "success" { "delivered" } else { "failed" };
     html! {
         p { span class={ "badge " (outcome) } { (attempt.http_status_code.map_or_else(|| attempt.outcome.clone(), |code| code.to_string())) }
             " " strong { (attempt.message) } }
         p.hint { "Attempt " (attempt.number) " · " (time(&attempt.started_at)) " · " (millis(attempt.duration_ms))
             (timings(attempt))
-            @if let Some(address) = &attempt.remote_address { " · " (address) } }
+            @if let Some(address) = &attempt.remote_address { " · " (address) }
+            @if let Some(id) = &attempt.replay_id { " · " a href=(visit.link(&format!("/replays/{id}"))) { "replayed" } } }
         details { summary { "Request and response" }
             h3 { "Request" } p.url { "POST " (attempt.webhook_url) } (headers(&attempt.request_headers))
             h3 { "Response" } (headers(&attempt.response_headers))
@@ -78,11 +79,7 @@ fn timings(attempt: &Attempt) -> Markup {
 /// Tries again.
 pub(crate) async fn retry(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let path = format!("/api/v1/deliveries/{}/retry", visit.id());
-    match visit.change::<Value>(&sent, Method::POST, &path, &json!({})).await {
-        Ok(_) => Ok(Redirect::to(&visit.link(&format!("/deliveries/{}", visit.id()))).into_response()),
-        Err(fault) => {
-            let told = fault.correctable()?;
-            Ok(told.on(show(&visit, Some(&told)).await?))
-        }
-    }
+    let done = visit.change::<Value>(&sent, Method::POST, &path, &json!({})).await;
+    let here = visit.link(&format!("/deliveries/{}", visit.id()));
+    lead_on(done, &here, async |told| show(&visit, Some(told)).await).await
 }

@@ -1,15 +1,14 @@
 //! One event, with all its deliveries.
 
 use axum::http::Method;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::events::counts;
-use super::explain;
 use crate::fault::{Fault, Told};
-use crate::form::Form;
-use crate::layout::{self, token};
+use crate::form::{Form, lead_on};
+use crate::layout::{self, Shown, token};
 use crate::model::Event;
 use crate::show::{copyable, deliveries, json as show_json, time, wrong};
 use crate::visit::Visit;
@@ -21,7 +20,6 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
 
 async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
     let event: Event = visit.get(&format!("/api/v1/events/{}", visit.id())).await?;
-    let question = explain::question(visit, &event.id).await?;
     let content = html! {
         h1 { (event.event_type) }
         p { "Published " (time(&event.created_at)) " · " (counts(&event.delivery_counts)) }
@@ -32,7 +30,8 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
                 button type="submit" data-confirm="Each receiver gets it again. Go on?" { "Send it again to all" }
             }
         }
-        section { h2 { "Deliveries" } (deliveries(visit, &event.deliveries)) (question) }
+        section { h2 { "Deliveries" } (deliveries(visit, &event.deliveries))
+            p.more { a href=(visit.link(&format!("/events/{}/explain", event.id))) { "Why did it go to a webhook, or not?" } } }
         section { h2 { "Payload" } @match &event.payload { Some(payload) if payload.get() != "null" => (show_json(payload.get())), _ => p.empty { "It is kept no longer." } } }
         section { h2 { "Facts" }
             dl.facts {
@@ -41,17 +40,13 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
             }
         }
     };
-    Ok(layout::live(visit, "Events", Some(&event.id), &content))
+    Ok(layout::live(visit, "Events", Shown::Event(&event.id), &content))
 }
 
 /// Sends it again.
 pub(crate) async fn replay(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let path = format!("/api/v1/events/{}/replay", visit.id());
-    match visit.change::<Value>(&sent, Method::POST, &path, &json!({})).await {
-        Ok(_) => Ok(Redirect::to(&visit.link(&format!("/events/{}", visit.id()))).into_response()),
-        Err(fault) => {
-            let told = fault.correctable()?;
-            Ok(told.on(show(&visit, Some(&told)).await?))
-        }
-    }
+    let done = visit.change::<Value>(&sent, Method::POST, &path, &json!({})).await;
+    let here = visit.link(&format!("/events/{}", visit.id()));
+    lead_on(done, &here, async |told| show(&visit, Some(told)).await).await
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::fault::Fault;
-use crate::layout;
+use crate::layout::{self, Shown};
 use crate::model::{Counts, Events};
 use crate::show::{more, time};
 use crate::visit::Visit;
@@ -34,7 +34,7 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
             (more(&path, &kept, found.next_cursor.as_deref()))
         }
     };
-    Ok(layout::live(&visit, "Events", None, &content))
+    Ok(layout::live(&visit, "Events", Shown::Deliveries, &content))
 }
 
 fn search(visit: &Visit, path: &str) -> Markup {

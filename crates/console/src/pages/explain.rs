@@ -10,7 +10,8 @@ use crate::visit::{Visit, segment};
 
 /// What speaks for it and against it.
 pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
-    let webhook = segment(&visit.parameter("webhook_id").unwrap_or_default());
+    let Some(webhook) = visit.parameter("webhook_id") else { return question(&visit).await };
+    let webhook = segment(&webhook);
     let explained: Explanation =
         visit.get(&format!("/api/v1/events/{}/explain?webhook_id={webhook}", visit.id())).await?;
     let content = html! {
@@ -28,16 +29,19 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
 }
 
 /// A choice of webhooks to ask about.
-pub(super) async fn question(visit: &Visit, event_id: &str) -> Result<Markup, Fault> {
+async fn question(visit: &Visit) -> Result<Markup, Fault> {
     let found: Webhooks = visit.get("/api/v1/webhooks").await?;
-    Ok(html! {
-        @if !found.webhooks.is_empty() {
-            form.search method="get" action=(visit.link(&format!("/events/{event_id}/explain"))) {
-                label { "Why did it go to a webhook, or not?"
+    let content = html! {
+        h1 { "Why did it go to a webhook, or not?" }
+        @if found.webhooks.is_empty() { p.empty { "There are no webhooks." } } @else {
+            form.search method="get" action=(visit.link(&format!("/events/{}/explain", visit.id()))) {
+                label { "Webhook"
                     select name="webhook_id" { @for webhook in &found.webhooks { option value=(webhook.id) { (webhook.event_type) " → " (webhook.webhook_url) } } }
                 }
                 button type="submit" { "Explain" }
             }
         }
-    })
+        p { a href=(visit.link(&format!("/events/{}", visit.id()))) { "To the event" } }
+    };
+    Ok(layout::page(visit, "Events", &content))
 }

@@ -1,12 +1,12 @@
 //! A tenant's API keys.
 
 use axum::http::Method;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use crate::fault::{Fault, Told};
-use crate::form::Form;
+use crate::form::{Form, lead_on};
 use crate::layout::{self, token};
 use crate::model::Keys;
 use crate::show::{copyable, maybe_time, more, time, wrong};
@@ -66,11 +66,6 @@ pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> 
 /// Ends one.
 pub(crate) async fn delete(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let path = format!("/api/v1/api-keys/{}", visit.id());
-    match visit.change::<Value>(&sent, Method::DELETE, &path, &json!({})).await {
-        Ok(_) => Ok(Redirect::to(&visit.link("/keys")).into_response()),
-        Err(fault) => {
-            let told = fault.correctable()?;
-            Ok(told.on(show(&visit, Some(&told), None).await?))
-        }
-    }
+    let done = visit.change::<Value>(&sent, Method::DELETE, &path, &json!({})).await;
+    lead_on(done, &visit.link("/keys"), async |told| show(&visit, Some(told), None).await).await
 }

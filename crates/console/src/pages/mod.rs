@@ -8,6 +8,8 @@ pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod formats;
 pub(crate) mod keys;
+pub(crate) mod replay;
+pub(crate) mod replays;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod start;

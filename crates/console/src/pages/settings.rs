@@ -1,12 +1,12 @@
 //! A tenant's settings, for the operator.
 
 use axum::http::Method;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use crate::fault::{Fault, Told};
-use crate::form::Form;
+use crate::form::{Form, lead_on};
 use crate::layout::{self, token};
 use crate::model::{Profiles, Tenant};
 use crate::show::wrong;
@@ -55,11 +55,6 @@ pub(crate) async fn update(visit: Visit, sent: Form) -> Result<Response, Fault> 
         "redacted_paths": paths,
         "payload_retention": sent.text("payload_retention"),
     });
-    match visit.change::<Value>(&sent, Method::PATCH, &path(&visit), &body).await {
-        Ok(_) => Ok(Redirect::to(&visit.link("/settings")).into_response()),
-        Err(fault) => {
-            let told = fault.correctable()?;
-            Ok(told.on(show(&visit, Some(&told)).await?))
-        }
-    }
+    let done = visit.change::<Value>(&sent, Method::PATCH, &path(&visit), &body).await;
+    lead_on(done, &visit.link("/settings"), async |told| show(&visit, Some(told)).await).await
 }

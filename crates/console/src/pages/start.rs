@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use crate::fault::Fault;
-use crate::layout;
+use crate::layout::{self, Shown};
 use crate::model::{Deliveries, Tenants, Webhook, Webhooks};
 use crate::show::{deliveries, maybe_time, share};
 use crate::visit::Visit;
@@ -56,7 +56,7 @@ pub(crate) async fn tenant(visit: Visit) -> Result<Markup, Fault> {
             }
         }
     };
-    Ok(layout::live(&visit, "Overview", None, &content))
+    Ok(layout::live(&visit, "Overview", Shown::Deliveries, &content))
 }
 
 /// The share that failed.

@@ -1,12 +1,12 @@
 //! All tenants, for the operator.
 
 use axum::http::Method;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use crate::fault::{Fault, Told};
-use crate::form::Form;
+use crate::form::{Form, lead_on};
 use crate::layout::{self, token};
 use crate::model::Tenants;
 use crate::show::{more, time, wrong};
@@ -40,11 +40,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
 
 /// Adds one.
 pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> {
-    match visit.change::<Value>(&sent, Method::POST, "/api/v1/tenants", &json!({"name": sent.text("name")})).await {
-        Ok(_) => Ok(Redirect::to("/tenants").into_response()),
-        Err(fault) => {
-            let told = fault.correctable()?;
-            Ok(told.on(show(&visit, Some(&told)).await?))
-        }
-    }
+    let body = json!({"name": sent.text("name")});
+    let done = visit.change::<Value>(&sent, Method::POST, "/api/v1/tenants", &body).await;
+    lead_on(done, "/tenants", async |told| show(&visit, Some(told)).await).await
 }

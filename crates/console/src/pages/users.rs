@@ -1,12 +1,12 @@
 //! Who may sign in, for the operator.
 
 use axum::http::Method;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use crate::fault::{Fault, Told};
-use crate::form::Form;
+use crate::form::{Form, lead_on};
 use crate::layout::{self, token};
 use crate::model::{Tenants, Users};
 use crate::show::{more, time, wrong};
@@ -58,21 +58,15 @@ pub(crate) async fn create(visit: Visit, sent: Form) -> Result<Response, Fault> 
         "name": sent.text("name"), "password": sent.text("password"), "role": sent.text("role"),
         "tenant_id": sent.given("tenant_id"),
     });
-    done(&visit, visit.change::<Value>(&sent, Method::POST, "/api/v1/users", &body).await.map(drop)).await
+    back(&visit, visit.change(&sent, Method::POST, "/api/v1/users", &body).await).await
 }
 
 /// Removes one.
 pub(crate) async fn delete(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let path = format!("/api/v1/users/{}", visit.id());
-    done(&visit, visit.change::<Value>(&sent, Method::DELETE, &path, &json!({})).await.map(drop)).await
+    back(&visit, visit.change(&sent, Method::DELETE, &path, &json!({})).await).await
 }
 
-async fn done(visit: &Visit, done: Result<(), Fault>) -> Result<Response, Fault> {
-    match done {
-        Ok(()) => Ok(Redirect::to("/users").into_response()),
-        Err(fault) => {
-            let told = fault.correctable()?;
-            Ok(told.on(show(visit, Some(&told)).await?))
-        }
-    }
+async fn back(visit: &Visit, done: Result<Value, Fault>) -> Result<Response, Fault> {
+    lead_on(done, "/users", async |told| show(visit, Some(told)).await).await
 }

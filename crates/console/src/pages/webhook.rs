@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::webhooks::{read_json, secret};
 use crate::fault::{Fault, Told};
-use crate::form::Form;
-use crate::layout::{self, token};
+use crate::form::{Form, lead_on};
+use crate::layout::{self, Shown, token};
 use crate::model::{Deliveries, Health, TestResult, Webhook};
 use crate::show::{copyable, deliveries, maybe_time, millis, pretty, share, time, wrong};
 use crate::visit::Visit;
@@ -49,7 +49,7 @@ pub(super) async fn show(visit: &Visit, notice: &Notice) -> Result<Markup, Fault
         @if visit.session.may_change() { (settings(visit, &webhook)) }
         (facts(&webhook))
     };
-    Ok(layout::live(visit, "Webhooks", None, &content))
+    Ok(layout::live(visit, "Webhooks", Shown::Deliveries, &content))
 }
 
 fn tested(result: &TestResult) -> Markup {
@@ -84,6 +84,7 @@ fn actions(visit: &Visit, webhook: &Webhook) -> Markup {
                 input type="hidden" name="is_active" value=(!webhook.is_active);
                 button type="submit" { @if webhook.is_active { "Deactivate" } @else { "Reactivate" } }
             }
+            a.button href=(visit.link(&format!("/replays/new?webhook_id={}", webhook.id))) { "Replay a period" }
             form method="post" action=(action("rotate")) { (token(visit)) button type="submit" data-confirm="The new secret signs at once, the old one beside it for 24 hours. Go on?" { "Rotate the secret" } }
             form method="post" action=(action("delete")) { (token(visit)) button.danger type="submit" data-confirm="What waits for it is discarded. Delete it?" { "Delete" } }
         }
@@ -129,14 +130,9 @@ fn facts(webhook: &Webhook) -> Markup {
 
 /// Goes back to the webhook, or says what was wrong.
 pub(super) async fn back(visit: &Visit, done: Result<Value, Fault>) -> Result<Response, Fault> {
-    match done {
-        Ok(_) => Ok(Redirect::to(&visit.link(&format!("/webhooks/{}", visit.id()))).into_response()),
-        Err(fault) => {
-            let told = fault.correctable()?;
-            let notice = Notice { told: Some(told.clone()), tested: None };
-            Ok(told.on(show(visit, &notice).await?))
-        }
-    }
+    let here = visit.link(&format!("/webhooks/{}", visit.id()));
+    let again = async |told: &Told| show(visit, &Notice { told: Some(told.clone()), tested: None }).await;
+    lead_on(done, &here, again).await
 }
 
 /// The form's fields, filters as they were typed.

@@ -10,7 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::fault::{Fault, Told};
 use crate::form::Form;
-use crate::layout::{self, token};
+use crate::layout::{self, Shown, token};
 use crate::model::{Profiles, Webhooks};
 use crate::pages::start::endpoints;
 use crate::show::{copyable, wrong};
@@ -24,7 +24,7 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
         @if visit.session.may_change() { p { a.button href=(visit.link("/webhooks/new")) { "Add a webhook" } } }
         @if found.webhooks.is_empty() { p.empty { "There are none yet." } } @else { (endpoints(&visit, &found.webhooks)) }
     };
-    Ok(layout::live(&visit, "Webhooks", None, &content))
+    Ok(layout::live(&visit, "Webhooks", Shown::Deliveries, &content))
 }
 
 /// An empty form.
