@@ -198,6 +198,8 @@ create table deliveries (
 );
 create unique index deliveries_by_event on deliveries (event_id, target_id);
 create index deliveries_pending on deliveries (lane, due_at) where state = 0;
+-- What failed is counted, and told, in the order in which it did.
+create index deliveries_failed on deliveries (settled_at, id) where state = 2;
 -- What was never delivered is a question that must not read through all that was.
 create index deliveries_undelivered on deliveries (tenant_id, id) where state <> 1;
 
@@ -266,6 +268,43 @@ create table reopenings (
     replay_id uuid,
     primary key (delivery_id, at)
 );
+
+-- What happened in each minute and each hour, counted: of a subscription, of a tenant (no target), of all (neither).
+create table rollups (
+    tenant_id uuid not null,
+    target_id uuid not null,
+    -- Seconds: 60 or 3600.
+    width bigint not null,
+    at bigint not null,
+    -- A `Tally` as JSON.
+    tally text not null,
+    primary key (tenant_id, target_id, width, at)
+);
+create index rollups_by_time on rollups (width, at);
+
+-- How far has been counted; one row.
+create table rollup_marks (
+    id bigint not null primary key,
+    -- Attempts up to this one.
+    log_id bigint not null,
+    -- Failed deliveries up to this one.
+    failed_at bigint not null,
+    failed_id uuid not null,
+    -- Events accepted before.
+    events_before bigint not null
+);
+
+-- Subscriptions whose attempts fail, all since the first that is meant.
+create table failing (
+    subscription_id uuid not null primary key,
+    tenant_id uuid not null,
+    since bigint not null,
+    last_at bigint not null,
+    attempts bigint not null,
+    -- How often somebody was warned of it.
+    warnings bigint not null
+);
+create index failing_by_tenant on failing (tenant_id);
 
 -- Processes that serve. Each holds an advisory lock of its number for as long as its session lives.
 create table nodes (

@@ -101,7 +101,7 @@ fn settings_calls() -> Calls {
 
 /// What happened, and what is sent again.
 fn journal_calls() -> Calls {
-    use routes::{deliveries, events, explain, logs, replays};
+    use routes::{deliveries, events, explain, logs, replays, stats};
     Calls::default()
         .get("/api/v1/logs/{log_id}", logs::get)
         .get("/api/v1/events", events::list)
@@ -111,6 +111,8 @@ fn journal_calls() -> Calls {
         .get("/api/v1/deliveries", deliveries::list)
         .get("/api/v1/deliveries/{id}", deliveries::get)
         .post("/api/v1/deliveries/{id}/retry", deliveries::retry)
+        .get("/api/v1/stats", stats::get)
+        .get("/api/v1/stats/all", stats::all)
         .get("/api/v1/replays", replays::list)
         .post("/api/v1/replays", replays::create)
         .get("/api/v1/replays/{id}", replays::get)

@@ -8,7 +8,7 @@ use postrider_core::profile::Profiles;
 use postrider_core::target_url::UrlPolicy;
 use postrider_core::test_send::TestSender;
 use postrider_core::{ApiKeyId, World};
-use postrider_store::{Accounts, Catalogue, Journal, Replays};
+use postrider_store::{Accounts, Catalogue, Journal, Replays, Statistics};
 
 use crate::failed_keys::FailedKeys;
 use crate::key_cache::KeyCache;
@@ -30,6 +30,8 @@ pub struct ApiOptions {
     pub accounts: Arc<dyn Accounts>,
     /// What is sent again.
     pub replays: Arc<dyn Replays>,
+    /// Rates and latencies.
+    pub statistics: Arc<dyn Statistics>,
     /// The wire formats.
     pub profiles: Arc<Profiles>,
     /// Sends tests.
@@ -62,6 +64,7 @@ pub struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) replays: Arc<dyn Replays>,
+    pub(crate) statistics: Arc<dyn Statistics>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) tester: Arc<dyn TestSender>,
     pub(crate) lanes: Option<Lanes>,
@@ -85,13 +88,15 @@ impl Api {
     /// Puts the API together.
     #[must_use]
     pub fn new(options: ApiOptions) -> Self {
-        let ApiOptions { catalogue, journal, accounts, replays, profiles, tester, lanes, world, .. } = options;
+        let ApiOptions { catalogue, journal, accounts, replays, statistics, profiles, tester, lanes, world, .. } =
+            options;
         let ApiOptions { url_policy, limits, readiness, metrics, is_dev, public_url, .. } = options;
         Self(Arc::new(Shared {
             catalogue,
             journal,
             accounts,
             replays,
+            statistics,
             profiles,
             tester,
             lanes,

@@ -21,7 +21,7 @@ use crate::client::{GuardedClient, Outgoing};
 use crate::deliver::Deliverer;
 use crate::suspect::{Quarantine, Watched, suspicion_of};
 use crate::timers::Timers;
-use crate::{fan_out, prune, replay, watch_backlog};
+use crate::{fan_out, prune, replay, roll_up, watch_backlog};
 
 /// What a dispatcher works with.
 pub struct DispatcherOptions {
@@ -91,6 +91,7 @@ impl Dispatcher {
         services.spawn(watch.clone().over(claimer.run(signals)));
         services.spawn(watch.clone().over(fan_out::run(Arc::clone(&queue), hand_over, world.clone(), stop.clone())));
         services.spawn(watch.clone().over(replay::run(Arc::clone(&queue), world.clone(), stop.clone())));
+        services.spawn(watch.clone().over(roll_up::run(Arc::clone(&queue), world.clone(), stop.clone())));
         services.spawn(watch.clone().over(prune::run(Arc::clone(&queue), retention, world.clone(), stop.clone())));
         services.spawn(watch.over(watch_backlog::run(queue, lanes.clone(), world, stop.clone())));
         services.close();

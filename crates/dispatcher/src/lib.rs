@@ -18,6 +18,7 @@ mod probe;
 mod prune;
 mod replay;
 mod resolve;
+mod roll_up;
 mod suspect;
 mod timers;
 mod traces;

@@ -23,7 +23,7 @@ use crate::profiles;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 23] = [
+const KNOWN: [&str; 24] = [
     "traces.endpoint",
     "listen",
     "metrics_listen",
@@ -41,6 +41,7 @@ const KNOWN: [&str; 23] = [
     "targets.in_flight",
     "retention.payloads",
     "retention.deliveries",
+    "retention.statistics",
     "limits.requests",
     "limits.webhooks",
     "limits.pending",
@@ -322,6 +323,7 @@ impl Raw {
             retention: Retention {
                 payloads: self.read("retention.payloads", duration, parse_duration)?.unwrap_or(day * 30),
                 deliveries: self.read("retention.deliveries", duration, parse_duration)?.unwrap_or(day * 30),
+                statistics: self.read("retention.statistics", duration, parse_duration)?.unwrap_or(day * 90),
             },
             limits: Limits {
                 requests: self.read("limits.requests", "such as 100/s or 6000/m", RequestLimit::parse)?,

@@ -129,6 +129,7 @@ impl Node {
             journal: stores.journal.clone(),
             accounts: stores.accounts.clone(),
             replays: stores.replays.clone(),
+            statistics: stores.statistics.clone(),
             profiles: settings.profiles.clone(),
             tester: std::sync::Arc::new(client),
             lanes,

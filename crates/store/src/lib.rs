@@ -20,6 +20,7 @@ mod recent;
 mod replays;
 mod session;
 mod sql;
+mod statistics;
 
 pub use accounts::{Accounts, NewUser};
 pub use catalogue::{
@@ -38,6 +39,7 @@ pub use open::{DATABASE_URL_FORM, DatabaseUrl, OpenError, Purpose, StoreOptions,
 pub use queue::{Backlog, LaneDue, Queue, Retention, Settlement};
 pub use replays::{ReplayPreview, ReplaySample, Replays};
 pub use sql::MovedTable;
+pub use statistics::{Node, Statistics, Waiting, Whose};
 
 /// Files and lines of the statements made since the last time. For tests.
 #[cfg(feature = "places")]

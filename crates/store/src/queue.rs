@@ -58,6 +58,8 @@ pub struct Retention {
     pub payloads: Duration,
     /// Events, deliveries and attempts.
     pub deliveries: Duration,
+    /// Tallies of minutes and hours.
+    pub statistics: Duration,
 }
 
 /// The queue of deliveries.
@@ -91,6 +93,8 @@ pub trait Queue: Send + Sync + 'static {
     async fn fan_out(&self) -> Result<Option<Vec<LaneId>>>;
     /// Lets the replay whose turn it is open the next deliveries. When to come again; `None` if none is running.
     async fn replay(&self) -> Result<Option<Timestamp>>;
+    /// Counts a bounded number of what was written down, for statistics. Whether there is more.
+    async fn roll_up(&self) -> Result<bool>;
     /// Looks at a bounded number of events and removes what retention no longer keeps. False when all
     /// were looked at once; the next call begins anew.
     async fn prune(&self, retention: Retention) -> Result<bool>;

@@ -102,6 +102,8 @@ const TABLE: &[Row] = &[
     ("GET", "/api/v1/deliveries", READ, Nothing, none),
     ("GET", "/api/v1/deliveries/{id}", READ, Delivery, none),
     ("POST", "/api/v1/deliveries/{id}/retry", MANAGE, Delivery, none),
+    ("GET", "/api/v1/stats", READ, Nothing, none),
+    ("GET", "/api/v1/stats/all", ADMIN, Nothing, none),
     ("GET", "/api/v1/replays", READ, Nothing, none),
     ("POST", "/api/v1/replays", MANAGE, Nothing, || json!({"since": "2026-01-19T00:00:00Z"})),
     ("GET", "/api/v1/replays/{id}", READ, Replay, none),

@@ -16,6 +16,7 @@ mod profiles;
 mod replays;
 mod requests;
 mod sessions;
+mod stats;
 mod tenants;
 mod test;
 mod webhooks;

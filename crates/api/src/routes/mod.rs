@@ -16,6 +16,7 @@ pub(crate) mod profiles;
 pub(crate) mod reference;
 pub(crate) mod replays;
 pub(crate) mod session;
+pub(crate) mod stats;
 pub(crate) mod tenants;
 pub(crate) mod test;
 pub(crate) mod users;

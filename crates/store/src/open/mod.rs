@@ -18,6 +18,7 @@ use crate::hand_over::HandOver;
 use crate::journal::Journal;
 use crate::queue::Queue;
 use crate::replays::Replays;
+use crate::statistics::Statistics;
 pub(crate) use serve_lock::ServeLock;
 pub(crate) use sqlite::make_private;
 pub(crate) use url::Target;
@@ -82,6 +83,8 @@ pub struct Stores {
     pub accounts: Arc<dyn Accounts>,
     /// The API's view of replays.
     pub replays: Arc<dyn Replays>,
+    /// What the API sees of statistics.
+    pub statistics: Arc<dyn Statistics>,
     /// What the dispatcher sees.
     pub queue: Arc<dyn Queue>,
     _lock: Option<Arc<ServeLock>>,
@@ -90,13 +93,14 @@ pub struct Stores {
 impl Stores {
     fn of<S>(store: Arc<S>, lock: Option<Arc<ServeLock>>) -> Self
     where
-        S: Catalogue + Journal + Accounts + Replays + Queue,
+        S: Catalogue + Journal + Accounts + Replays + Statistics + Queue,
     {
         Self {
             catalogue: store.clone(),
             journal: store.clone(),
             accounts: store.clone(),
             replays: store.clone(),
+            statistics: store.clone(),
             queue: store,
             _lock: lock,
         }

@@ -23,7 +23,7 @@ struct Table {
 const STAY_BEHIND: [&str; 2] = ["sessions", "portal_links"];
 
 /// Every other table, each value by its kind.
-const TABLES: [Table; 17] = [
+const TABLES: [Table; 20] = [
     Table {
         name: "tenants",
         key: 1,
@@ -247,6 +247,40 @@ const TABLES: [Table; 17] = [
             ("tenant_id", Kind::Uuid),
             ("attempts", Kind::Int),
             ("replay_id", Kind::Uuid),
+        ],
+    },
+    Table {
+        name: "rollups",
+        key: 4,
+        columns: &[
+            ("tenant_id", Kind::Uuid),
+            ("target_id", Kind::Uuid),
+            ("width", Kind::Int),
+            ("at", Kind::Int),
+            ("tally", Kind::Text),
+        ],
+    },
+    Table {
+        name: "rollup_marks",
+        key: 1,
+        columns: &[
+            ("id", Kind::Int),
+            ("log_id", Kind::Int),
+            ("failed_at", Kind::Int),
+            ("failed_id", Kind::Uuid),
+            ("events_before", Kind::Int),
+        ],
+    },
+    Table {
+        name: "failing",
+        key: 1,
+        columns: &[
+            ("subscription_id", Kind::Uuid),
+            ("tenant_id", Kind::Uuid),
+            ("since", Kind::Int),
+            ("last_at", Kind::Int),
+            ("attempts", Kind::Int),
+            ("warnings", Kind::Int),
         ],
     },
     Table {

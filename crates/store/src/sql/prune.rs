@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use postrider_core::id::uuid_v7;
+use postrider_core::tally::Width;
 use postrider_core::tenant::PayloadRetention;
 use postrider_core::{EventId, TenantId, Timestamp};
 use uuid::Uuid;
@@ -57,6 +58,7 @@ impl<DB: Dialect> Sql<DB> {
             };
         }
         has_more |= self.prune_callbacks(now - retention.deliveries).await?;
+        has_more |= self.prune_tallies(now - retention.statistics).await?;
         Ok(has_more | self.prune_tests(now - retention.deliveries).await?)
     }
 
@@ -118,6 +120,23 @@ impl<DB: Dialect> Sql<DB> {
         }
         tx.commit().await?;
         Ok(())
+    }
+
+    async fn prune_tallies(&self, before: Timestamp) -> Result<bool> {
+        let mut has_more = false;
+        for width in Width::ALL {
+            // Up to the time of the last of them: those of the same time go together.
+            let query = Query::<DB>::new(
+                "delete from rollups where width = $1 and at <= coalesce((
+                     select max(o.at) from (
+                         select r.at from rollups r where r.width = $1 and r.at < $2 order by r.at limit $3) o), -1)",
+            );
+            let mut tx = self.begin().await?;
+            let deleted = query.bind(width.seconds()).time(before).bind(STEP).run(&mut tx).await?;
+            tx.commit().await?;
+            has_more |= deleted > 0;
+        }
+        Ok(has_more)
     }
 
     async fn prune_tests(&self, before: Timestamp) -> Result<bool> {

@@ -66,6 +66,10 @@ impl<DB: Dialect> Queue for Sql<DB> {
         self.replay_step().await
     }
 
+    async fn roll_up(&self) -> Result<bool> {
+        self.roll_up_step().await
+    }
+
     async fn prune(&self, retention: Retention) -> Result<bool> {
         self.prune_step(retention).await
     }

@@ -18,6 +18,7 @@ mod schema;
 mod sealed;
 mod settle;
 mod statements;
+mod statistics;
 mod targets;
 
 /// Runs each of the named tests on each backend.
@@ -160,6 +161,13 @@ backends! {
         replays_are_of_one_tenant,
         long_periods_are_gone_through_in_pages,
         one_that_cannot_go_on_waits,
+    }
+    statistics::{
+        all_is_counted_once_for_everybody_it_concerns,
+        whoever_fails_is_known_until_it_succeeds,
+        more_than_one_step_is_counted_in_several,
+        what_waits_is_counted,
+        tallies_go_by_their_own_retention,
     }
     settle::{
         an_end_is_recorded_with_its_attempt_and_statistics,

@@ -16,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 async fn prune(f: &Fixture, payloads: Duration, deliveries: Duration) {
-    while f.stores.queue.prune(Retention { payloads, deliveries }).await.expect("pruned") {}
+    while f.stores.queue.prune(Retention { payloads, deliveries, statistics: deliveries }).await.expect("pruned") {}
 }
 
 /// Deliveries made and pruned, as the tenant's statistics say, and the rows that are there.

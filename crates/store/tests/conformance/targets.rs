@@ -123,7 +123,9 @@ pub(crate) async fn a_callback_of_a_finished_resource_goes(mut f: Fixture) {
     f.settle(&claimed, Decision::Discarded(DiscardReason::ProfileCondition("x is absent".to_owned())), None).await;
     let prune = async || {
         f.clock.advance(3 * DAY);
-        while f.stores.queue.prune(Retention { payloads: DAY, deliveries: DAY }).await.expect("pruned") {}
+        while f.stores.queue.prune(Retention { payloads: DAY, deliveries: DAY, statistics: DAY }).await.expect("pruned")
+        {
+        }
     };
     prune().await;
     let exists = async |id| f.stores.catalogue.callback(f.tenant, id).await.expect("read").is_some();

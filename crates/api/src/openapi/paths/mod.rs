@@ -9,6 +9,7 @@ pub(super) mod operations;
 pub(super) mod people;
 pub(super) mod profiles;
 pub(super) mod replays;
+pub(super) mod stats;
 pub(super) mod tenants;
 pub(super) mod webhooks;
 
