@@ -314,6 +314,15 @@ create table nodes (
     started_at bigint not null
 );
 
+-- What the sender is still to be told, as events of its own tenant.
+create table notices (
+    id uuid not null primary key,
+    event_type text not null,
+    -- JSON.
+    payload text not null,
+    at bigint not null
+);
+
 -- Who changed, sent again or looked at what. Rows are only added.
 create table audit (
     tenant_id uuid not null,

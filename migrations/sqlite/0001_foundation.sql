@@ -306,6 +306,15 @@ create table failing (
 );
 create index failing_by_tenant on failing (tenant_id);
 
+-- What the sender is still to be told, as events of its own tenant.
+create table notices (
+    id blob not null primary key,
+    event_type text not null,
+    -- JSON.
+    payload text not null,
+    at bigint not null
+);
+
 -- Who changed, sent again or looked at what. Rows are only added.
 create table audit (
     tenant_id blob not null,

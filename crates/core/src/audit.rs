@@ -15,6 +15,8 @@ pub enum Actor {
     PortalLink(PortalLinkId),
     /// Somebody at the command line of the machine.
     CommandLine,
+    /// The program by itself.
+    Postrider,
 }
 
 impl Actor {
@@ -26,6 +28,7 @@ impl Actor {
             Self::User(..) => "user",
             Self::PortalLink(_) => "portal_link",
             Self::CommandLine => "command_line",
+            Self::Postrider => "postrider",
         }
     }
 
@@ -36,7 +39,7 @@ impl Actor {
             Self::ApiKey(id, _) => Some(id.uuid()),
             Self::User(id, _) => Some(id.uuid()),
             Self::PortalLink(id) => Some(id.uuid()),
-            Self::CommandLine => None,
+            Self::CommandLine | Self::Postrider => None,
         }
     }
 
@@ -45,7 +48,7 @@ impl Actor {
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::ApiKey(_, name) | Self::User(_, name) => Some(name),
-            Self::PortalLink(_) | Self::CommandLine => None,
+            Self::PortalLink(_) | Self::CommandLine | Self::Postrider => None,
         }
     }
 
@@ -57,6 +60,7 @@ impl Actor {
             Self::ApiKey(..) => 1,
             Self::User(..) => 2,
             Self::PortalLink(_) => 3,
+            Self::Postrider => 4,
         }
     }
 
@@ -67,6 +71,7 @@ impl Actor {
             (0, None, None) => Some(Self::CommandLine),
             (1, Some(id), Some(name)) => Some(Self::ApiKey(id.into(), name)),
             (2, Some(id), Some(name)) => Some(Self::User(id.into(), name)),
+            (4, None, None) => Some(Self::Postrider),
             (3, Some(id), None) => Some(Self::PortalLink(id.into())),
             _ => None,
         }

@@ -131,6 +131,14 @@ impl TenantCatalogue {
         &self.default_profile
     }
 
+    /// Whether anybody receives events of this type, whatever their filters.
+    #[must_use]
+    pub fn has_subscriber(&self, event_type: &str) -> bool {
+        let types = [event_type, event_type::ALL].into_iter().filter_map(EventTypeName::parse);
+        let mut candidates = types.filter_map(|name| self.by_type.get(&name)).flatten();
+        candidates.any(|candidate| candidate.settings.is_active)
+    }
+
     /// Whom an event is for. Its payload is read only if somebody filters.
     #[must_use]
     pub fn matches(&self, event: &Event) -> Matches {

@@ -23,6 +23,7 @@ pub mod inspection;
 pub mod json;
 pub mod lanes;
 pub mod lifecycle;
+pub mod notice;
 pub mod password;
 pub mod profile;
 pub mod redaction;

@@ -21,7 +21,7 @@ use crate::client::{GuardedClient, Outgoing};
 use crate::deliver::Deliverer;
 use crate::suspect::{Quarantine, Watched, suspicion_of};
 use crate::timers::Timers;
-use crate::{fan_out, prune, replay, roll_up, watch_backlog};
+use crate::{fan_out, prune, replay, roll_up, tell, watch_backlog, watch_failing};
 
 /// What a dispatcher works with.
 pub struct DispatcherOptions {
@@ -39,6 +39,8 @@ pub struct DispatcherOptions {
     pub retention: Retention,
     /// How long deliveries wait for a dead endpoint beyond their schedule.
     pub patience: Duration,
+    /// How long a subscription may fail until it is deactivated; `None` for ever.
+    pub deactivate_after: Option<Duration>,
 }
 
 /// The running dispatcher. Every task it starts is waited for by [`Dispatcher::shut_down`].
@@ -58,7 +60,8 @@ impl Dispatcher {
     /// Starts claiming and sending.
     #[must_use]
     pub fn start(options: DispatcherOptions) -> Self {
-        let DispatcherOptions { queue, hand_over, inbox, client, world, retention, patience } = options;
+        let DispatcherOptions { queue, hand_over, inbox, client, world, retention, patience, deactivate_after } =
+            options;
         let (services, taking, deliveries) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
         let (stop, abort, broken) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let (retries, retries_heard) = mpsc::unbounded_channel();
@@ -92,6 +95,11 @@ impl Dispatcher {
         services.spawn(watch.clone().over(fan_out::run(Arc::clone(&queue), hand_over, world.clone(), stop.clone())));
         services.spawn(watch.clone().over(replay::run(Arc::clone(&queue), world.clone(), stop.clone())));
         services.spawn(watch.clone().over(roll_up::run(Arc::clone(&queue), world.clone(), stop.clone())));
+        services.spawn(watch.clone().over(tell::run(Arc::clone(&queue), world.clone(), stop.clone())));
+        if let Some(patience) = deactivate_after {
+            let watching = watch_failing::run(Arc::clone(&queue), patience, world.clone(), stop.clone());
+            services.spawn(watch.clone().over(watching));
+        }
         services.spawn(watch.clone().over(prune::run(Arc::clone(&queue), retention, world.clone(), stop.clone())));
         services.spawn(watch.over(watch_backlog::run(queue, lanes.clone(), world, stop.clone())));
         services.close();

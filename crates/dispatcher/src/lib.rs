@@ -20,10 +20,12 @@ mod replay;
 mod resolve;
 mod roll_up;
 mod suspect;
+mod tell;
 mod timers;
 mod traces;
 mod transport;
 mod watch_backlog;
+mod watch_failing;
 
 pub use client::{ClientOptions, GuardedClient, Outgoing};
 pub use dispatcher::{Dispatcher, DispatcherOptions};

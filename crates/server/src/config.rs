@@ -23,7 +23,7 @@ use crate::profiles;
 
 /// Every setting, by its path in the file. In the environment it is `POSTRIDER_` and the path in
 /// capitals, dots as underscores.
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 25] = [
     "traces.endpoint",
     "listen",
     "metrics_listen",
@@ -39,6 +39,7 @@ const KNOWN: [&str; 24] = [
     "targets.ca_file",
     "targets.patience",
     "targets.in_flight",
+    "webhooks.deactivate_after",
     "retention.payloads",
     "retention.deliveries",
     "retention.statistics",
@@ -108,6 +109,8 @@ pub struct Settings {
     pub in_flight: usize,
     /// How long deliveries wait for a dead endpoint beyond their schedule.
     pub patience: Duration,
+    /// How long a webhook may fail until it is deactivated; `None` for ever.
+    pub deactivate_after: Option<Duration>,
     /// How long ended deliveries are kept.
     pub retention: Retention,
     /// What a key and a tenant may use up.
@@ -320,6 +323,9 @@ impl Raw {
                 .read("targets.in_flight", "a whole number from 1 to 2048", read_in_flight)?
                 .unwrap_or(LaneLimits::default().per_lane),
             patience: self.read("targets.patience", duration, parse_duration)?.unwrap_or(day),
+            deactivate_after: self
+                .read("webhooks.deactivate_after", "a duration such as 5d, or never", read_patience)?
+                .unwrap_or(Some(day * 5)),
             retention: Retention {
                 payloads: self.read("retention.payloads", duration, parse_duration)?.unwrap_or(day * 30),
                 deliveries: self.read("retention.deliveries", duration, parse_duration)?.unwrap_or(day * 30),
@@ -338,6 +344,11 @@ impl Raw {
             log_format: self.read("log_format", "text or json", read_format)?.unwrap_or(LogFormat::Text),
         })
     }
+}
+
+/// A duration, or none at all.
+fn read_patience(text: &str) -> Option<Option<Duration>> {
+    if text == "never" { Some(None) } else { parse_duration(text).filter(|time| !time.is_zero()).map(Some) }
 }
 
 fn read_count(text: &str) -> Option<u64> {

@@ -121,6 +121,7 @@ impl Node {
                 world: world.clone(),
                 retention: settings.retention,
                 patience: settings.patience,
+                deactivate_after: settings.deactivate_after,
             })
         });
         let readiness = Readiness::default();

@@ -93,6 +93,10 @@ pub trait Queue: Send + Sync + 'static {
     async fn fan_out(&self) -> Result<Option<Vec<LaneId>>>;
     /// Lets the replay whose turn it is open the next deliveries. When to come again; `None` if none is running.
     async fn replay(&self) -> Result<Option<Timestamp>>;
+    /// Warns of subscriptions that fail, and deactivates those that have for longer than `patience`.
+    async fn look_after_failing(&self, patience: Duration) -> Result<()>;
+    /// Publishes a bounded number of notices to the sender. Whether there are more.
+    async fn tell(&self) -> Result<bool>;
     /// Counts a bounded number of what was written down, for statistics. Whether there is more.
     async fn roll_up(&self) -> Result<bool>;
     /// Looks at a bounded number of events and removes what retention no longer keeps. False when all

@@ -8,6 +8,7 @@ mod callbacks;
 mod deliveries;
 mod event_types;
 mod events;
+mod failing;
 mod health;
 mod limits;
 mod logs;

@@ -10,6 +10,7 @@ use postrider_core::cursor::Page;
 use postrider_core::delivery::DiscardReason;
 use postrider_core::event_type::{EventType, EventTypeName};
 use postrider_core::lanes::LaneId;
+use postrider_core::notice::{Notice, OPERATIONS_TENANT};
 use postrider_core::redaction::RedactedPaths;
 use postrider_core::subscription::{Subscription, TargetStats};
 use postrider_core::target::TargetId;
@@ -17,7 +18,8 @@ use postrider_core::tenant::{PayloadRetention, Tenant};
 use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId};
 
 use super::{
-    Dialect, Query, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, replays, subscriptions, tenants,
+    Dialect, Query, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, failing, notices, replays,
+    subscriptions, tenants,
 };
 use crate::catalogue::{
     CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
@@ -40,6 +42,9 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         };
         let mut tx = self.begin().await?;
         let made = tenants::insert::<DB>(&mut tx, &tenant).await?;
+        if made && tenant.name == OPERATIONS_TENANT {
+            notices::insert_types::<DB>(&mut tx, tenant.id, tenant.created_at).await?;
+        }
         tx.commit().await?;
         Ok(made.then_some(tenant))
     }
@@ -199,7 +204,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         id: SubscriptionId,
         wanted: SettingsChange,
     ) -> Result<bool> {
-        self.change_subscription(tenant_id, id, wanted, |_| true).await
+        self.change_subscription(tenant_id, id, wanted, |_| true, None).await
     }
 
     async fn delete_subscription(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<bool> {
@@ -270,7 +275,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             for old in page.iter().filter(|sealed| !self.vault.is_current(&sealed.secrets)) {
                 // A change of nothing: all that is sealed is written anew.
                 let wanted = SettingsChange::default();
-                resealed += u64::from(self.change_subscription(old.tenant_id, old.id, wanted, |_| true).await?);
+                resealed += u64::from(self.change_subscription(old.tenant_id, old.id, wanted, |_| true, None).await?);
             }
         }
     }
@@ -291,13 +296,15 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
 }
 
 impl<DB: Dialect> Sql<DB> {
-    /// Changes the settings of a subscription that is there and is the one that is meant.
+    /// Changes the settings of a subscription that is there and is the one that is meant. What the program did by itself is
+    /// told, and is in the audit log.
     pub(super) async fn change_subscription(
         &self,
         tenant_id: TenantId,
         id: SubscriptionId,
         wanted: SettingsChange,
         is_meant: impl Fn(&Subscription) -> bool + Send,
+        by_itself: Option<&Notice>,
     ) -> Result<bool> {
         let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(false) };
         let old = subscriptions::get::<DB>(&mut change.tx, &self.vault, tenant_id, id).await?;
@@ -314,6 +321,12 @@ impl<DB: Dialect> Sql<DB> {
         let changed = Subscription { settings, lane, discard_through, updated_at: now, ..old.clone() };
         let new = Subscription { active_since, filters_changed_at, ..changed };
         subscriptions::update::<DB>(&mut change.tx, &self.vault, &new).await?;
+        if activated {
+            failing::forgive::<DB>(&mut change.tx, id).await?;
+        }
+        if let Some(notice) = by_itself {
+            self.note_deed(&mut change.tx, tenant_id, id, notice).await?;
+        }
         self.commit_change(change).await?;
         if deactivated {
             let target = TargetId::Subscription(id);

@@ -23,7 +23,7 @@ struct Table {
 const STAY_BEHIND: [&str; 2] = ["sessions", "portal_links"];
 
 /// Every other table, each value by its kind.
-const TABLES: [Table; 20] = [
+const TABLES: [Table; 21] = [
     Table {
         name: "tenants",
         key: 1,
@@ -282,6 +282,11 @@ const TABLES: [Table; 20] = [
             ("attempts", Kind::Int),
             ("warnings", Kind::Int),
         ],
+    },
+    Table {
+        name: "notices",
+        key: 1,
+        columns: &[("id", Kind::Uuid), ("event_type", Kind::Text), ("payload", Kind::Text), ("at", Kind::Int)],
     },
     Table {
         name: "audit",

@@ -1,6 +1,7 @@
 //! [`Queue`] on a database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use postrider_core::callback::Callback;
@@ -10,7 +11,6 @@ use postrider_core::profile::Profile;
 use postrider_core::{CallbackId, DeliveryId, SubscriptionId, TenantId, Timestamp};
 
 use super::{Dialect, Sql, callbacks};
-use crate::catalogue::SettingsChange;
 use crate::error::Result;
 use crate::hand_over::Claimed;
 use crate::queue::{Backlog, LaneDue, Queue, Retention, Settlement};
@@ -42,8 +42,7 @@ impl<DB: Dialect> Queue for Sql<DB> {
     }
 
     async fn deactivate(&self, tenant_id: TenantId, id: SubscriptionId, url: &str) -> Result<bool> {
-        let change = SettingsChange { is_active: Some(false), ..SettingsChange::default() };
-        self.change_subscription(tenant_id, id, change, |now| now.settings.url.as_str() == url).await
+        self.deactivate_by_itself(tenant_id, id, url, None).await
     }
 
     async fn snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
@@ -64,6 +63,14 @@ impl<DB: Dialect> Queue for Sql<DB> {
 
     async fn replay(&self) -> Result<Option<Timestamp>> {
         self.replay_step().await
+    }
+
+    async fn look_after_failing(&self, patience: Duration) -> Result<()> {
+        self.warn_or_deactivate(patience).await
+    }
+
+    async fn tell(&self) -> Result<bool> {
+        self.tell_step().await
     }
 
     async fn roll_up(&self) -> Result<bool> {

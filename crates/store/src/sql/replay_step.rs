@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postrider_core::lanes::LaneId;
+use postrider_core::notice::Notice;
 use postrider_core::replay::{Replay, ReplayState, pace};
 use postrider_core::{ReplayId, TenantId, Timestamp};
 
@@ -46,6 +47,7 @@ impl<DB: Dialect> Sql<DB> {
         let most = usize::try_from(at_once).unwrap_or(1);
         let tenant_id = due.replay.tenant_id;
         let found = self.search(tenant_id, &due.replay.scope, due.place, most).await?;
+        let is_last = found.next.is_none();
         let next_at = if found.hits.len() < most { now } else { now + pause };
         let mut tx = self.begin().await?;
         if !move_on::<DB>(&mut tx, due, &found, now, next_at).await? {
@@ -63,6 +65,11 @@ impl<DB: Dialect> Sql<DB> {
         let query =
             Query::<DB>::new("update replays set replayed = replayed + $2, skipped = skipped + $3 where id = $1");
         query.id(due.replay.id.uuid()).bind(replayed).bind(skipped).run(&mut tx).await?;
+        if is_last {
+            let Replay { id, .. } = due.replay;
+            let (replayed, skipped) = (due.replay.replayed + replayed, due.replay.skipped + skipped);
+            self.put_notice(&mut tx, &Notice::ReplayFinished { tenant_id, id, replayed, skipped }).await?;
+        }
         tx.commit().await?;
         lanes.into_iter().for_each(|lane| self.hand_over.wake(lane));
         Ok(())

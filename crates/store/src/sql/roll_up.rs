@@ -9,13 +9,14 @@ use std::time::Duration;
 use postrider_core::attempt::AttemptOutcome;
 use postrider_core::failing::StreakChange;
 use postrider_core::id::uuid_v7;
+use postrider_core::notice::{DELIVERY_FAILED, Notice};
 use postrider_core::tally::{Tally, Width, begin_of};
 use postrider_core::target::TargetId;
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::dialect::{Cells, Kind, RowSet, Schema};
-use super::{Dialect, Query, Row, Sql, tenants};
+use super::{Dialect, Query, Row, Sql, notices, tenants};
 use crate::error::{Result, StoreError};
 
 /// Commits that were begun so long ago have ended.
@@ -66,6 +67,8 @@ impl Key {
 struct Counts {
     tallies: BTreeMap<Key, Tally>,
     streaks: BTreeMap<SubscriptionId, (TenantId, StreakChange)>,
+    /// What failed, if somebody wants to hear of each.
+    notices: Vec<Notice>,
     is_full: bool,
 }
 
@@ -106,11 +109,27 @@ impl<DB: Dialect> Sql<DB> {
         if minute > next.events_before || next.events_before > now {
             next.events_before = minute;
         }
+        let listener = notices::listener::<DB>(&mut reader).await?;
         drop(reader);
+        self.keep_wanted(listener, &mut counts.notices).await?;
         if marks != Some(next) {
             self.keep(marks, next, &counts).await?;
         }
         Ok(counts.is_full)
+    }
+
+    /// Those of failed deliveries that somebody subscribes to. The listener's own are not told, or each would make more.
+    async fn keep_wanted(&self, listener: Option<TenantId>, notices: &mut Vec<Notice>) -> Result<()> {
+        let catalogue = match listener {
+            Some(id) if !notices.is_empty() => self.current_snapshot(id).await?,
+            _ => None,
+        };
+        let is_wanted = catalogue.is_some_and(|catalogue| catalogue.has_subscriber(DELIVERY_FAILED));
+        notices.retain(|notice| match notice {
+            Notice::DeliveryFailed { tenant_id, .. } => is_wanted && Some(*tenant_id) != listener,
+            _ => true,
+        });
+        Ok(())
     }
 
     /// Adds the counts to what is kept and moves the marks, unless somebody else has moved them.
@@ -122,6 +141,9 @@ impl<DB: Dialect> Sql<DB> {
         add_tallies::<DB>(&mut tx, &counts.tallies).await?;
         for (id, (tenant_id, change)) in &counts.streaks {
             change_streak::<DB>(&mut tx, *tenant_id, *id, *change).await?;
+        }
+        for notice in &counts.notices {
+            self.put_notice(&mut tx, notice).await?;
         }
         tx.commit().await
     }
@@ -214,8 +236,10 @@ async fn count_failed<DB: Dialect>(
     counts: &mut Counts,
 ) -> Result<(Timestamp, Uuid)> {
     let rows = Query::<DB>::new(
-        "select settled_at, id, tenant_id, target_kind, target_id from deliveries
-         where state = 2 and (settled_at, id) > ($1, $2) and settled_at < $3 order by settled_at, id limit $4",
+        "select d.settled_at, d.id, d.tenant_id, d.target_kind, d.target_id, d.event_id, d.reason, e.event_type
+         from deliveries d join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
+         where d.state = 2 and (d.settled_at, d.id) > ($1, $2) and d.settled_at < $3
+         order by d.settled_at, d.id limit $4",
     )
     .time(marks.failed_at)
     .id(marks.failed_id)
@@ -229,6 +253,15 @@ async fn count_failed<DB: Dialect>(
         let (failed_at, tenant_id): (Timestamp, TenantId) = (row.time(0)?, row.id(2)?);
         let target = TargetId::from_stored(row.get(3)?, row.get(4)?).ok_or(StoreError::Damaged("a target"))?;
         counts.add(tenant_id, Some(target), failed_at, |tally| tally.failed += 1);
+        counts.notices.push(Notice::DeliveryFailed {
+            tenant_id,
+            id: row.id(1)?,
+            event_id: row.id(5)?,
+            event_type: row.get(7)?,
+            target,
+            reason: row.get(6)?,
+            failed_at,
+        });
         last = (failed_at, row.get(1)?);
     }
     Ok(last)

@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod catalogue;
 mod claim;
+mod failing;
 mod fan_out;
 mod fixture;
 mod isolation;
@@ -161,6 +162,11 @@ backends! {
         replays_are_of_one_tenant,
         long_periods_are_gone_through_in_pages,
         one_that_cannot_go_on_waits,
+    }
+    failing::{
+        it_is_told_warned_of_and_deactivated,
+        each_failed_delivery_is_told_to_who_subscribes,
+        a_receiver_that_is_gone_is_told,
     }
     statistics::{
         all_is_counted_once_for_everybody_it_concerns,

@@ -120,7 +120,7 @@ pub(in super::super) struct WebhookUpdated {
 #[schema(example = json!({
     "webhook_id": "01a1fe8e-0840-7102-969b-35cac5c78673", "state": "open", "in_flight": 3, "in_flight_limit": 256,
     "next_probe_at": null, "queue_depth": 3, "oldest_due_at": "2026-01-19T10:30:00.123456+00:00",
-    "oldest_age_seconds": 0.012
+    "oldest_age_seconds": 0.012, "inactive_since": null, "failing_since": null, "failed_attempts": 0
 }))]
 pub(in super::super) struct WebhookHealth {
     /// The subscription.
@@ -146,6 +146,14 @@ pub(in super::super) struct WebhookHealth {
     oldest_due_at: Option<String>,
     /// How long that is ago; 0 if it is still to come.
     oldest_age_seconds: f64,
+    /// When it was deactivated, if it is inactive.
+    #[schema(required, format = DateTime)]
+    inactive_since: Option<String>,
+    /// When the first of its last attempts ended that all failed.
+    #[schema(required, format = DateTime)]
+    failing_since: Option<String>,
+    /// How many these are.
+    failed_attempts: i64,
 }
 
 /// How a node finds an endpoint.
