@@ -34,7 +34,7 @@ while (deliveries.length < corpus.length || deliveries.some((delivery) => delive
 const replay = await api('POST', '/replays/', { since: '2026-01-01T00:00:00Z', event_type: corpus[0] });
 const webhooks = (await api('GET', '/webhooks/')).webhooks;
 const pages = [
-  '/sign-in?next=' + encodeURIComponent(corpus[1]), '/tenants', '/users', `/t/${tenant}`, `/t/${tenant}/webhooks`,
+  '/sign-in?next=' + encodeURIComponent(corpus[1]), '/installation', '/tenants', '/users', `/t/${tenant}`, `/t/${tenant}/webhooks`,
   `/t/${tenant}/webhooks/new`, `/t/${tenant}/events`, `/t/${tenant}/deliveries`, `/t/${tenant}/keys`,
   `/t/${tenant}/events/${event.id}`, `/t/${tenant}/deliveries/${deliveries[0].id}`,
   `/t/${tenant}/webhooks/${webhooks[0].id}`, `/t/${tenant}/formats`, `/t/${tenant}/audit`, `/t/${tenant}/settings`,

@@ -64,7 +64,15 @@ await run(async (page) => {
   await page.getByRole('link', { name: 'Webhooks' }).click();
   await page.getByRole('link', { name: RECEIVER }).click();
   await page.getByRole('button', { name: 'Deactivate' }).click();
-  await page.getByRole('button', { name: 'Reactivate' }).waitFor();
+  await page.getByRole('button', { name: 'Reactivate', exact: true }).waitFor();
+  await api('POST', '/events/', { event_type: 'screening.completed', payload: { id: 'r-2' } });
+  await page.reload();
+  await page.getByRole('button', { name: 'Reactivate and replay what it missed' }).click();
+  await page.getByRole('heading', { name: 'Replay finished' }).waitFor();
+  assert.equal(await page.locator('.figures div:nth-child(2) dd').first().textContent(), '1', 'what it missed was sent');
+  await page.getByRole('link', { name: 'Webhooks' }).click();
+  await page.getByRole('link', { name: RECEIVER }).click();
+  await page.getByRole('img', { name: /^Attempts:/ }).waitFor();
   await page.getByText('Settings', { exact: true }).click();
   await page.getByLabel('Seconds before each retry').fill('1, x');
   await page.evaluate(() => { document.querySelector('[name=retry_schedule]').pattern = '.*'; });

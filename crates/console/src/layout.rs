@@ -72,6 +72,7 @@ fn around(visit: &Visit, title: &str, live: Option<String>, content: &Markup) ->
 fn links(visit: &Visit, title: &str) -> Markup {
     let mut links: Vec<(String, &str)> = Vec::new();
     if visit.session.is_operator() {
+        links.push(("/installation".to_owned(), "Installation"));
         links.push(("/tenants".to_owned(), "Tenants"));
     }
     if visit.session.may_rule() {

@@ -4,6 +4,7 @@
 //! one place that decides who may see and do what, and one audit log of it.
 
 mod assets;
+mod chart;
 mod fault;
 mod form;
 mod layout;
@@ -36,6 +37,7 @@ pub fn router(rest: Rest) -> Router {
     };
     Router::new()
         .route("/", get(start::page))
+        .route("/installation", get(start::installation))
         .route("/sign-in", get(sign_in::page).post(sign_in::submit))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/portal/{token}", get(sign_in::portal).post(sign_in::enter_portal))
@@ -47,6 +49,7 @@ pub fn router(rest: Rest) -> Router {
         .route("/t/{tenant}/webhooks/new", get(webhooks::new))
         .route("/t/{tenant}/webhooks/{id}", get(webhook::page).post(webhook::update))
         .route("/t/{tenant}/webhooks/{id}/active", post(webhook::switch))
+        .route("/t/{tenant}/webhooks/{id}/recover", post(webhook::recover))
         .route("/t/{tenant}/webhooks/{id}/rotate", post(webhook::rotate))
         .route("/t/{tenant}/webhooks/{id}/delete", post(webhook::delete))
         .route("/t/{tenant}/webhooks/{id}/test", post(tests::send))

@@ -44,6 +44,9 @@ pub(crate) struct Health {
     pub(crate) next_probe_at: Option<String>,
     pub(crate) queue_depth: i64,
     pub(crate) oldest_age_seconds: f64,
+    pub(crate) inactive_since: Option<String>,
+    pub(crate) failing_since: Option<String>,
+    pub(crate) failed_attempts: i64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -106,13 +109,13 @@ pub(crate) struct Event {
     pub(crate) resource_id: Option<String>,
     pub(crate) created_at: String,
     pub(crate) payload: Option<Box<RawValue>>,
-    pub(crate) delivery_counts: Counts,
+    pub(crate) delivery_counts: ByStatus,
     #[serde(default)]
     pub(crate) deliveries: Vec<Delivery>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Counts {
+pub(crate) struct ByStatus {
     pub(crate) pending: i64,
     pub(crate) delivered: i64,
     pub(crate) failed: i64,
@@ -265,4 +268,76 @@ pub(crate) struct ReplaySample {
     pub(crate) event_type: String,
     pub(crate) created_at: String,
     pub(crate) status: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Statistics {
+    pub(crate) webhook_id: Option<String>,
+    pub(crate) step: i64,
+    pub(crate) total: Counts,
+    pub(crate) series: Vec<Point>,
+    pub(crate) queue: Queue,
+    #[serde(default)]
+    pub(crate) failing: Vec<Failing>,
+    #[serde(default)]
+    pub(crate) failing_by_tenant: Vec<FailingTenant>,
+    #[serde(default)]
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Statistics {
+    /// How long the period is.
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    pub(crate) fn minutes(&self) -> f64 {
+        self.series.len() as f64 * self.step as f64 / 60.0
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Point {
+    pub(crate) at: String,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) events: i64,
+    pub(crate) attempts: i64,
+    pub(crate) delivered: i64,
+    pub(crate) failed: i64,
+    pub(crate) latency_ms: Latency,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: Option<f64>,
+    pub(crate) p95: Option<f64>,
+    pub(crate) p99: Option<f64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Queue {
+    pub(crate) pending: i64,
+    pub(crate) pending_is_exact: bool,
+    pub(crate) oldest_age_seconds: f64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Failing {
+    pub(crate) webhook_id: String,
+    pub(crate) since: String,
+    pub(crate) attempts: i64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct FailingTenant {
+    pub(crate) tenant_id: String,
+    pub(crate) webhooks: i64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Node {
+    pub(crate) number: i64,
+    pub(crate) started_at: String,
 }

@@ -10,6 +10,7 @@ use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
+use postrider_core::{Timestamp, World};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -25,17 +26,23 @@ const HANDED_ON: [HeaderName; 4] = [COOKIE, HOST, ORIGIN, HeaderName::from_stati
 const LIVE_PAGES: usize = 100;
 
 /// The API. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rest {
     api: Router,
+    world: World,
     live: Arc<Semaphore>,
 }
 
 impl Rest {
-    /// On these routes.
+    /// On these routes, at this time.
     #[must_use]
-    pub fn new(api: Router) -> Self {
-        Self { api, live: Arc::new(Semaphore::new(LIVE_PAGES)) }
+    pub fn new(api: Router, world: World) -> Self {
+        Self { api, world, live: Arc::new(Semaphore::new(LIVE_PAGES)) }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.world.now()
     }
 
     /// One page's right to be told of changes.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use axum::extract::{FromRequestParts, Path, RawQuery};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
+use postrider_core::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
@@ -108,6 +109,11 @@ impl Visit {
     /// From now on asks without anybody doing anything.
     pub(crate) fn by_itself(&mut self) {
         self.asker.by_itself();
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.rest.now()
     }
 
     pub(crate) fn place_for_live(&self) -> Result<OwnedSemaphorePermit, Fault> {

@@ -134,7 +134,7 @@ impl Node {
             profiles: settings.profiles.clone(),
             tester: std::sync::Arc::new(client),
             lanes,
-            world,
+            world: world.clone(),
             url_policy: settings.url_policy.clone(),
             limits: settings.limits,
             readiness: readiness.clone(),
@@ -142,7 +142,7 @@ impl Node {
             is_dev: settings.dev,
             public_url: settings.public_url.clone(),
         });
-        let http = tokio::spawn(serve_http(listener, routes(api, &settings), stop_http.clone()));
+        let http = tokio::spawn(serve_http(listener, routes(api, world, &settings), stop_http.clone()));
         readiness.set(true);
         Ok(Self { address, first_key, stores, dispatcher, readiness, stop_http, http })
     }
@@ -233,12 +233,12 @@ fn client_of(settings: &Settings, world: &World) -> Result<GuardedClient, String
 }
 
 /// The API; under `--dev` also a receiver that takes everything, to try things with.
-fn routes(api: Api, settings: &Settings) -> Router {
+fn routes(api: Api, world: World, settings: &Settings) -> Router {
     if !settings.role.serves_api() {
         return postrider_api::health_router(api);
     }
     let api = postrider_api::router(api);
-    let routes = postrider_console::router(Rest::new(api.clone())).merge(api);
+    let routes = postrider_console::router(Rest::new(api.clone(), world)).merge(api);
     if settings.dev { routes.route(DEV_RECEIVER, post(async || "thank you")) } else { routes }
 }
 

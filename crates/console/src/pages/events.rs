@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::fault::Fault;
 use crate::layout::{self, Shown};
-use crate::model::{Counts, Events};
+use crate::model::{ByStatus, Events};
 use crate::show::{more, time};
 use crate::visit::Visit;
 
@@ -61,7 +61,7 @@ pub(super) fn statuses(visit: &Visit) -> Markup {
 }
 
 /// How an event's deliveries stand.
-pub(super) fn counts(counts: &Counts) -> Markup {
+pub(super) fn counts(counts: &ByStatus) -> Markup {
     let all = [
         ("delivered", counts.delivered),
         ("pending", counts.pending),

@@ -13,6 +13,7 @@ pub(crate) mod replays;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod start;
+mod statistics;
 pub(crate) mod tenants;
 pub(crate) mod tests;
 pub(crate) mod users;

@@ -3,10 +3,12 @@
 use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
+use postrider_core::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::statistics::{self, Range};
 use super::webhooks::{read_json, secret};
 use crate::fault::{Fault, Told};
 use crate::form::{Form, lead_on};
@@ -34,6 +36,9 @@ fn path(visit: &Visit) -> String {
 pub(super) async fn show(visit: &Visit, notice: &Notice) -> Result<Markup, Fault> {
     let webhook: Webhook = visit.get(&path(visit)).await?;
     let health: Health = visit.get(&format!("{}/health", path(visit))).await?;
+    let range = Range::of(visit);
+    let stats = range.ask(visit, "/api/v1/stats", Some(&webhook.id)).await?;
+    let here = visit.link(&format!("/webhooks/{}", webhook.id));
     let recent: Deliveries = visit.get(&format!("/api/v1/deliveries?webhook_id={}&limit=10", visit.id())).await?;
     let content = html! {
         h1.url { (webhook.webhook_url) }
@@ -42,8 +47,10 @@ pub(super) async fn show(visit: &Visit, notice: &Notice) -> Result<Markup, Fault
         }
         (wrong(notice.told.as_ref()))
         @if let Some(result) = &notice.tested { (tested(result)) }
+        (trouble(visit, &webhook, &health))
         (figures(&webhook, &health))
         @if visit.session.may_change() { (actions(visit, &webhook)) }
+        (statistics::charts(&stats, &range, &here))
         section { h2 { "Latest deliveries" } (deliveries(visit, &recent.deliveries))
             p.more { a href=(visit.link(&format!("/deliveries?webhook_id={}", webhook.id))) { "All of its deliveries" } } }
         @if visit.session.may_change() { (settings(visit, &webhook)) }
@@ -72,6 +79,22 @@ fn figures(webhook: &Webhook, health: &Health) -> Markup {
                     @if let Some(at) = &health.next_probe_at { " · next look " (time(at)) } } }
             div { dt { "Last attempt" } dd { (maybe_time(webhook.last_triggered_at.as_deref())) } }
         }
+    }
+}
+
+/// What is wrong with it, and what can be done about that.
+fn trouble(visit: &Visit, webhook: &Webhook, health: &Health) -> Markup {
+    let since = health.failing_since.as_deref();
+    html! {
+        @if let Some(since) = since { div.wrong {
+            p { strong { "It fails." } " All " (health.failed_attempts) " attempts since " (time(since)) " failed." }
+        } }
+        @if !webhook.is_active { div.wrong {
+            p { strong { "It is inactive" } @if let Some(at) = &health.inactive_since { " since " (time(at)) } ": nothing is sent to it." }
+            @if visit.session.may_change() { form.actions method="post" action=(visit.link(&format!("/webhooks/{}/recover", webhook.id))) { (token(visit))
+                button type="submit" data-confirm="It is activated, and gets what failed, was discarded or was missed since it was in trouble. Go on?" { "Reactivate and replay what it missed" }
+            } }
+        } }
     }
 }
 
@@ -166,6 +189,27 @@ pub(crate) async fn switch(visit: Visit, sent: Form) -> Result<Response, Fault> 
     let body = json!({"is_active": sent.text("is_active") == "true"});
     let done = visit.change::<Value>(&sent, Method::PATCH, &path(&visit), &body).await;
     back(&visit, done).await
+}
+
+/// Activates it, and has it sent what it missed since it was in trouble.
+pub(crate) async fn recover(visit: Visit, sent: Form) -> Result<Response, Fault> {
+    match reactivate_and_replay(&visit, &sent).await {
+        Ok(id) => Ok(Redirect::to(&visit.link(&format!("/replays/{id}"))).into_response()),
+        Err(fault) => back(&visit, Err(fault)).await,
+    }
+}
+
+/// What waited when it was deactivated was published before: at most a day, as schedules usually are.
+const BEFORE: i64 = 86_400 * 1_000_000;
+
+async fn reactivate_and_replay(visit: &Visit, sent: &Form) -> Result<String, Fault> {
+    let health: Health = visit.get(&format!("{}/health", path(visit))).await?;
+    let troubled = [health.failing_since, health.inactive_since];
+    let since = troubled.iter().flatten().filter_map(|at| Timestamp::parse(at)).min().unwrap_or_else(|| visit.now());
+    visit.change::<Value>(sent, Method::PATCH, &path(visit), &json!({"is_active": true})).await?;
+    let body = json!({"webhook_id": visit.id(), "since": since.plus_micros(-BEFORE)});
+    let made = visit.change::<Value>(sent, Method::POST, "/api/v1/replays", &body).await?;
+    Ok(made["id"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Gives it a new secret, which is shown once.

@@ -11,20 +11,38 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::fault::{Fault, Told};
 use crate::form::Form;
 use crate::layout::{self, Shown, token};
-use crate::model::{Profiles, Webhooks};
+use crate::model::{Profiles, Statistics, Webhook, Webhooks};
 use crate::pages::start::endpoints;
 use crate::show::{copyable, wrong};
 use crate::visit::Visit;
 
 /// The list.
 pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
-    let found: Webhooks = visit.get("/api/v1/webhooks").await?;
+    let mut found: Webhooks = visit.get("/api/v1/webhooks").await?;
+    let stats: Statistics = visit.get("/api/v1/stats").await?;
+    let wanted = visit.parameter("q").unwrap_or_default().to_lowercase();
+    found.webhooks.retain(|webhook| is_found(webhook, &wanted));
+    let hidden = found.webhooks.len().saturating_sub(SHOWN);
+    found.webhooks.truncate(SHOWN);
     let content = html! {
         h1 { "Webhooks" }
+        form.search method="get" action=(visit.link("/webhooks")) role="search" {
+            label { "URL, type, description or id" input name="q" value=(wanted) autocapitalize="none"; } button type="submit" { "Search" }
+        }
         @if visit.session.may_change() { p { a.button href=(visit.link("/webhooks/new")) { "Add a webhook" } } }
-        @if found.webhooks.is_empty() { p.empty { "There are none yet." } } @else { (endpoints(&visit, &found.webhooks)) }
+        @if found.webhooks.is_empty() { p.empty { @if wanted.is_empty() { "There are none yet." } @else { "There are none such." } } } @else { (endpoints(&visit, &found.webhooks, &stats.failing)) }
+        @if hidden > 0 { p.hint { "And " (hidden) " more: search for them." } }
     };
     Ok(layout::live(&visit, "Webhooks", Shown::Deliveries, &content))
+}
+
+/// Webhooks on the page.
+const SHOWN: usize = 100;
+
+/// Whether a text, in small letters, is in what a webhook is known by.
+fn is_found(webhook: &Webhook, wanted: &str) -> bool {
+    let known = [&webhook.webhook_url, &webhook.event_type, &webhook.description, &webhook.id];
+    known.iter().any(|text| text.to_lowercase().contains(wanted))
 }
 
 /// An empty form.
