@@ -56,6 +56,7 @@ fn action(method: &str, route: &str) -> Option<&'static str> {
         ("GET", "/api/v1/events/{id}/explain") => "event.explained",
         ("POST", "/api/v1/events/{id}/replay") => "event.replayed",
         ("GET", "/api/v1/deliveries/{id}") => "delivery.viewed",
+        ("GET", "/api/v1/deliveries/{id}/request") => "delivery.request_viewed",
         ("POST", "/api/v1/deliveries/{id}/retry") => "delivery.retried",
         ("GET", "/api/v1/logs/{log_id}") => "log.viewed",
         ("POST", "/api/v1/replays") => "replay.created",

@@ -5,6 +5,7 @@ mod audit;
 mod auth;
 mod body;
 mod calls;
+mod curl;
 mod failed_keys;
 mod fields;
 mod json;
@@ -101,7 +102,7 @@ fn settings_calls() -> Calls {
 
 /// What happened, and what is sent again.
 fn journal_calls() -> Calls {
-    use routes::{deliveries, events, explain, logs, replays, stats};
+    use routes::{deliveries, delivery_request, events, explain, logs, replays, stats};
     Calls::default()
         .get("/api/v1/logs/{log_id}", logs::get)
         .get("/api/v1/events", events::list)
@@ -110,6 +111,7 @@ fn journal_calls() -> Calls {
         .post("/api/v1/events/{id}/replay", events::replay)
         .get("/api/v1/deliveries", deliveries::list)
         .get("/api/v1/deliveries/{id}", deliveries::get)
+        .get("/api/v1/deliveries/{id}/request", delivery_request::get)
         .post("/api/v1/deliveries/{id}/retry", deliveries::retry)
         .get("/api/v1/stats", stats::get)
         .get("/api/v1/stats/all", stats::all)

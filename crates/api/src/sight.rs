@@ -24,6 +24,11 @@ impl Sight {
         Ok(Self(tenant.redacted_paths))
     }
 
+    /// Whether nothing is hidden.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A payload as it may be seen.
     pub(crate) fn payload(&self, payload: Option<String>) -> Result<Box<RawValue>, Problem> {
         json::raw(payload.map(|payload| if self.0.is_empty() { payload } else { self.0.apply(&payload) }))

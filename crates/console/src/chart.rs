@@ -6,7 +6,7 @@ use maud::{Markup, html};
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 180.0;
 /// Room for the axes.
-const LEFT: f64 = 48.0;
+const LEFT: f64 = 56.0;
 const BOTTOM: f64 = 22.0;
 const TOP: f64 = 10.0;
 /// Labels of the axis of time.
@@ -29,8 +29,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) times: &'a [String],
     /// Seconds of each step.
     pub(crate) step: i64,
-    /// Follows each number of the upright axis.
-    pub(crate) unit: &'a str,
+    /// How the upright axis says a number.
+    pub(crate) said: fn(f64) -> String,
 }
 
 /// Bars on top of each other, one for each step.
@@ -101,7 +101,7 @@ fn picture(frame: &Frame<'_>, rows: &[Row<'_>], scale: &Scale, drawn: &Markup) -
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (frame.title) ": " (frame.summary) } preserveAspectRatio="xMidYMid meet" {
                 @for mark in scale.marks() {
                     line.grid x1=(LEFT) x2=(WIDTH) y1=(short(scale.y(mark))) y2=(short(scale.y(mark))) {}
-                    text.axis x=(LEFT - 6.0) y=(short(scale.y(mark) + 4.0)) text-anchor="end" { (number(mark)) (frame.unit) }
+                    text.axis x=(LEFT - 6.0) y=(short(scale.y(mark) + 4.0)) text-anchor="end" { ((frame.said)(mark)) }
                 }
                 @for n in spread(frame.times.len()) {
                     text.axis x=(short(scale.x(n))) y=(HEIGHT - 5.0) { (clock(&frame.times[n], frame.step)) }
@@ -181,7 +181,7 @@ fn short(place: f64) -> String {
 }
 
 /// A number as axes say it.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value {
         _ if value >= 10_000.0 => format!("{:.0}k", value / 1_000.0),
         _ if value >= 1_000.0 => format!("{:.1}k", value / 1_000.0),

@@ -72,6 +72,15 @@ pub(crate) struct Delivery {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+pub(crate) struct DeliveryRequest {
+    pub(crate) url: String,
+    pub(crate) headers: Value,
+    pub(crate) body: Option<String>,
+    pub(crate) signed_content: Option<String>,
+    pub(crate) curl: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Attempt {
     pub(crate) number: i64,
     pub(crate) started_at: String,

@@ -72,6 +72,16 @@ impl Scheme {
         }
     }
 
+    /// The bytes that are signed; `None` if none are.
+    #[must_use]
+    pub fn signed(&self, id: EventId, at: Timestamp, body: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::None => None,
+            Self::StandardWebhooks => Some([format!("{id}.{}.", at.as_seconds()).as_bytes(), body].concat()),
+            Self::Hmac(_) => Some(body.to_vec()),
+        }
+    }
+
     /// The headers that it adds to one try. Without secrets, those that need none.
     #[must_use]
     pub fn sign(
@@ -178,6 +188,17 @@ mod tests {
         assert_eq!(header, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert!(verify(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", at, br#"{"test": 2432232314}"#, &header));
         assert!(!verify(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", at, br#"{"test": 2432232315}"#, &header));
+    }
+
+    #[test]
+    fn what_is_signed_is_what_the_signature_is_of() {
+        let secret = SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("valid");
+        let (id, at) = (EventId::NIL, Timestamp::from_micros(1_614_265_330_000_000));
+        let signed = Scheme::StandardWebhooks.signed(id, at, b"{}").expect("signed");
+        assert_eq!(signed, format!("{id}.1614265330.{{}}").as_bytes());
+        let digest = keyed(secret.key()).chain_update(&signed).finalize().into_bytes();
+        assert_eq!(sign(&secret, &id.to_string(), at, b"{}"), format!("v1,{}", BASE64_STANDARD.encode(digest)));
+        assert_eq!(Scheme::None.signed(id, at, b"{}"), None);
     }
 
     proptest::proptest! {

@@ -1,13 +1,16 @@
 //! What the API sees of what happened.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use postrider_core::attempt::{Attempt, Exchange};
 use postrider_core::audit::AuditEntry;
 use postrider_core::cursor::Page;
 use postrider_core::delivery::{Delivery, DeliveryState, StatusFilter};
-use postrider_core::event::{EventDraft, OneOff};
+use postrider_core::event::{Event, EventDraft, OneOff};
 use postrider_core::explain::Check;
 use postrider_core::lanes::LaneId;
+use postrider_core::profile::Profile;
 use postrider_core::{CallbackId, DeliveryId, EventId, LogId, SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
@@ -175,6 +178,19 @@ pub struct DeliveryView {
     pub attempts: Vec<Attempt>,
 }
 
+/// What a delivery sends.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The delivery with what was tried.
+    pub view: DeliveryView,
+    /// The event; `None` once payload retention took what was sent.
+    pub event: Option<Event>,
+    /// What goes with it, in formats that have room for it.
+    pub metadata: Option<Arc<str>>,
+    /// The wire format that it was made with; `None` if nobody knows it any more.
+    pub profile: Option<Arc<Profile>>,
+}
+
 /// Why an event did or did not go to a subscription.
 #[derive(Clone, Debug)]
 pub struct Explained {
@@ -226,6 +242,8 @@ pub trait Journal: Send + Sync + 'static {
     async fn deliveries(&self, tenant_id: TenantId, filter: &DeliveryFilter, page: Page) -> Result<Vec<DeliveryView>>;
     /// One delivery with its attempts.
     async fn delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>>;
+    /// One delivery with what it sends.
+    async fn sent(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<Sent>>;
     /// The deliveries of an event with their attempts, the oldest first, at most 250.
     async fn deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>>;
     /// The first deliveries of each of these events, without attempts, at most 20 each.

@@ -101,6 +101,7 @@ const TABLE: &[Row] = &[
     ("POST", "/api/v1/events/{id}/replay", MANAGE, Event, || json!({})),
     ("GET", "/api/v1/deliveries", READ, Nothing, none),
     ("GET", "/api/v1/deliveries/{id}", READ, Delivery, none),
+    ("GET", "/api/v1/deliveries/{id}/request", READ, Delivery, none),
     ("POST", "/api/v1/deliveries/{id}/retry", MANAGE, Delivery, none),
     ("GET", "/api/v1/stats", READ, Nothing, none),
     ("GET", "/api/v1/stats/all", ADMIN, Nothing, none),

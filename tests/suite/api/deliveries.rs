@@ -55,3 +55,42 @@ async fn a_pending_delivery_is_tried_again_by_itself() {
     assert_eq!(answer.status, 409);
     assert!(answer.body["detail"].as_str().is_some_and(|detail| detail.contains("pending")));
 }
+
+#[tokio::test]
+async fn the_request_is_shown_as_it_was_sent() {
+    let server = Server::start().await;
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let (_, secret) = subscribe(&server, &receiver.url("/hook"), json!({"headers": {"X-Team": "aml's"}})).await;
+    let event = publish(&server, json!({"name": "O'Hara", "n": 1.50})).await;
+    let event = settled(&server, &event, "delivered").await;
+    let got = receiver.wait_for(1).await.remove(0);
+    let path = format!("/api/v1/deliveries/{}/request/", event["deliveries"][0]["id"].as_str().expect("an id"));
+    let shown = server.get(&path).await;
+    assert_eq!(shown["body"].as_str().map(str::as_bytes), Some(got.body.as_slice()), "byte for byte");
+    assert_eq!(shown["url"], receiver.url("/hook"));
+    let secret = postrider_core::secret::SigningSecret::parse(&secret).expect("a secret");
+    let (id, stamp) = (got.header("webhook-id").expect("sent"), got.header("webhook-timestamp").expect("sent"));
+    let signed = shown["signed_content"].as_str().expect("text");
+    assert_eq!(signed, format!("{id}.{stamp}.{}", String::from_utf8_lossy(&got.body)));
+    let at = postrider_core::Timestamp::from_micros(stamp.parse::<i64>().expect("a number") * 1_000_000);
+    let signature = got.header("webhook-signature").expect("sent");
+    assert!(postrider_core::signature::verify(&secret, id, at, &got.body, signature));
+    // What is masked stays so, and the command is one that a shell understands.
+    let command = shown["curl"].as_str().expect("text").to_owned();
+    assert!(!command.contains("aml's"), "{command}");
+    let told = format!("curl() {{ for word; do printf '%s\\0' \"$word\"; done; }}; {command}");
+    let output = tokio::process::Command::new("sh").arg("-c").arg(told).output().await.expect("a shell");
+    let words: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+    assert!(words.contains(&got.body.as_slice()), "{output:?}");
+    assert!(words.contains(&receiver.url("/hook").as_bytes()), "{output:?}");
+    // Whoever may not see all of the payload sees nothing of it here.
+    let tenant = server.get("/api/v1/tenants/").await["tenants"][0]["id"].as_str().expect("an id").to_owned();
+    let hide = json!({"redacted_paths": ["name"]});
+    assert_eq!(server.request("PATCH", &format!("/api/v1/tenants/{tenant}/"), Some(hide)).await.status, 200);
+    let key = server.post("/api/v1/api-keys/", json!({"name": "k", "scopes": ["read"]})).await;
+    let hidden = server.request_as(key["key"].as_str().expect("a key"), "GET", &path, None).await.body;
+    assert_eq!(
+        (&hidden["body"], &hidden["signed_content"], &hidden["curl"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+}

@@ -67,6 +67,7 @@ use utoipa::{Modify, OpenApi};
         paths::profiles::preview_profile,
         paths::deliveries::list_deliveries,
         paths::deliveries::get_delivery,
+        paths::deliveries::get_delivery_request,
         paths::deliveries::retry_delivery,
         paths::deliveries::get_log,
         paths::replays::create_replay,

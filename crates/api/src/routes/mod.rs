@@ -4,6 +4,7 @@ pub(crate) mod api_keys;
 pub(crate) mod audit;
 pub(crate) mod callbacks;
 pub(crate) mod deliveries;
+pub(crate) mod delivery_request;
 pub(crate) mod event_types;
 pub(crate) mod events;
 pub(crate) mod explain;

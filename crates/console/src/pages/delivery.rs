@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::fault::{Fault, Told};
 use crate::form::{Form, lead_on};
 use crate::layout::{self, Shown, token};
-use crate::model::{Attempt, Delivery};
+use crate::model::{Attempt, Delivery, DeliveryRequest};
 use crate::show::{copyable, headers, millis, reason, status, time, wrong};
 use crate::visit::Visit;
 
@@ -19,6 +19,7 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
 
 async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
     let delivery: Delivery = visit.get(&format!("/api/v1/deliveries/{}", visit.id())).await?;
+    let request: DeliveryRequest = visit.get(&format!("/api/v1/deliveries/{}/request", visit.id())).await?;
     let may_retry = visit.session.may_change() && delivery.status != "pending";
     let content = html! {
         h1 { (delivery.event_type) " " (status(&delivery.status)) }
@@ -34,6 +35,7 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
             @if delivery.attempts.is_empty() { p.empty { "There was none." } }
             ol.timeline { @for attempt in delivery.attempts.iter().rev() { li { (attempt_shown(visit, attempt)) } } }
         }
+        (sent(&request))
         section { h2 { "Facts" }
             dl.facts {
                 dt { "Id" } dd { (copyable(&delivery.id, "the id")) }
@@ -45,6 +47,28 @@ async fn show(visit: &Visit, told: Option<&Told>) -> Result<Markup, Fault> {
         }
     };
     Ok(layout::live(visit, "Deliveries", Shown::Event(&delivery.event_id), &content))
+}
+
+/// The request as it was sent last, and how to repeat it.
+fn sent(request: &DeliveryRequest) -> Markup {
+    html! {
+        section { h2 { "The request" }
+            p.url { "POST " (request.url) }
+            (headers(&request.headers))
+            @match &request.body {
+                Some(body) => {
+                    h3 { "Body, as it is sent" } pre tabindex="0" { code { (body) } }
+                    @if let Some(signed) = &request.signed_content { details { summary { "The bytes that are signed" } pre tabindex="0" { code { (signed) } } } }
+                    @if let Some(curl) = &request.curl { details { summary { "As a command" }
+                        p.hint { "Masked values are yours to fill in; receivers refuse a signature that is older than some minutes." }
+                        pre tabindex="0" { code { (curl) } }
+                        button.copy type="button" data-copy=(curl) aria-label="Copy the command" hidden { "Copy" }
+                    } }
+                }
+                None => p.empty { "Its body is hidden from you, or no longer kept." }
+            }
+        }
+    }
 }
 
 fn attempt_shown(visit: &Visit, attempt: &Attempt) -> Markup {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::chart::{Frame, Row, bars, lines};
+use crate::chart::{Frame, Row, bars, lines, number};
 use crate::fault::Fault;
 use crate::model::{Counts, Point, Statistics};
 use crate::show::{millis, share};
@@ -66,6 +66,11 @@ pub(super) fn figures(stats: &Statistics) -> Markup {
     }
 }
 
+/// A number of milliseconds as an axis says it.
+fn time(millis: f64) -> String {
+    if millis >= 1_000.0 { format!("{} s", number(millis / 1_000.0)) } else { format!("{} ms", number(millis)) }
+}
+
 /// So many in so many minutes.
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 fn rate(count: i64, minutes: f64) -> String {
@@ -77,13 +82,13 @@ fn rate(count: i64, minutes: f64) -> String {
 pub(super) fn charts(stats: &Statistics, range: &Range, path: &str) -> Markup {
     let times: Vec<String> = stats.series.iter().map(|point| point.at.clone()).collect();
     let total = &stats.total;
-    let frame = |title, summary, unit| Frame { title, summary, times: &times, step: stats.step, unit };
+    let frame = |title, summary, said| Frame { title, summary, times: &times, step: stats.step, said };
     #[expect(clippy::cast_precision_loss, reason = "for a picture")]
     let numbers = |of: fn(&Counts) -> i64| stats.series.iter().map(|point| Some(of(&point.counts) as f64)).collect();
     let latency = |of: fn(&Point) -> Option<f64>| stats.series.iter().map(of).collect();
     let attempts = [
-        Row { name: "delivered", class: "good", values: numbers(|counts| counts.delivered) },
-        Row { name: "failed attempts", class: "bad", values: numbers(|counts| counts.attempts - counts.delivered) },
+        Row { name: "delivered", class: "well", values: numbers(|counts| counts.delivered) },
+        Row { name: "failed attempts", class: "ill", values: numbers(|counts| counts.attempts - counts.delivered) },
     ];
     let latencies = [
         Row { name: "50 %", class: "first", values: latency(|point| point.counts.latency_ms.p50) },
@@ -98,8 +103,8 @@ pub(super) fn charts(stats: &Statistics, range: &Range, path: &str) -> Markup {
     html! {
         (range.choice(path))
         div.charts {
-            (bars(&frame("Attempts", said, ""), &attempts))
-            (lines(&frame("From publish to delivery", times_said, " ms"), &latencies))
+            (bars(&frame("Attempts", said, number), &attempts))
+            (lines(&frame("From publish to delivery", times_said, time), &latencies))
         }
     }
 }

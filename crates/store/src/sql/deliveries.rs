@@ -6,12 +6,13 @@ use postrider_core::delivery::{Delivery, DeliveryState};
 use postrider_core::target::TargetId;
 use postrider_core::{CallbackId, DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 
+use super::claim::load_event;
 use super::conditions::{Conditions, state_condition};
 use super::dialect::RowSet;
 use super::events::{IDS, id_rows};
-use super::{Dialect, Query, Row, Sql, attempts};
+use super::{Dialect, Query, Row, Sql, attempts, callbacks};
 use crate::error::{Result, StoreError};
-use crate::journal::{DeliveryFilter, DeliveryView};
+use crate::journal::{DeliveryFilter, DeliveryView, Sent};
 
 /// Deliveries shown with their event.
 const SHOWN_WITH_EVENT: i64 = 250;
@@ -82,6 +83,31 @@ impl<DB: Dialect> Sql<DB> {
         let Some(row) = row else { return Ok(None) };
         let attempts = attempts::of_delivery::<DB>(&mut reader, tenant_id, id).await?;
         Ok(Some(DeliveryView { delivery: read(&row)?, attempts }))
+    }
+
+    /// What a delivery sends, as far as it is still known.
+    pub(super) async fn find_sent(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<Sent>> {
+        let Some(view) = self.find_delivery(tenant_id, id).await? else { return Ok(None) };
+        let mut reader = self.reading().await?;
+        let query = Query::<DB>::new(
+            "select d.profile, e.payload is not null from deliveries d
+             join events e on e.tenant_id = d.tenant_id and e.id = d.event_id where d.tenant_id = $1 and d.id = $2",
+        );
+        let Some(row) = query.id(tenant_id.uuid()).id(id.uuid()).row(&mut reader).await? else { return Ok(None) };
+        let (version, is_kept): (i64, bool) = (row.get(0)?, row.get(1)?);
+        let event = match is_kept {
+            true => Some(load_event::<DB>(&mut reader, tenant_id, view.delivery.event_id).await?),
+            false => None,
+        };
+        let of_event = event.as_ref().and_then(|event| event.draft.metadata.clone());
+        let metadata = match view.delivery.target {
+            TargetId::Callback(id) => {
+                callbacks::get::<DB>(&mut reader, tenant_id, id).await?.and_then(|callback| callback.metadata)
+            }
+            TargetId::Subscription(_) | TargetId::OneOff(_) => of_event,
+        };
+        drop(reader);
+        Ok(Some(Sent { view, event, metadata, profile: self.profile_version(version).await? }))
     }
 
     pub(super) async fn list_deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>> {

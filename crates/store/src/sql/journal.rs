@@ -12,7 +12,7 @@ use super::{Dialect, Sql, audit};
 use crate::error::Result;
 use crate::journal::{
     AuditFilter, DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt,
-    ReopenError,
+    ReopenError, Sent,
 };
 use crate::queue::Backlog;
 
@@ -36,6 +36,10 @@ impl<DB: Dialect> Journal for Sql<DB> {
 
     async fn delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>> {
         self.find_delivery(tenant_id, id).await
+    }
+
+    async fn sent(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<Sent>> {
+        self.find_sent(tenant_id, id).await
     }
 
     async fn deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>> {

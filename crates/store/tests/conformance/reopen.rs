@@ -13,6 +13,9 @@ pub(crate) async fn a_retry_goes_on_counting_and_takes_the_old_end_back(mut f: F
     let claimed = f.publish_and_take().await;
     f.settle(&claimed, EXHAUSTED, Some(f.answered(500))).await;
     assert_eq!(f.stats(subscription.id).await.failed, 1);
+    let sent = f.stores.journal.sent(f.tenant, claimed.id).await.expect("read").expect("there");
+    assert_eq!((sent.view.attempts.len(), sent.event.map(|event| event.id)), (1, Some(claimed.event.id)));
+    assert!(sent.profile.is_some());
     let opened = f.stores.journal.retry(f.tenant, claimed.id).await.expect("opened").delivery;
     assert_eq!((opened.state, opened.reason, opened.next_attempt_at), (DeliveryState::Pending, None, Some(f.now())));
     let stats = f.stats(subscription.id).await;

@@ -76,6 +76,35 @@ pub(in super::super) struct DeliveryList {
     next_cursor: Option<String>,
 }
 
+/// What a delivery sends.
+#[derive(ToSchema)]
+#[schema(example = json!({
+    "delivery_id": "01a1fe8e-0841-7b3a-9d21-1b6f0a3c5e77", "method": "POST",
+    "url": "https://api.yourcompany.com/webhooks/screening",
+    "headers": {"Webhook-Id": "01a1fe8e-0840-7102-969b-35cac5c78673"}, "body": "{}",
+    "signed_content": "01a1fe8e-0840-7102-969b-35cac5c78673.1768818600.{}",
+    "curl": "curl -sS -X POST 'https://api.yourcompany.com/webhooks/screening' --data-binary '{}'"
+}))]
+pub(in super::super) struct DeliveryRequest {
+    /// Which.
+    delivery_id: Uuid,
+    /// Always `POST`.
+    method: String,
+    /// Where it went last, or will go.
+    url: String,
+    /// What was sent last; secret values are masked.
+    headers: BTreeMap<String, String>,
+    /// The bytes of the body.
+    #[schema(required)]
+    body: Option<String>,
+    /// The bytes that are signed; null also where nothing is.
+    #[schema(required)]
+    signed_content: Option<String>,
+    /// A command that sends it again, with the headers as they are shown.
+    #[schema(required)]
+    curl: Option<String>,
+}
+
 /// One request and what came back.
 #[derive(ToSchema)]
 #[schema(example = json!({

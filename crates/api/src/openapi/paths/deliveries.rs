@@ -1,6 +1,6 @@
 //! Deliveries and their attempts.
 
-use super::super::answers::deliveries::{Attempt, Delivery, DeliveryList};
+use super::super::answers::deliveries::{Attempt, Delivery, DeliveryList, DeliveryRequest};
 use super::super::bodies::Nothing;
 use super::super::errors::Problems;
 use super::{Id, Page, Which};
@@ -19,6 +19,13 @@ pub(in super::super) fn list_deliveries() {}
 #[utoipa::path(get, path = "/api/v1/deliveries/{id}/", tag = "Deliveries", params(Id),
     responses((status = 200, description = "What became of it", body = Delivery), Problems))]
 pub(in super::super) fn get_delivery() {}
+
+/// Get what a delivery sends
+///
+/// Needs the scope `read`. The bytes of the body are those of every try; what is null is hidden, or no longer kept.
+#[utoipa::path(get, path = "/api/v1/deliveries/{id}/request/", tag = "Deliveries", params(Id),
+    responses((status = 200, description = "The request, as it was sent last", body = DeliveryRequest), Problems))]
+pub(in super::super) fn get_delivery_request() {}
 
 /// Retry a delivery
 ///
