@@ -84,7 +84,8 @@ async fn pass(mut client: TcpStream, port: u16, mut way: watch::Receiver<Way>) {
                 _ => return,
             },
             read = server.read(&mut answered), if *way.borrow() != Way::Silent => match read {
-                Ok(_) if *way.borrow() == Way::Unanswered => continue,
+                // What was answered before the cut was noticed here comes too late as well.
+                Ok(_) if matches!(*way.borrow(), Way::Unanswered | Way::Cut) => continue,
                 Ok(count) if count > 0 => client.write_all(&answered[..count]).await,
                 _ => return,
             },
