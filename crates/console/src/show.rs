@@ -124,6 +124,11 @@ pub(crate) fn headers(headers: &Value) -> Markup {
     }
 }
 
+/// A list that is searched in parts, and has nothing of what is searched for in the first.
+pub(crate) fn none_so_far() -> Markup {
+    html! { p.empty { "There are none among the newest. Look on among the older ones, or give a time." } }
+}
+
 /// A link to the next page of a list, which keeps what was searched for.
 pub(crate) fn more(path: &str, query: &str, cursor: Option<&str>) -> Markup {
     let Some(cursor) = cursor else { return html! {} };

@@ -32,6 +32,31 @@ impl Page {
     }
 }
 
+/// A page of a list, and behind what the next begins. It may be short, or empty, though there is more: what is searched for
+/// was not found as far as was looked.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    /// Newest first.
+    pub items: Vec<T>,
+    /// The next page is of what is older than this id; `None` at the end.
+    pub next: Option<Uuid>,
+}
+
+impl<T> Listed<T> {
+    /// Of what was read by [`Page::and_one`], as far as `floor`: what is not newer was not looked at.
+    #[must_use]
+    pub fn of(mut items: Vec<T>, page: Page, floor: Option<Uuid>, id: impl Fn(&T) -> Uuid) -> Self {
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        if items.len() > limit {
+            items.truncate(limit);
+            let next = items.last().map(id);
+            return Self { items, next };
+        }
+        let next = floor.map(|floor| Uuid::from_u128(floor.as_u128().saturating_add(1)));
+        Self { items, next }
+    }
+}
+
 /// The cursor of the page that follows `last`.
 #[must_use]
 pub fn encode(last: Uuid) -> String {
@@ -47,6 +72,18 @@ pub fn decode(cursor: &str) -> Option<Uuid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_leads_to_the_next() {
+        let (page, floor) = (Page { before: None, limit: 2 }, Some(Uuid::from_u128(3)));
+        let list = |numbers: &[u128], floor| {
+            let listed = Listed::of(numbers.to_vec(), page, floor, |number| Uuid::from_u128(*number));
+            (listed.items, listed.next.map(|next| next.as_u128()))
+        };
+        assert_eq!(list(&[9, 8, 7], floor), (vec![9, 8], Some(8)));
+        assert_eq!(list(&[9], floor), (vec![9], Some(4)), "3 itself was not looked at");
+        assert_eq!(list(&[9, 8], None), (vec![9, 8], None));
+    }
 
     #[test]
     fn reads_what_it_wrote_and_nothing_else() {

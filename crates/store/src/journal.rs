@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use postrider_core::attempt::{Attempt, Exchange};
 use postrider_core::audit::AuditEntry;
-use postrider_core::cursor::Page;
+use postrider_core::cursor::{Listed, Page};
 use postrider_core::delivery::{Delivery, DeliveryState, StatusFilter};
 use postrider_core::event::{Event, EventDraft, OneOff};
 use postrider_core::explain::Check;
@@ -234,12 +234,17 @@ pub trait Journal: Send + Sync + 'static {
     async fn publish(&self, tenant_id: TenantId, drafts: Vec<EventDraft>) -> Vec<Result<Receipt, PublishError>>;
 
     /// Events, newest first, without payloads.
-    async fn events(&self, tenant_id: TenantId, filter: &EventFilter, page: Page) -> Result<Vec<EventView>>;
+    async fn events(&self, tenant_id: TenantId, filter: &EventFilter, page: Page) -> Result<Listed<EventView>>;
     /// One event, whole.
     async fn event(&self, tenant_id: TenantId, id: EventId) -> Result<Option<EventView>>;
 
     /// Deliveries, newest first, without attempts.
-    async fn deliveries(&self, tenant_id: TenantId, filter: &DeliveryFilter, page: Page) -> Result<Vec<DeliveryView>>;
+    async fn deliveries(
+        &self,
+        tenant_id: TenantId,
+        filter: &DeliveryFilter,
+        page: Page,
+    ) -> Result<Listed<DeliveryView>>;
     /// One delivery with its attempts.
     async fn delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>>;
     /// One delivery with what it sends.

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use postrider_core::cursor;
 use postrider_store::DeliveryFilter;
 
 use super::path_id;
@@ -29,9 +30,9 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
     };
     let page = params.page();
     params.finish()?;
-    let mut found = api.journal.deliveries(caller.tenant_id, &filter, page.and_one()).await?;
-    let next_cursor = json::cut(&mut found, page, |view| view.delivery.id.uuid());
-    let deliveries: Vec<DeliveryJson> = found.into_iter().map(DeliveryJson::item).collect();
+    let found = api.journal.deliveries(caller.tenant_id, &filter, page).await?;
+    let next_cursor = found.next.map(cursor::encode);
+    let deliveries: Vec<DeliveryJson> = found.items.into_iter().map(DeliveryJson::item).collect();
     Ok(json::list("deliveries", &deliveries, Some(next_cursor)))
 }
 

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use postrider_core::catalogue::TenantCatalogue;
+use postrider_core::cursor::{self, Listed};
 use postrider_core::event::{EventDraft, KEY_LIMIT, METADATA_LIMIT, OneOff, resource_id_of};
 use postrider_core::event_type::EventTypeName;
 use postrider_core::json::compact;
@@ -289,8 +290,7 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
     };
     let page = params.page();
     params.finish()?;
-    let mut found = api.journal.events(caller.tenant_id, &filter, page.and_one()).await?;
-    let next_cursor = json::cut(&mut found, page, |event| event.id.uuid());
+    let Listed { items: found, next } = api.journal.events(caller.tenant_id, &filter, page).await?;
     let ids: Vec<EventId> = found.iter().map(|event| event.id).collect();
     let mut deliveries: HashMap<EventId, Vec<DeliveryJson>> = HashMap::new();
     for view in api.journal.deliveries_of_each(caller.tenant_id, &ids).await? {
@@ -303,7 +303,7 @@ pub(crate) async fn list(State(api): State<Api>, Read(caller): Read, mut params:
             EventJson::new(event, None, own)
         })
         .collect::<Result<_, _>>()?;
-    Ok(json::list("events", &events, Some(next_cursor)))
+    Ok(json::list("events", &events, Some(next.map(cursor::encode))))
 }
 
 /// One event with its payload, and its deliveries with their attempts.

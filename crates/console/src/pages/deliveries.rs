@@ -6,7 +6,7 @@ use super::events::statuses;
 use crate::fault::Fault;
 use crate::layout::{self, Shown};
 use crate::model::Deliveries;
-use crate::show::{deliveries, more};
+use crate::show::{deliveries, more, none_so_far};
 use crate::visit::Visit;
 
 /// What can be searched for.
@@ -33,7 +33,7 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
             }
             button type="submit" { "Search" }
         }
-        (deliveries(&visit, &found.deliveries))
+        @if found.deliveries.is_empty() && found.next_cursor.is_some() { (none_so_far()) } @else { (deliveries(&visit, &found.deliveries)) }
         (more(&path, &visit.query(&FILTERS, &[]), found.next_cursor.as_deref()))
     };
     Ok(layout::live(&visit, "Deliveries", Shown::Deliveries, &content))

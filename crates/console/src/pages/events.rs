@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::fault::Fault;
 use crate::layout::{self, Shown};
 use crate::model::{ByStatus, Events};
-use crate::show::{more, time};
+use crate::show::{more, none_so_far, time};
 use crate::visit::Visit;
 
 /// What can be searched for.
@@ -20,7 +20,9 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
     let content = html! {
         h1 { "Events" }
         (search(&visit, &path))
-        @if found.events.is_empty() { p.empty { "There are none." } } @else {
+        @if found.events.is_empty() {
+            @if found.next_cursor.is_some() { (none_so_far()) } @else { p.empty { "There are none." } }
+        } @else {
             div.scroll { table {
                 thead { tr { th { "Event type" } th { "Resource" } th { "Published" } th { "Deliveries" } th { "" } } }
                 tbody { @for event in &found.events { tr {
@@ -31,8 +33,8 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
                     td { a href={ (path) "/" (event.id) } { "Details" span.hidden { " of " (event.id) } } }
                 } } }
             } }
-            (more(&path, &kept, found.next_cursor.as_deref()))
         }
+        (more(&path, &kept, found.next_cursor.as_deref()))
     };
     Ok(layout::live(&visit, "Events", Shown::Deliveries, &content))
 }

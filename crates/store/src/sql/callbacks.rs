@@ -68,8 +68,9 @@ pub(super) async fn with_pending<DB: Dialect>(db: &mut DB::Connection, tenant_id
     let sql = format!(
         "select {COLUMNS} from callbacks c
          where c.tenant_id = $1 and c.id in (
-             select d.target_id from deliveries d
-             where d.tenant_id = $1 and d.state = 0 and d.state <> 1 and d.target_kind = 1)"
+             select d.target_id from deliveries d {}
+             where d.tenant_id = $1 and d.state = 0 and d.state <> 1 and d.target_kind = 1)",
+        DB::UNDELIVERED
     );
     Query::<DB>::assembled(sql).id(tenant_id.uuid()).rows(db).await?.iter().map(read).collect()
 }

@@ -178,17 +178,21 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     pub(super) async fn count_backlog(&self, tenant_id: TenantId, lane: LaneId) -> Result<Backlog> {
-        let query = Query::<DB>::new(
-            "select count(*), min(due_at) from deliveries where state = 0 and lane = $1 and tenant_id = $2",
+        let sql = format!(
+            "select count(*), min(due_at) from deliveries {} where state = 0 and lane = $1 and tenant_id = $2",
+            DB::BY_LANE
         );
+        let query = Query::<DB>::assembled(sql);
         let row = query.bind(lane.0).id(tenant_id.uuid()).row(&mut *self.reader().await?).await?;
         read_backlog(&row.ok_or(StoreError::Damaged("a count"))?, 0)
     }
 
     pub(super) async fn count_pending_of(&self, tenant_id: TenantId) -> Result<u64> {
-        // In words that let planners see the index on what is undelivered.
-        let sql = "select count(*) from deliveries where tenant_id = $1 and state <> 1 and state = 0";
-        let row = Query::<DB>::new(sql).id(tenant_id.uuid()).row(&mut *self.reader().await?).await?;
+        let sql = format!(
+            "select count(*) from deliveries {} where tenant_id = $1 and state <> 1 and state = 0",
+            DB::UNDELIVERED
+        );
+        let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).row(&mut *self.reader().await?).await?;
         let count: i64 = row.ok_or(StoreError::Damaged("a count"))?.get(0)?;
         Ok(count.unsigned_abs())
     }

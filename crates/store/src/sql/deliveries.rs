@@ -1,8 +1,10 @@
 //! Lists of deliveries, and one delivery.
 
+use std::time::Duration;
+
 use postrider_core::attempt::Attempt;
-use postrider_core::cursor::Page;
-use postrider_core::delivery::{Delivery, DeliveryState};
+use postrider_core::cursor::{Listed, Page};
+use postrider_core::delivery::{Delivery, DeliveryState, StatusFilter};
 use postrider_core::target::TargetId;
 use postrider_core::{CallbackId, DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 
@@ -10,7 +12,7 @@ use super::claim::load_event;
 use super::conditions::{Conditions, state_condition};
 use super::dialect::RowSet;
 use super::events::{IDS, id_rows};
-use super::{Dialect, Query, Row, Sql, attempts, callbacks};
+use super::{Dialect, Query, Row, Sql, attempts, callbacks, window};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryFilter, DeliveryView, Sent};
 
@@ -29,8 +31,8 @@ const COLUMNS: &str = "d.id, d.event_id, e.event_type, d.target_kind, d.target_i
     coalesce(p.name, s.profile, c.profile, e.one_off_profile, ''), d.state, d.reason,
     d.created_at, d.due_at";
 
-/// What the columns come from.
-const JOINS: &str = "join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
+/// What the columns come from. The event is there; planners are not to begin with it, and go through all of a tenant's.
+const JOINS: &str = "left join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
     left join subscriptions s on d.target_kind = 0 and s.id = d.target_id
     left join callbacks c on d.target_kind = 1 and c.id = d.target_id
     left join profiles p on p.version = d.profile";
@@ -52,15 +54,58 @@ fn read<DB: Dialect>(row: &Row<DB>) -> Result<Delivery> {
     })
 }
 
+/// Made later than their events: by fan-outs, which may have been held up.
+const MADE_LATER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether an index leads to just what is asked for.
+fn is_indexed(filter: &DeliveryFilter) -> bool {
+    let DeliveryFilter { event_id, event_type, subscription_id, callback_id, status, since, until } = filter;
+    let is_any = event_type.is_none() && subscription_id.is_none() && callback_id.is_none() && status.is_none();
+    event_id.is_some() || (is_any && since.is_none() && until.is_none())
+}
+
+/// The index that leads to it, where planners are to be told.
+fn index<DB: Dialect>(filter: &DeliveryFilter) -> &'static str {
+    match filter {
+        DeliveryFilter { event_id: Some(_), .. } => DB::BY_EVENT,
+        DeliveryFilter { status: Some(status), .. } if is_undelivered(*status) => DB::UNDELIVERED,
+        _ => "",
+    }
+}
+
+fn is_undelivered(status: StatusFilter) -> bool {
+    status.states().all(|state| state != DeliveryState::Delivered)
+}
+
+/// What of a filter the order of ids, or an index in that order, leads to.
+fn ordered<DB: Dialect>(tenant_id: TenantId, filter: &DeliveryFilter, page: Page) -> Conditions<DB> {
+    let mut conditions = Conditions::<DB>::new("d.tenant_id", tenant_id);
+    conditions.value("d.id < {}", page.before);
+    conditions.value("d.id >= {}", filter.since.map(window::first_id_at));
+    conditions.value("d.id < {}", filter.until.map(|until| window::first_id_at(until + MADE_LATER)));
+    if filter.status.is_some_and(is_undelivered) {
+        conditions.raw("d.state <> 1");
+    }
+    conditions
+}
+
 impl<DB: Dialect> Sql<DB> {
     pub(super) async fn list_deliveries(
         &self,
         tenant_id: TenantId,
         filter: &DeliveryFilter,
         page: Page,
-    ) -> Result<Vec<DeliveryView>> {
-        let mut conditions = Conditions::<DB>::new("d.tenant_id", tenant_id);
-        conditions.value("d.id < {}", page.before);
+    ) -> Result<Listed<DeliveryView>> {
+        let mut reader = self.reader().await?;
+        let floor = match is_indexed(filter) {
+            true => None,
+            false => {
+                let table = format!("deliveries d {}", index::<DB>(filter));
+                window::floor::<DB>(&mut reader, ordered::<DB>(tenant_id, filter, page), &table).await?
+            }
+        };
+        let mut conditions = ordered::<DB>(tenant_id, filter, page);
+        conditions.value("d.id > {}", floor);
         conditions.value("d.event_id = {}", filter.event_id.map(EventId::uuid));
         conditions.value("e.event_type = {}", filter.event_type.clone());
         conditions.value("d.target_kind = 0 and d.target_id = {}", filter.subscription_id.map(SubscriptionId::uuid));
@@ -70,10 +115,11 @@ impl<DB: Dialect> Sql<DB> {
         if let Some(status) = filter.status {
             conditions.raw(&state_condition(status));
         }
-        let select = format!("select {COLUMNS} from deliveries d {JOINS}");
-        let query = conditions.query(&select, "order by d.id desc limit {limit}", i64::from(page.limit));
-        let rows = query.rows(&mut *self.reader().await?).await?;
-        rows.iter().map(|row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() })).collect()
+        let select = format!("select {COLUMNS} from deliveries d {} {JOINS}", index::<DB>(filter));
+        let query = conditions.query(&select, "order by d.id desc limit {limit}", i64::from(page.and_one().limit));
+        let rows = query.rows(&mut reader).await?;
+        let views = rows.iter().map(|row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() }));
+        Ok(Listed::of(views.collect::<Result<_>>()?, page, floor, |view| view.delivery.id.uuid()))
     }
 
     pub(super) async fn find_delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>> {
@@ -112,8 +158,9 @@ impl<DB: Dialect> Sql<DB> {
 
     pub(super) async fn list_deliveries_of(&self, tenant_id: TenantId, event_id: EventId) -> Result<Vec<DeliveryView>> {
         let sql = format!(
-            "select {COLUMNS} from deliveries d {JOINS} where d.event_id = $1 and d.tenant_id = $2
-             order by d.id limit $3"
+            "select {COLUMNS} from deliveries d {} {JOINS} where d.event_id = $1 and d.tenant_id = $2
+             order by d.id limit $3",
+            DB::BY_EVENT
         );
         let mut reader = self.reading().await?;
         let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).bind(SHOWN_WITH_EVENT);
@@ -138,9 +185,10 @@ impl<DB: Dialect> Sql<DB> {
         let sql = format!(
             "select {COLUMNS} from (
                  select d.*, row_number() over (partition by d.event_id order by d.id) as place
-                 from {} r join deliveries d on d.event_id = r.id
+                 from {} r join deliveries d {} on d.event_id = r.id
              ) d {JOINS} where d.tenant_id = ${first} and d.place <= ${second} order by d.id",
             DB::Rows::source(IDS, 1),
+            DB::BY_EVENT,
             first = DB::Rows::parameters(IDS) + 1,
             second = DB::Rows::parameters(IDS) + 2,
         );

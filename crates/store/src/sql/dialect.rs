@@ -92,6 +92,14 @@ pub(crate) trait Dialect: Database {
     /// The same, leaving out rows that somebody else has locked.
     const LOCKED_OR_SKIPPED: &str;
 
+    /// Follows a mention of `deliveries`, whose rows are an event's. Planners that know no better would go through a whole
+    /// tenant's.
+    const BY_EVENT: &str;
+    /// The same of pending rows of a lane.
+    const BY_LANE: &str;
+    /// The same of rows that are a tenant's and undelivered.
+    const UNDELIVERED: &str;
+
     /// What a later step of a script reads to find what an earlier one wrote into `table`: of
     /// databases that run a script as one statement, the rows that the step returned.
     fn written(table: &'static str, step: &'static str) -> &'static str;

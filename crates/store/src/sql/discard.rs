@@ -27,16 +27,17 @@ impl<DB: Dialect> Sql<DB> {
     ) -> Result<()> {
         loop {
             let mut tx = self.begin().await?;
-            let changed = Query::<DB>::new(
+            let changed = Query::<DB>::assembled(format!(
                 "update deliveries set state = $5, reason = $6, claim = claim + 1, lease_until = 0, strikes = 0,
                      marks = 0, settled_at = $7
                  where (tenant_id, id) in (
-                     select d.tenant_id, d.id from deliveries d
+                     select d.tenant_id, d.id from deliveries d {}
                      where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3
                          and d.opened_at <= $4
                      limit $8)
                      and state + 0 = 0",
-            )
+                DB::BY_LANE
+            ))
             .bind(lane.0)
             .id(tenant_id.uuid())
             .id(target.uuid())
@@ -66,14 +67,15 @@ impl<DB: Dialect> Sql<DB> {
     ) -> Result<()> {
         loop {
             let mut tx = self.begin().await?;
-            let changed = Query::<DB>::new(
+            let changed = Query::<DB>::assembled(format!(
                 "update deliveries set lane = $4
                  where (tenant_id, id) in (
-                     select d.tenant_id, d.id from deliveries d
+                     select d.tenant_id, d.id from deliveries d {}
                      where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3
                      limit $5)
                      and state + 0 = 0",
-            )
+                DB::BY_LANE
+            ))
             .bind(from.0)
             .id(tenant_id.uuid())
             .id(subscription_id.uuid())

@@ -1,17 +1,21 @@
 //! Lists of events, and one event.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use postrider_core::cursor::Page;
+use postrider_core::cursor::{Listed, Page};
 use postrider_core::delivery::DeliveryState;
 use postrider_core::{CallbackId, EventId, SubscriptionId, TenantId};
 
 use super::claim::read_one_off;
 use super::conditions::{Conditions, state_condition};
 use super::dialect::{Cells, Kind, RowSet, Schema};
-use super::{Dialect, Query, Row, Sql};
+use super::{Dialect, Query, Row, Sql, window};
 use crate::error::{Result, StoreError};
 use crate::journal::{EventFilter, EventView, StatusCounts};
+
+/// To what an id tells its time.
+const EXACTNESS: Duration = Duration::from_millis(1);
 
 const COLUMNS: &str = "e.id, e.event_type, e.metadata, e.resource_id, e.idempotency_key, e.created_at, e.occurred_at,
     e.expires_at, e.one_off_url, e.one_off_profile";
@@ -32,21 +36,43 @@ fn read<DB: Dialect>(row: &Row<DB>, payload: Option<String>) -> Result<EventView
     })
 }
 
+/// Whether an index leads to just what is asked for.
+fn is_indexed(filter: &EventFilter) -> bool {
+    let EventFilter { event_type, resource_id, subscription_id, callback_id, status, since: _, until: _ } = filter;
+    let is_any = event_type.is_none() && subscription_id.is_none() && callback_id.is_none() && status.is_none();
+    resource_id.is_some() || is_any
+}
+
+/// What of a filter the order of ids leads to: an event has the time of its id.
+fn ordered<DB: Dialect>(tenant_id: TenantId, filter: &EventFilter, page: Page) -> Conditions<DB> {
+    let mut conditions = Conditions::<DB>::new("e.tenant_id", tenant_id);
+    conditions.value("e.id < {}", page.before);
+    conditions.value("e.id >= {}", filter.since.map(window::first_id_at));
+    conditions.value("e.id < {}", filter.until.map(|until| window::first_id_at(until + EXACTNESS)));
+    conditions
+}
+
 impl<DB: Dialect> Sql<DB> {
     pub(super) async fn list_events(
         &self,
         tenant_id: TenantId,
         filter: &EventFilter,
         page: Page,
-    ) -> Result<Vec<EventView>> {
-        let mut conditions = Conditions::<DB>::new("e.tenant_id", tenant_id);
-        conditions.value("e.id < {}", page.before);
+    ) -> Result<Listed<EventView>> {
+        let mut reader = self.reader().await?;
+        let floor = match is_indexed(filter) {
+            true => None,
+            false => window::floor::<DB>(&mut reader, ordered::<DB>(tenant_id, filter, page), "events e").await?,
+        };
+        let mut conditions = ordered::<DB>(tenant_id, filter, page);
+        conditions.value("e.id > {}", floor);
         conditions.value("e.event_type = {}", filter.event_type.clone());
         conditions.value("e.resource_id = {}", filter.resource_id.clone());
         conditions.value("e.created_at >= {}", filter.since.map(postrider_core::Timestamp::as_micros));
         conditions.value("e.created_at < {}", filter.until.map(postrider_core::Timestamp::as_micros));
         let states = filter.status.map(|status| format!(" and {}", state_condition(status))).unwrap_or_default();
-        let with_delivery = format!("exists (select 1 from deliveries d where d.event_id = e.id{states}");
+        let with_delivery =
+            format!("exists (select 1 from deliveries d {} where d.event_id = e.id{states}", DB::BY_EVENT);
         let to_target = |kind| format!("{with_delivery} and d.target_kind = {kind} and d.target_id = {{}})");
         conditions.value(&to_target(0), filter.subscription_id.map(SubscriptionId::uuid));
         conditions.value(&to_target(1), filter.callback_id.map(CallbackId::uuid));
@@ -54,15 +80,15 @@ impl<DB: Dialect> Sql<DB> {
             conditions.raw(&format!("{with_delivery})"));
         }
         let select = format!("select {COLUMNS} from events e");
-        let query = conditions.query(&select, "order by e.id desc limit {limit}", i64::from(page.limit));
-        let mut reader = self.reader().await?;
+        let query = conditions.query(&select, "order by e.id desc limit {limit}", i64::from(page.and_one().limit));
         let rows = query.rows(&mut reader).await?;
-        let mut events = rows.iter().map(|row| read(row, None)).collect::<Result<Vec<_>>>()?;
-        let mut counts = count_states::<DB>(&mut reader, events.iter().map(|event| event.id)).await?;
-        for event in &mut events {
+        let events = rows.iter().map(|row| read(row, None)).collect::<Result<Vec<_>>>()?;
+        let mut listed = Listed::of(events, page, floor, |event| event.id.uuid());
+        let mut counts = count_states::<DB>(&mut reader, listed.items.iter().map(|event| event.id)).await?;
+        for event in &mut listed.items {
             event.counts = counts.remove(&event.id).unwrap_or_default();
         }
-        Ok(events)
+        Ok(listed)
     }
 
     pub(super) async fn find_event(&self, tenant_id: TenantId, id: EventId) -> Result<Option<EventView>> {
@@ -95,9 +121,10 @@ async fn count_states<DB: Dialect>(
     ids: impl Iterator<Item = EventId>,
 ) -> Result<HashMap<EventId, StatusCounts>> {
     let sql = format!(
-        "select d.event_id, d.state, count(*) from {} r join deliveries d on d.event_id = r.id
+        "select d.event_id, d.state, count(*) from {} r join deliveries d {} on d.event_id = r.id
          group by d.event_id, d.state",
-        DB::Rows::source(IDS, 1)
+        DB::Rows::source(IDS, 1),
+        DB::BY_EVENT
     );
     let mut counts: HashMap<EventId, StatusCounts> = HashMap::new();
     for row in Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids)).rows(db).await? {

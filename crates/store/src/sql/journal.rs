@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use postrider_core::attempt::{Attempt, Exchange};
 use postrider_core::audit::AuditEntry;
-use postrider_core::cursor::Page;
+use postrider_core::cursor::{Listed, Page};
 use postrider_core::event::EventDraft;
 use postrider_core::lanes::LaneId;
 use postrider_core::{DeliveryId, EventId, LogId, SubscriptionId, TenantId};
@@ -22,7 +22,7 @@ impl<DB: Dialect> Journal for Sql<DB> {
         self.publish_all(tenant_id, drafts).await
     }
 
-    async fn events(&self, tenant_id: TenantId, filter: &EventFilter, page: Page) -> Result<Vec<EventView>> {
+    async fn events(&self, tenant_id: TenantId, filter: &EventFilter, page: Page) -> Result<Listed<EventView>> {
         self.list_events(tenant_id, filter, page).await
     }
 
@@ -30,7 +30,12 @@ impl<DB: Dialect> Journal for Sql<DB> {
         self.find_event(tenant_id, id).await
     }
 
-    async fn deliveries(&self, tenant_id: TenantId, filter: &DeliveryFilter, page: Page) -> Result<Vec<DeliveryView>> {
+    async fn deliveries(
+        &self,
+        tenant_id: TenantId,
+        filter: &DeliveryFilter,
+        page: Page,
+    ) -> Result<Listed<DeliveryView>> {
         self.list_deliveries(tenant_id, filter, page).await
     }
 

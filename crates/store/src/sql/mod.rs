@@ -48,6 +48,7 @@ mod statistics;
 mod subscriptions;
 mod tenants;
 mod versions;
+mod window;
 mod wipe;
 
 use std::ops::{Deref, DerefMut};

@@ -21,6 +21,9 @@ impl Dialect for Postgres {
 
     const SHARED: bool = true;
     const KEY_ORDER: &str = "order by r.tenant_id, r.idempotency_key";
+    const BY_EVENT: &str = "";
+    const BY_LANE: &str = "";
+    const UNDELIVERED: &str = "";
     const LOCKED: &str = "for update";
     const LOCKED_OR_SKIPPED: &str = "for update skip locked";
 

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use postrider_core::id::uuid_v7;
 use postrider_core::tally::Width;
 use postrider_core::tenant::PayloadRetention;
 use postrider_core::{EventId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::window::first_id_at;
 use super::{Dialect, Query, Sql, tenants};
 use crate::error::Result;
 use crate::queue::Retention;
@@ -152,11 +152,6 @@ impl<DB: Dialect> Sql<DB> {
     }
 }
 
-/// No id made at or after `at` is smaller.
-fn first_id_at(at: Timestamp) -> Uuid {
-    uuid_v7(at, [0; 10])
-}
-
 /// Locks an event against being opened again, unless somebody did so since it was found, or is at it.
 pub(super) async fn lock_ended<DB: Dialect>(
     db: &mut DB::Connection,
@@ -168,7 +163,9 @@ pub(super) async fn lock_ended<DB: Dialect>(
         return Ok(false);
     }
     // A statement of its own: it sees what was committed before the lock was had.
-    let pending = Query::<DB>::new("select id from deliveries where event_id = $1 and tenant_id = $2 and state = 0");
+    let sql =
+        format!("select id from deliveries {} where event_id = $1 and tenant_id = $2 and state = 0", DB::BY_EVENT);
+    let pending = Query::<DB>::assembled(sql);
     Ok(pending.id(event_id.uuid()).id(tenant_id.uuid()).row(db).await?.is_none())
 }
 

@@ -311,8 +311,9 @@ async fn ended_after<DB: Dialect>(
     after: DeliveryId,
 ) -> Result<Vec<Ended>> {
     let sql = format!(
-        "select id, target_kind, target_id, state from deliveries
+        "select id, target_kind, target_id, state from deliveries {}
          where event_id = $1 and tenant_id = $2 and id > $3 order by id limit $4 {}",
+        DB::BY_EVENT,
         DB::LOCKED
     );
     let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).id(after.uuid()).bind(CHUNK);

@@ -2,7 +2,6 @@
 
 use postrider_core::catalogue::Judge;
 use postrider_core::delivery::DeliveryState;
-use postrider_core::id::uuid_v7;
 use postrider_core::replay::{Count, ReplayScope};
 use postrider_core::subscription::Subscription;
 use postrider_core::target::TargetId;
@@ -10,6 +9,7 @@ use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::claim::load_event;
+use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, subscriptions};
 use crate::error::{Result, StoreError};
 use crate::replays::{ReplayPreview, ReplaySample};
@@ -70,7 +70,7 @@ impl Place {
 }
 
 fn before_all_since(since: Timestamp) -> Uuid {
-    Uuid::from_u128(uuid_v7(since, [0; 10]).as_u128().saturating_sub(1))
+    Uuid::from_u128(first_id_at(since).as_u128().saturating_sub(1))
 }
 
 /// What is sent again.
@@ -118,11 +118,11 @@ impl<DB: Dialect> Sql<DB> {
         place: Place,
         most: usize,
     ) -> Result<Found> {
-        // In words that let planners see the index on what is undelivered.
-        let undelivered = if scope.means_state(DeliveryState::Delivered) { "" } else { "and d.state <> 1" };
+        let (index, undelivered) =
+            if scope.means_state(DeliveryState::Delivered) { ("", "") } else { (DB::UNDELIVERED, "and d.state <> 1") };
         let sql = format!(
             "select d.id, d.event_id, d.target_kind, d.target_id, d.state, e.event_type, e.created_at
-             from deliveries d join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
+             from deliveries d {index} join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
              where d.tenant_id = $1 and d.id > $2 {undelivered} order by d.id limit $3"
         );
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(place.after).bind(PAGE);

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use postrider_core::attempt::AttemptOutcome;
 use postrider_core::failing::StreakChange;
-use postrider_core::id::uuid_v7;
 use postrider_core::notice::{DELIVERY_FAILED, Notice};
 use postrider_core::tally::{Tally, Width, begin_of};
 use postrider_core::target::TargetId;
@@ -16,6 +15,7 @@ use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::dialect::{Cells, Kind, RowSet, Schema};
+use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, notices, tenants};
 use crate::error::{Result, StoreError};
 
@@ -280,8 +280,8 @@ async fn count_events<DB: Dialect>(
              where tenant_id = $1 and id >= $2 and id < $3 group by created_at / 60000000",
         )
         .id(tenant_id.uuid())
-        .id(uuid_v7(since, [0; 10]))
-        .id(uuid_v7(before, [0; 10]))
+        .id(first_id_at(since))
+        .id(first_id_at(before))
         .rows(db)
         .await?;
         for row in &rows {

@@ -64,6 +64,9 @@ impl Dialect for Sqlite {
     // One process serves, through one writing connection.
     const SHARED: bool = false;
     const KEY_ORDER: &str = "";
+    const BY_EVENT: &str = "indexed by deliveries_by_event";
+    const BY_LANE: &str = "indexed by deliveries_pending";
+    const UNDELIVERED: &str = "indexed by deliveries_undelivered";
     const LOCKED: &str = "";
     const LOCKED_OR_SKIPPED: &str = "";
 

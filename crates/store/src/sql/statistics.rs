@@ -40,15 +40,15 @@ impl<DB: Dialect> Statistics for Sql<DB> {
 
     async fn waiting(&self, whose: Whose) -> Result<Waiting> {
         // The newest of what is undelivered: what waits is among them, unless very much failed since.
+        let newest = format!(
+            "from deliveries {} where tenant_id = $2 and state <> 1 order by id desc limit $1",
+            DB::UNDELIVERED
+        );
         let (select, ids) = match whose {
-            Whose::All => ("select due_at, state from deliveries where state = 0 limit $1", vec![]),
-            Whose::Tenant(tenant_id) => (
-                "select due_at, state from deliveries where tenant_id = $2 and state <> 1 order by id desc limit $1",
-                vec![tenant_id.uuid()],
-            ),
+            Whose::All => ("select due_at, state from deliveries where state = 0 limit $1".to_owned(), vec![]),
+            Whose::Tenant(tenant_id) => (format!("select due_at, state {newest}"), vec![tenant_id.uuid()]),
             Whose::Subscription(tenant_id, id) => (
-                "select due_at, case when target_id = $3 then state else 1 end as state from deliveries
-                 where tenant_id = $2 and state <> 1 order by id desc limit $1",
+                format!("select due_at, case when target_id = $3 then state else 1 end as state {newest}"),
                 vec![tenant_id.uuid(), id.uuid()],
             ),
         };

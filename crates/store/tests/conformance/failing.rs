@@ -24,7 +24,7 @@ async fn operations(f: &Fixture) -> TenantId {
 async fn told(f: &Fixture, listener: TenantId) -> Vec<String> {
     while f.stores.queue.tell().await.expect("told") {}
     let events = f.stores.journal.events(listener, &EventFilter::default(), Page::default()).await.expect("read");
-    events.into_iter().rev().map(|event| event.event_type).collect()
+    events.items.into_iter().rev().map(|event| event.event_type).collect()
 }
 
 /// One more attempt fails, a while later.

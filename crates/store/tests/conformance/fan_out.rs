@@ -30,7 +30,7 @@ pub(crate) async fn many_targets_are_made_in_chunks(mut f: Fixture) {
     let filter = DeliveryFilter { subscription_id: Some(last.id), ..DeliveryFilter::default() };
     let of_deleted = f.stores.journal.deliveries(f.tenant, &filter, postrider_core::cursor::Page::default()).await;
     assert_eq!(
-        of_deleted.expect("read")[0].delivery.state,
+        of_deleted.expect("read").items[0].delivery.state,
         DeliveryState::Pending,
         "ends discarded when it is claimed"
     );

@@ -12,6 +12,7 @@ mod failing;
 mod fan_out;
 mod fixture;
 mod isolation;
+mod lists;
 mod prune;
 mod reopen;
 mod replays;
@@ -168,6 +169,7 @@ backends! {
         each_failed_delivery_is_told_to_who_subscribes,
         a_receiver_that_is_gone_is_told,
     }
+    lists::{ what_is_rare_is_found_page_by_page }
     statistics::{
         all_is_counted_once_for_everybody_it_concerns,
         whoever_fails_is_known_until_it_succeeds,

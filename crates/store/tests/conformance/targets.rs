@@ -81,7 +81,7 @@ pub(crate) async fn a_callback_gets_the_events_of_its_resource(mut f: Fixture) {
     assert_eq!(listed.len(), 3);
     assert_eq!(listed.last().map(|(callback, _)| callback.id), Some(made.id), "newest first");
     let of_callback = DeliveryFilter { callback_id: Some(made.id), ..DeliveryFilter::default() };
-    let found = f.stores.journal.deliveries(f.tenant, &of_callback, Page::default()).await.expect("read");
+    let found = f.stores.journal.deliveries(f.tenant, &of_callback, Page::default()).await.expect("read").items;
     assert_eq!(found.len(), 1);
 }
 
