@@ -49,7 +49,7 @@ for (const colorScheme of ['light', 'dark']) {
     await signIn(page, 'anna');
     for (const path of pages) {
       await page.goto(base + path);
-      for (const details of await page.locator('main details:not([open]) > summary').all()) await details.click();
+      await page.evaluate(() => document.querySelectorAll('main details').forEach((details) => { details.open = true; }));
       assert.equal(await page.evaluate(() => window.stolen), undefined, path);
       assert.equal(await page.locator('main script, main svg[onload], main img, [onerror], [onfocus]').count(), 0, path);
       await assertAccessible(page);
