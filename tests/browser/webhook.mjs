@@ -83,6 +83,13 @@ await run(async (page) => {
   await page.getByRole('textbox', { name: 'Filters' }).fill('{"n": {"$lt": 12345678901234567890123}}');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Settings', { exact: true }).click();
+  await page.getByRole('textbox', { name: 'Filters' }).fill('{"id": "r-1"}');
+  await page.getByRole('button', { name: 'Try the filters on the newest events' }).click();
+  await page.getByRole('row', { name: /^yes screening.completed/ }).waitFor();
+  await page.getByRole('row', { name: /^no screening.completed .* id / }).waitFor();
+  await page.goBack();
+  await page.reload();
+  await page.getByText('Settings', { exact: true }).click();
   const filters = await page.getByRole('textbox', { name: 'Filters' }).inputValue();
   assert.ok(filters.includes('12345678901234567890123'), `numbers stay as they are: ${filters}`);
   await page.getByRole('button', { name: 'Rotate the secret' }).click();

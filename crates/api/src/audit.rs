@@ -139,8 +139,12 @@ mod tests {
     use crate::calls;
 
     /// Events are what the program is for: each has its own record.
-    const NO_CHANGE: [(&str, &str); 3] =
-        [("POST", "/api/v1/profiles/{name}/preview"), ("POST", "/api/v1/events"), ("POST", "/api/v1/events/batch")];
+    const NO_CHANGE: [(&str, &str); 4] = [
+        ("POST", "/api/v1/filters/test"),
+        ("POST", "/api/v1/profiles/{name}/preview"),
+        ("POST", "/api/v1/events"),
+        ("POST", "/api/v1/events/batch"),
+    ];
 
     #[test]
     fn every_call_that_changes_something_is_written_down() {

@@ -76,7 +76,7 @@ fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
 
 /// Who gets what, and how.
 fn settings_calls() -> Calls {
-    use routes::{callbacks, event_types, profiles, test, webhook_health, webhooks};
+    use routes::{callbacks, event_types, filters, profiles, test, webhook_health, webhooks};
     Calls::default()
         .get("/api/v1/webhooks", webhooks::list)
         .post("/api/v1/webhooks", webhooks::create)
@@ -91,6 +91,7 @@ fn settings_calls() -> Calls {
         .get("/api/v1/callbacks/{id}", callbacks::get)
         .delete("/api/v1/callbacks/{id}", callbacks::delete)
         .post("/api/v1/callback-secret/rotate", callbacks::rotate_secret)
+        .post("/api/v1/filters/test", filters::test)
         .get("/api/v1/profiles", profiles::list)
         .get("/api/v1/profiles/{name}", profiles::get)
         .post("/api/v1/profiles/{name}/preview", profiles::preview)

@@ -32,8 +32,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// All pages, on top of the API.
 pub fn router(rest: Rest) -> Router {
     use pages::{
-        audit, deliveries, delivery, event, events, explain, formats, keys, replay, replays, settings, sign_in, start,
-        tenants, tests, users, webhook, webhooks,
+        audit, deliveries, delivery, event, events, explain, filters, formats, keys, replay, replays, settings,
+        sign_in, start, tenants, tests, users, webhook, webhooks,
     };
     Router::new()
         .route("/", get(start::page))
@@ -57,6 +57,7 @@ pub fn router(rest: Rest) -> Router {
         .route("/t/{tenant}/events/{id}", get(event::page))
         .route("/t/{tenant}/events/{id}/replay", post(event::replay))
         .route("/t/{tenant}/events/{id}/explain", get(explain::page))
+        .route("/t/{tenant}/filters", post(filters::page))
         .route("/t/{tenant}/formats", get(formats::page).post(formats::preview))
         .route("/t/{tenant}/audit", get(audit::page))
         .route("/t/{tenant}/settings", get(settings::page).post(settings::update))

@@ -350,3 +350,17 @@ pub(crate) struct Node {
     pub(crate) number: i64,
     pub(crate) started_at: String,
 }
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Trials {
+    pub(crate) results: Vec<Trial>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Trial {
+    pub(crate) event_id: String,
+    pub(crate) event_type: String,
+    pub(crate) created_at: String,
+    pub(crate) passes: Option<bool>,
+    pub(crate) failing_place: Option<String>,
+}

@@ -85,6 +85,7 @@ const TABLE: &[Row] = &[
     ("GET", "/api/v1/callbacks/{id}", READ, Callback, none),
     ("DELETE", "/api/v1/callbacks/{id}", MANAGE, Callback, none),
     ("POST", "/api/v1/callback-secret/rotate", MANAGE, Nothing, || json!({"profile": "standard"})),
+    ("POST", "/api/v1/filters/test", MANAGE, Nothing, || json!({"filters": {}})),
     ("GET", "/api/v1/profiles", READ, Nothing, none),
     ("GET", "/api/v1/profiles/{name}", READ, Shared("standard"), none),
     ("POST", "/api/v1/profiles/{name}/preview", READ, Shared("standard"), || json!({})),

@@ -9,6 +9,7 @@ mod deliveries;
 mod event_types;
 mod events;
 mod failing;
+mod filters;
 mod health;
 mod limits;
 mod logs;

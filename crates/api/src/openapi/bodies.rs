@@ -413,3 +413,14 @@ pub(super) struct NewReplay {
     #[schema(default = false)]
     dry_run: Option<bool>,
 }
+
+/// A filter to be tried.
+#[derive(ToSchema)]
+#[schema(example = json!({"filters": {"client": {"approval_status": "approved"}}, "event_type": "screening.completed"}))]
+pub(super) struct FilterTrial {
+    /// A filter, as webhooks have it.
+    #[schema(value_type = Object)]
+    filters: serde_json::Value,
+    /// Only on events of this type.
+    event_type: Option<String>,
+}

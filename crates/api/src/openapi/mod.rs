@@ -51,6 +51,7 @@ use utoipa::{Modify, OpenApi};
         paths::webhooks::webhook_health,
         paths::webhooks::rotate_secret,
         paths::webhooks::test_webhook,
+        paths::webhooks::test_filters,
         paths::events::publish_event,
         paths::events::publish_events,
         paths::events::list_events,

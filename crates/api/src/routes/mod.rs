@@ -8,6 +8,7 @@ pub(crate) mod delivery_request;
 pub(crate) mod event_types;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod filters;
 pub(crate) mod health;
 pub(crate) mod logs;
 pub(crate) mod metrics;

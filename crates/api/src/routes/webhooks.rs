@@ -162,7 +162,7 @@ pub(super) fn read_url(raw: &RawValue, policy: &UrlPolicy) -> Result<TargetUrl, 
     policy.judge(&text(raw)?).map_err(|refusal| refusal.to_string())
 }
 
-fn read_filters(raw: &RawValue) -> Result<Filter, String> {
+pub(super) fn read_filters(raw: &RawValue) -> Result<Filter, String> {
     Filter::compile(&compact_object(raw)?).map_err(|error| error.to_string())
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod delivery;
 pub(crate) mod event;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod filters;
 pub(crate) mod formats;
 pub(crate) mod keys;
 pub(crate) mod replay;

@@ -13,7 +13,7 @@ use super::webhooks::{read_json, secret};
 use crate::fault::{Fault, Told};
 use crate::form::{Form, lead_on};
 use crate::layout::{self, Shown, token};
-use crate::model::{Deliveries, Health, TestResult, Webhook};
+use crate::model::{Deliveries, Health, Profiles, TestResult, Webhook};
 use crate::show::{copyable, deliveries, maybe_time, millis, pretty, share, time, wrong};
 use crate::visit::Visit;
 
@@ -53,7 +53,7 @@ pub(super) async fn show(visit: &Visit, notice: &Notice) -> Result<Markup, Fault
         (statistics::charts(&stats, &range, &here))
         section { h2 { "Latest deliveries" } (deliveries(visit, &recent.deliveries))
             p.more { a href=(visit.link(&format!("/deliveries?webhook_id={}", webhook.id))) { "All of its deliveries" } } }
-        @if visit.session.may_change() { (settings(visit, &webhook)) }
+        @if visit.session.may_change() { (settings(visit, &webhook, &formats_of(visit, &webhook).await?)) }
         (facts(&webhook))
     };
     Ok(layout::live(visit, "Webhooks", Shown::Deliveries, &content))
@@ -114,7 +114,7 @@ fn actions(visit: &Visit, webhook: &Webhook) -> Markup {
     }
 }
 
-fn settings(visit: &Visit, webhook: &Webhook) -> Markup {
+fn settings(visit: &Visit, webhook: &Webhook, profiles: &[String]) -> Markup {
     let filters = pretty(webhook.filters.get());
     html! {
         details { summary { "Settings" }
@@ -126,10 +126,25 @@ fn settings(visit: &Visit, webhook: &Webhook) -> Markup {
                 label { "Seconds for one attempt" input name="timeout_seconds" type="number" min="1" max="30" value=(webhook.timeout_seconds); }
                 label { "Seconds before each retry" input name="retry_schedule" value=(schedule(&webhook.retry_schedule)) pattern="[0-9, ]*";
                     span.hint { "Such as 5, 25, 125; empty for none." } }
-                button type="submit" { "Save" }
+                input type="hidden" name="event_type" value=(webhook.event_type);
+                label { "Wire format" select name="profile" {
+                    @for name in profiles { option value=(name) selected[*name == webhook.profile] { (name) } }
+                } span.hint { "What waits keeps the one that it was made with." } }
+                div.actions { button type="submit" { "Save" }
+                    button.plain type="submit" formaction=(visit.link("/filters")) formnovalidate { "Try the filters on the newest events" } }
             }
         }
     }
+}
+
+/// The wire formats that can be chosen, its own among them.
+async fn formats_of(visit: &Visit, webhook: &Webhook) -> Result<Vec<String>, Fault> {
+    let known: Profiles = visit.get("/api/v1/profiles").await?;
+    let mut names: Vec<String> = known.profiles.into_iter().map(|profile| profile.name).collect();
+    if !names.contains(&webhook.profile) {
+        names.push(webhook.profile.clone());
+    }
+    Ok(names)
 }
 
 fn schedule(seconds: &[u64]) -> String {
@@ -178,6 +193,7 @@ pub(crate) async fn update(visit: Visit, sent: Form) -> Result<Response, Fault> 
         "description": sent.text("description"),
         "timeout_seconds": timeout.parse::<u64>().map_or_else(|_| json!(timeout), |n| json!(n)),
         "retry_schedule": schedule,
+        "profile": sent.text("profile"),
     });
     let body = Change { settings, filters: read_json(&sent.text("filters")).or_else(|| read_json("{}")) };
     let done = visit.change::<Value>(&sent, Method::PATCH, &path(&visit), &body).await;

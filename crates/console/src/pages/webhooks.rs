@@ -127,7 +127,8 @@ async fn form(visit: &Visit, entered: &Entered, told: Option<&Told>) -> Result<M
                 textarea name="filters" rows="4" spellcheck="false" placeholder="{}" { (entered.filters) }
                 span.hint { "JSON that mirrors the payload; empty for all events." }
             }
-            button type="submit" { "Add" }
+            div.actions { button type="submit" { "Add" }
+                button.plain type="submit" formaction=(visit.link("/filters")) formnovalidate { "Try the filters on the newest events" } }
         }
     };
     Ok(layout::page(visit, "Webhooks", &content))

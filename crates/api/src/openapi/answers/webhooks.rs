@@ -205,3 +205,32 @@ pub(in super::super) struct TestResult {
     #[schema(nullable = false)]
     webhook_id: Option<Uuid>,
 }
+
+/// Which of the newest events pass a filter.
+#[derive(ToSchema)]
+#[schema(example = json!({"results": [{
+    "event_id": "01a1fe8e-0840-7102-969b-35cac5c78673", "event_type": "screening.completed",
+    "created_at": "2026-01-19T10:30:00.123456+00:00", "passes": false, "failing_place": "client.approval_status"
+}]}))]
+pub(in super::super) struct FilterResults {
+    /// Newest first.
+    results: Vec<FilterResult>,
+}
+
+/// Whether an event passes.
+#[derive(ToSchema)]
+struct FilterResult {
+    /// The event.
+    event_id: Uuid,
+    /// Its type.
+    event_type: String,
+    /// When it was accepted.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// Whether it passes; null if its payload is no longer kept.
+    #[schema(required)]
+    passes: Option<bool>,
+    /// The place in the payload that does not.
+    #[schema(required)]
+    failing_place: Option<String>,
+}

@@ -2,9 +2,9 @@
 
 use super::super::answers::Message;
 use super::super::answers::webhooks::{
-    SecretRotated, TestResult, Webhook, WebhookCreated, WebhookHealth, WebhookList, WebhookUpdated,
+    FilterResults, SecretRotated, TestResult, Webhook, WebhookCreated, WebhookHealth, WebhookList, WebhookUpdated,
 };
-use super::super::bodies::{NewWebhook, RotateSecret, TestWebhook, WebhookChange};
+use super::super::bodies::{FilterTrial, NewWebhook, RotateSecret, TestWebhook, WebhookChange};
 use super::super::errors::Problems;
 use super::{Id, Page};
 
@@ -73,3 +73,10 @@ pub(in super::super) fn rotate_secret() {}
         Problems
     ))]
 pub(in super::super) fn test_webhook() {}
+
+/// Try a filter
+///
+/// Needs the scope `manage`. On the newest events, at most 20; nothing is changed or sent.
+#[utoipa::path(post, path = "/api/v1/filters/test/", tag = "Webhooks", request_body = FilterTrial,
+    responses((status = 200, description = "Which pass", body = FilterResults), Problems))]
+pub(in super::super) fn test_filters() {}
