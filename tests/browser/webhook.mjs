@@ -42,7 +42,8 @@ await run(async (page) => {
   assert.equal(await page.locator('.timeline > li').count(), 3);
 
   await page.getByRole('link', { name: 'Events', exact: true }).click();
-  await page.getByRole('link', { name: new RegExp(event.id) }).click();
+  await page.getByLabel('Event id').fill(event.id);
+  await page.getByRole('button', { name: 'Search' }).click();
   await page.getByText('1 delivered').waitFor();
   await page.getByRole('link', { name: /^Why did it go/ }).click();
   await page.getByRole('button', { name: 'Explain' }).click();

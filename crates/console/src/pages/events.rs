@@ -1,18 +1,22 @@
 //! All events of a tenant, to be searched.
 
+use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use crate::fault::Fault;
 use crate::layout::{self, Shown};
 use crate::model::{ByStatus, Events};
 use crate::show::{more, none_so_far, time};
-use crate::visit::Visit;
+use crate::visit::{Visit, segment};
 
 /// What can be searched for.
 const FILTERS: [&str; 5] = ["event_type", "resource_id", "status", "since", "until"];
 
-/// The list.
-pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
+/// The list; or the event of an id, if one is searched for.
+pub(crate) async fn page(visit: Visit) -> Result<Response, Fault> {
+    if let Some(id) = visit.parameter("id") {
+        return Ok(Redirect::to(&visit.link(&format!("/events/{}", segment(id.trim())))).into_response());
+    }
     let query = visit.query(&[FILTERS.as_slice(), &["webhook_id", "cursor"]].concat(), &[("limit", "50")]);
     let found: Events = visit.get(&format!("/api/v1/events?{query}")).await?;
     let kept = visit.query(&[FILTERS.as_slice(), &["webhook_id"]].concat(), &[]);
@@ -36,13 +40,13 @@ pub(crate) async fn page(visit: Visit) -> Result<Markup, Fault> {
         }
         (more(&path, &kept, found.next_cursor.as_deref()))
     };
-    Ok(layout::live(&visit, "Events", Shown::Deliveries, &content))
+    Ok(layout::live(&visit, "Events", Shown::Deliveries, &content).into_response())
 }
 
 fn search(visit: &Visit, path: &str) -> Markup {
     html! {
         form.search method="get" action=(path) role="search" {
-            @for (name, label) in [("event_type", "Type"), ("resource_id", "Resource"), ("since", "Since"), ("until", "Until")] {
+            @for (name, label) in [("id", "Event id"), ("event_type", "Type"), ("resource_id", "Resource"), ("since", "Since"), ("until", "Until")] {
                 label { (label) input name=(name) value=(visit.parameter(name).unwrap_or_default()) autocapitalize="none"; }
             }
             (statuses(visit))
