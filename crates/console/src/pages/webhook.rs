@@ -129,7 +129,7 @@ fn settings(visit: &Visit, webhook: &Webhook, profiles: &[String]) -> Markup {
                 input type="hidden" name="event_type" value=(webhook.event_type);
                 label { "Wire format" select name="profile" {
                     @for name in profiles { option value=(name) selected[*name == webhook.profile] { (name) } }
-                } span.hint { "What waits keeps the one that it was made with." } }
+                } span.hint { "What waits keeps the one that it was made with. " a href=(visit.link("/formats")) { "See what each sends" } "." } }
                 div.actions { button type="submit" { "Save" }
                     button.plain type="submit" formaction=(visit.link("/filters")) formnovalidate { "Try the filters on the newest events" } }
             }

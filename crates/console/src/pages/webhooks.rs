@@ -122,6 +122,7 @@ async fn form(visit: &Visit, entered: &Entered, told: Option<&Told>) -> Result<M
                     option value="" { "the tenant's own" }
                     @for profile in &profiles.profiles { option value=(profile.name) selected[profile.name == entered.profile] { (profile.name) } }
                 }
+                span.hint { a href=(visit.link("/formats")) { "See what each sends" } "." }
             }
             label { "Filters"
                 textarea name="filters" rows="4" spellcheck="false" placeholder="{}" { (entered.filters) }
