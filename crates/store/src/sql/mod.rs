@@ -28,6 +28,7 @@ mod journal;
 mod kept;
 mod leases;
 mod moving;
+mod moving_tables;
 mod notices;
 mod postgres;
 mod profiles;

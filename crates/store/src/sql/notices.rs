@@ -47,6 +47,11 @@ impl<DB: Dialect> Sql<DB> {
         if listener::<DB>(db).await?.is_none() {
             return Ok(());
         }
+        self.insert_notice(db, notice).await
+    }
+
+    /// The same, where it is known that somebody is to be told.
+    pub(super) async fn insert_notice(&self, db: &mut DB::Connection, notice: &Notice) -> Result<()> {
         let now = self.world.now();
         let query = Query::<DB>::new("insert into notices (id, event_type, payload, at) values ($1, $2, $3, $4)");
         let id = self.world.new_id_at::<postrider_core::EventId>(now).uuid();

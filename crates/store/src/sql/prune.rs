@@ -192,22 +192,13 @@ pub(super) async fn wipe_payload<DB: Dialect>(
 async fn delete_event<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<i64> {
     let event = Query::<DB>::new("delete from events where tenant_id = $1 and id = $2");
     event.id(tenant_id.uuid()).id(event_id.uuid()).run(db).await?;
-    Query::<DB>::new(
-        "delete from attempts
-         where tenant_id = $2 and delivery_id in (select d.id from deliveries d where d.event_id = $1)",
-    )
-    .id(event_id.uuid())
-    .id(tenant_id.uuid())
-    .run(db)
-    .await?;
-    Query::<DB>::new(
-        "delete from reopenings
-         where tenant_id = $2 and delivery_id in (select d.id from deliveries d where d.event_id = $1)",
-    )
-    .id(event_id.uuid())
-    .id(tenant_id.uuid())
-    .run(db)
-    .await?;
+    for table in ["attempts", "reopenings"] {
+        let sql = format!(
+            "delete from {table}
+             where tenant_id = $2 and delivery_id in (select d.id from deliveries d where d.event_id = $1)"
+        );
+        Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).run(db).await?;
+    }
     let deliveries = Query::<DB>::new("delete from deliveries where event_id = $1 and tenant_id = $2");
     let deleted = deliveries.id(event_id.uuid()).id(tenant_id.uuid()).run(db).await?;
     Ok(i64::try_from(deleted).unwrap_or(i64::MAX))

@@ -109,9 +109,8 @@ impl<DB: Dialect> Sql<DB> {
         if minute > next.events_before || next.events_before > now {
             next.events_before = minute;
         }
-        let listener = notices::listener::<DB>(&mut reader).await?;
         drop(reader);
-        self.keep_wanted(listener, &mut counts.notices).await?;
+        self.keep_wanted(&mut counts.notices).await?;
         if marks != Some(next) {
             self.keep(marks, next, &counts).await?;
         }
@@ -119,10 +118,14 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// Those of failed deliveries that somebody subscribes to. The listener's own are not told, or each would make more.
-    async fn keep_wanted(&self, listener: Option<TenantId>, notices: &mut Vec<Notice>) -> Result<()> {
+    async fn keep_wanted(&self, notices: &mut Vec<Notice>) -> Result<()> {
+        if notices.is_empty() {
+            return Ok(());
+        }
+        let listener = notices::listener::<DB>(&mut *self.reader().await?).await?;
         let catalogue = match listener {
-            Some(id) if !notices.is_empty() => self.current_snapshot(id).await?,
-            _ => None,
+            Some(id) => self.current_snapshot(id).await?,
+            None => None,
         };
         let is_wanted = catalogue.is_some_and(|catalogue| catalogue.has_subscriber(DELIVERY_FAILED));
         notices.retain(|notice| match notice {
@@ -143,7 +146,7 @@ impl<DB: Dialect> Sql<DB> {
             change_streak::<DB>(&mut tx, *tenant_id, *id, *change).await?;
         }
         for notice in &counts.notices {
-            self.put_notice(&mut tx, notice).await?;
+            self.insert_notice(&mut tx, notice).await?;
         }
         tx.commit().await
     }
