@@ -107,7 +107,7 @@ impl Api {
             keys: KeyCache::default(),
             failed_keys: FailedKeys::default(),
             test_limits: TestLimits::default(),
-            turns: Turns::default(),
+            turns: Turns::new(),
             looks: Looks::default(),
             rate_limits: RateLimits::new(limits.requests),
             sign_ins: SignInLimits::default(),

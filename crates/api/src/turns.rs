@@ -1,63 +1,102 @@
-//! Batches beside other tenants: few events of a tenant at a time, so that a burst leaves room for the others.
+//! Batches beside other tenants: a few events of a tenant at a time, with rests, so that a burst leaves room for the
+//! others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use postrider_core::{TenantId, Timestamp};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 
 /// How long a tenant that has published counts as one that publishes.
 const RECENTLY: Duration = Duration::from_secs(1);
 
-/// Events that a tenant may have under way in batches beside others. A larger batch has them all.
-const AT_ONCE: usize = 100;
+/// Events of a tenant's batches that are taken together beside others, for two processors.
+const PIECE: usize = 5;
+
+/// Between two such pieces.
+const REST: Duration = Duration::from_millis(4);
 
 /// Who publishes, and whose batches are being taken.
-#[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<State>);
+#[derive(Debug)]
+pub(crate) struct Turns {
+    piece: usize,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
     /// The last two tenants that published, the latest first, and when each did so last.
     latest: [Option<(TenantId, Timestamp)>; 2],
     /// Of tenants with batches under way.
-    lines: HashMap<TenantId, Arc<Semaphore>>,
+    lines: HashMap<TenantId, Line>,
 }
 
-/// The right to have a batch taken.
+/// Held by the one whose turn it is; says until when those behind rest.
+type Line = Arc<tokio::sync::Mutex<Instant>>;
+
+/// The right to have some events of a batch taken.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    _permits: Option<OwnedSemaphorePermit>,
+    /// How many.
+    pub(crate) events: usize,
+    line: Option<OwnedMutexGuard<Instant>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(rest_until) = &mut self.line {
+            **rest_until = Instant::now() + REST;
+        }
+    }
 }
 
 impl Turns {
+    /// For a machine with so many processors.
+    fn of(processors: usize) -> Self {
+        Self { piece: (PIECE * processors / 2).max(PIECE), state: Mutex::default() }
+    }
+
+    /// For this machine.
+    pub(crate) fn new() -> Self {
+        Self::of(available_parallelism().map_or(1, usize::from))
+    }
+
     /// Keeps in mind who publishes.
     pub(crate) fn published(&self, tenant_id: TenantId, now: Timestamp) {
         self.lock().note(tenant_id, now);
     }
 
-    /// Waits until a batch of so many events may be taken: at once, if no other tenant publishes.
+    /// Waits until some of so many events may be taken: all and at once, if no other tenant publishes.
     pub(crate) async fn take(&self, tenant_id: TenantId, events: usize, now: Timestamp) -> Turn {
-        let Some(line) = self.line(tenant_id, now) else { return Turn { _permits: None } };
-        let permits = u32::try_from(events.min(AT_ONCE)).unwrap_or(u32::MAX);
-        Turn { _permits: line.acquire_many_owned(permits).await.ok() }
+        let Some(line) = self.line(tenant_id, now) else { return Turn { events, line: None } };
+        let rest_until = line.lock_owned().await;
+        tokio::time::sleep_until(*rest_until).await;
+        Turn { events: events.min(self.piece), line: Some(rest_until) }
     }
 
-    fn line(&self, tenant_id: TenantId, now: Timestamp) -> Option<Arc<Semaphore>> {
+    fn line(&self, tenant_id: TenantId, now: Timestamp) -> Option<Line> {
         let mut state = self.lock();
         state.note(tenant_id, now);
         let [_, other] = state.latest;
         if other.is_none_or(|(_, at)| now.since(at) > RECENTLY) {
             return None;
         }
-        state.lines.retain(|_, line| Arc::strong_count(line) > 1);
-        Some(Arc::clone(state.lines.entry(tenant_id).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)))))
+        state.lines.retain(|_, line| !is_over(line));
+        let line = state.lines.entry(tenant_id).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(Instant::now())));
+        Some(Arc::clone(line))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether nobody stands there, and nobody would have to rest.
+fn is_over(line: &Line) -> bool {
+    Arc::strong_count(line) == 1 && line.try_lock().is_ok_and(|rest_until| *rest_until <= Instant::now())
 }
 
 impl State {
@@ -72,7 +111,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use std::future::Future;
-    use std::pin::pin;
+    use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
     use uuid::Uuid;
@@ -87,41 +126,63 @@ mod tests {
         Timestamp::from_micros(millis * 1000)
     }
 
-    /// What is there without waiting.
-    fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => Some(value),
-            Poll::Pending => None,
-        }
+    fn is_ready<T>(future: Pin<&mut impl Future<Output = T>>) -> bool {
+        matches!(future.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(_))
     }
 
-    #[test]
-    fn who_publishes_alone_never_waits() {
-        let turns = Turns::default();
-        let held: Vec<Option<Turn>> = (0..9).map(|_| at_once(turns.take(tenant(1), 1000, at(0)))).collect();
-        assert!(held.iter().all(Option::is_some));
-    }
-
-    #[test]
-    fn beside_others_few_events_of_a_tenant_are_taken_at_a_time() {
-        let turns = Turns::default();
+    /// Beside another tenant.
+    fn beside() -> Turns {
+        let turns = Turns::of(2);
         turns.published(tenant(2), at(0));
-        let small = [at_once(turns.take(tenant(1), 50, at(1))), at_once(turns.take(tenant(1), 50, at(1)))];
-        assert!(small.iter().all(Option::is_some));
-        assert!(at_once(turns.take(tenant(1), 1, at(2))).is_none(), "there are enough");
-        assert!(at_once(turns.take(tenant(2), 1, at(2))).is_some(), "another tenant's");
-        drop(small);
-        let large = at_once(turns.take(tenant(1), 1000, at(3)));
-        assert!(large.is_some());
-        assert!(at_once(turns.take(tenant(1), 1, at(3))).is_none());
-        drop(large);
-        assert!(at_once(turns.take(tenant(1), 1, at(3))).is_some());
-        assert_eq!(turns.lock().lines.len(), 1, "lines that nobody stands in are forgotten");
+        turns
+    }
+
+    #[tokio::test]
+    async fn who_publishes_alone_never_waits() {
+        let turns = Turns::of(2);
+        let first = turns.take(tenant(1), 1000, at(0)).await;
+        let second = turns.take(tenant(1), 1000, at(0)).await;
+        assert_eq!((first.events, second.events), (1000, 1000));
+    }
+
+    #[tokio::test]
+    async fn beside_others_a_tenant_has_one_small_turn_at_a_time() {
+        let turns = beside();
+        let turn = turns.take(tenant(1), 1000, at(1)).await;
+        assert_eq!(turn.events, PIECE);
+        let mut own = Box::pin(turns.take(tenant(1), 2, at(1)));
+        assert!(!is_ready(own.as_mut()));
+        assert_eq!(turns.take(tenant(2), 2, at(2)).await.events, 2, "another tenant's");
+        drop(turn);
+        assert_eq!(own.await.events, 2);
+    }
+
+    #[tokio::test]
+    async fn between_turns_is_a_rest() {
+        let turns = beside();
+        let begun = Instant::now();
+        drop(turns.take(tenant(1), 1000, at(1)).await);
+        drop(turns.take(tenant(1), 1000, at(1)).await);
+        assert!(begun.elapsed() >= REST);
+    }
+
+    #[tokio::test]
+    async fn lines_that_nobody_stands_in_are_forgotten() {
+        let turns = beside();
+        let line = turns.line(tenant(1), at(1)).expect("beside another");
+        drop(line);
+        let _other = turns.line(tenant(2), at(2)).expect("beside another");
+        assert_eq!(turns.lock().lines.keys().collect::<Vec<_>>(), [&tenant(2)]);
+    }
+
+    #[test]
+    fn larger_machines_take_more_at_once() {
+        assert_eq!([1, 2, 16].map(|processors| Turns::of(processors).piece), [5, 5, 40]);
     }
 
     #[test]
     fn who_published_long_ago_is_no_other() {
-        let turns = Turns::default();
+        let turns = Turns::of(2);
         turns.published(tenant(2), at(0));
         turns.published(tenant(1), at(500));
         assert!(turns.line(tenant(1), at(1000)).is_some());

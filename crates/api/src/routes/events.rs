@@ -112,25 +112,36 @@ pub(crate) async fn publish_batch(
     let events = fields.required("events", read_batch);
     let events = events.take(&fields.finish()?);
     api.quotas.check_pending(caller.tenant_id, &api).await?;
-    let _turn = api.turns.take(caller.tenant_id, events.len(), api.world.now()).await;
+    let mut results = Vec::with_capacity(events.len());
+    while results.len() < events.len() {
+        let rest = &events[results.len()..];
+        let turn = api.turns.take(caller.tenant_id, rest.len(), api.world.now()).await;
+        results.extend(publish_some(&api, caller, &rest[..turn.events]).await?);
+    }
+    let shown: Vec<ResultJson<'_>> = results.iter().map(ResultJson::of).collect();
+    Ok(json::answer(StatusCode::ACCEPTED, &BTreeMap::from([("results", shown)])))
+}
+
+/// Publishes some events of a batch.
+async fn publish_some(
+    api: &Api,
+    caller: Caller,
+    events: &[&RawValue],
+) -> Result<Vec<Result<ReceiptJson, Problem>>, Problem> {
     let read_all = |catalogue: &TenantCatalogue| {
-        events.iter().map(|event| read_draft(event.get().as_bytes(), &api, catalogue)).collect()
+        events.iter().map(|event| read_draft(event.get().as_bytes(), api, catalogue)).collect()
     };
-    let read = read_drafts(&api, caller, read_all).await?;
+    let read = read_drafts(api, caller, read_all).await?;
     let drafts: Vec<EventDraft> = read.iter().filter_map(|draft| draft.as_ref().ok().cloned()).collect();
     let begun = Instant::now();
     let mut published = api.journal.publish(caller.tenant_id, drafts).await.into_iter();
     measure::accepted(begun.elapsed());
-    let results: Vec<Result<ReceiptJson, Problem>> = read
-        .into_iter()
-        .map(|draft| {
-            draft?;
-            let receipt = published.next().ok_or_else(Problem::internal)??;
-            Ok(ReceiptJson::from(receipt))
-        })
-        .collect();
-    let shown: Vec<ResultJson<'_>> = results.iter().map(ResultJson::of).collect();
-    Ok(json::answer(StatusCode::ACCEPTED, &BTreeMap::from([("results", shown)])))
+    let result = |draft: Result<EventDraft, Problem>| {
+        draft?;
+        let receipt = published.next().ok_or_else(Problem::internal)??;
+        Ok(ReceiptJson::from(receipt))
+    };
+    Ok(read.into_iter().map(result).collect())
 }
 
 fn read_batch(raw: &RawValue) -> Result<Vec<&RawValue>, String> {

@@ -20,6 +20,8 @@ pub(super) const START: usize = 32;
 const LEAST: usize = 4;
 /// How long requests may be without any answer before no more than [`START`] are sent.
 const SILENCE: Duration = Duration::from_secs(1);
+/// How long freed slots are gathered for one claim, while less than a quarter is free.
+pub(super) const GATHER: Duration = Duration::from_millis(2);
 /// Different deliveries that must go unanswered in a row before an endpoint counts as dead. So many that a
 /// receiver with a bad minute is tried exactly as its schedule says.
 pub(super) const DEAD_AFTER: usize = 100;
@@ -110,8 +112,8 @@ pub(super) struct Lane {
     pub(super) in_flight: usize,
     /// Rows wait in the table: newcomers queue behind them.
     pub(super) waiting: bool,
-    /// Somebody asked for a slot and got none.
-    pub(super) blocked: bool,
+    /// Since when somebody wants a slot and gets none.
+    pub(super) wanted_since: Option<Timestamp>,
     /// Whether it answered well the last time, so that its slots are its own.
     pub(super) is_proven: bool,
     limit: usize,
@@ -127,7 +129,7 @@ impl Lane {
         Self {
             in_flight: 0,
             waiting: false,
-            blocked: false,
+            wanted_since: None,
             is_proven: false,
             limit: START,
             heard_at: now,
@@ -210,14 +212,18 @@ impl Lane {
         if self.is_proven { 0 } else { self.in_flight }
     }
 
-    /// Whether it is time to claim for those who wait for a slot: with a quarter free, so that a claim is of many.
-    pub(super) fn is_to_be_named(&self, most: usize) -> bool {
-        let free = self.limit.min(most).saturating_sub(self.in_flight);
-        self.blocked && (self.in_flight == 0 || free >= (self.limit.min(most) / 4).max(1))
+    /// Whether it is time to claim for those who want a slot: with a quarter free, so that a claim is of many, or
+    /// after a moment, so that a slow endpoint's deliveries do not come in bursts.
+    pub(super) fn is_to_be_named(&self, most: usize, now: Option<Timestamp>) -> bool {
+        let Some(since) = self.wanted_since else { return false };
+        let limit = self.limit.min(most);
+        let free = limit.saturating_sub(self.in_flight);
+        let enough = if now.is_some_and(|now| now.since(since) >= GATHER) { 1 } else { (limit / 4).max(1) };
+        self.in_flight == 0 || free >= enough
     }
 
     pub(super) const fn is_idle(&self) -> bool {
-        self.in_flight == 0 && !self.waiting && !self.blocked
+        self.in_flight == 0 && !self.waiting && self.wanted_since.is_none()
     }
 
     fn is_silent(&self, now: Timestamp) -> bool {

@@ -116,7 +116,7 @@ impl Lanes {
     #[must_use]
     pub fn reserve(&self, id: LaneId, now: Timestamp) -> Option<Slot> {
         let mut state = self.0.lock();
-        let queues = |lane: &Lane| lane.waiting || lane.blocked || lane.next_probe_at().is_some();
+        let queues = |lane: &Lane| lane.waiting || lane.wanted_since.is_some() || lane.next_probe_at().is_some();
         if state.lanes.get(&id).is_some_and(queues) {
             return None;
         }
@@ -134,7 +134,7 @@ impl Lanes {
                 Err(_) if !slots.is_empty() => break,
                 Err(Refusal::Until(at)) => return Reserved::At(at),
                 Err(refusal) => {
-                    state.block(id, &refusal);
+                    state.block(id, &refusal, now);
                     return Reserved::WhenFreed;
                 }
             }
@@ -229,8 +229,8 @@ impl Lanes {
                 lane.learn(heard, slot.is_probe, most);
             }
             state.unproven = state.unproven - unproven_before + lane.unproven();
-            let own = lane.is_to_be_named(most).then_some(slot.id);
-            lane.blocked &= own.is_none();
+            let own = lane.is_to_be_named(most, heard.map(|heard| heard.at)).then_some(slot.id);
+            lane.wanted_since = lane.wanted_since.filter(|_| own.is_none());
             let has_share = state.unproven < self.0.limits.unproven;
             [own, has_share.then(|| state.unblock(|state| &mut state.starved_unproven)).flatten()]
         };
@@ -283,9 +283,10 @@ impl State {
     }
 
     /// Keeps in mind that somebody waits for a slot of this lane.
-    fn block(&mut self, id: LaneId, refusal: &Refusal) {
+    fn block(&mut self, id: LaneId, refusal: &Refusal, now: Timestamp) {
         let Some(lane) = self.lanes.get_mut(&id).filter(|_| !self.closed) else { return };
-        let is_known = std::mem::replace(&mut lane.blocked, true);
+        let is_known = lane.wanted_since.is_some();
+        lane.wanted_since.get_or_insert(now);
         match refusal {
             Refusal::Full if !is_known => self.starved.push_back(id),
             Refusal::UnprovenFull if !is_known => self.starved_unproven.push_back(id),
@@ -296,7 +297,7 @@ impl State {
     fn unblock(&mut self, line: impl Fn(&mut Self) -> &mut VecDeque<LaneId>) -> Option<LaneId> {
         let id = line(self).pop_front()?;
         if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.blocked = false;
+            lane.wanted_since = None;
         }
         Some(id)
     }

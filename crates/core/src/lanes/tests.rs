@@ -167,6 +167,17 @@ fn rows_are_claimed_many_at_a_time() {
 }
 
 #[test]
+fn after_a_moment_few_slots_are_worth_a_claim() {
+    let (lanes, heard) = lanes(99, 16);
+    let mut taken = slots(lanes.reserve_waiting(A, 99, NOW));
+    assert!(matches!(lanes.reserve_waiting(A, 1, NOW), Reserved::WhenFreed));
+    taken[0].heard(told(Answer::Well, 0, NOW + Duration::from_millis(1)));
+    assert!(heard.try_recv().is_err());
+    taken[1].heard(told(Answer::Well, 1, NOW + lane::GATHER));
+    assert_eq!(heard.try_recv(), Ok(A));
+}
+
+#[test]
 fn what_finds_room_queues_behind_nothing() {
     let (lanes, _heard) = lanes(9, 9);
     lanes.queued(A, NOW);
