@@ -56,6 +56,10 @@ const fn https(name: &'static str, ill: Ill) -> Kind {
     Kind { name, scheme: "https", ill }
 }
 
+/// One that means well, to compare the others with.
+pub const CONTROL: Kind =
+    http("none: they answer", Ill::Answers(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
+
 /// All kinds.
 pub const KINDS: [Kind; 20] = [
     http("never reads", Ill::NeverReads),
@@ -87,7 +91,7 @@ impl Kind {
     /// The one of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        KINDS.into_iter().find(|kind| kind.name == name)
+        std::iter::once(CONTROL).chain(KINDS).find(|kind| kind.name == name)
     }
 }
 

@@ -106,6 +106,14 @@ pub(crate) fn itself(arguments: &[&str]) -> Result<Command, String> {
     Ok(command)
 }
 
+/// The same, of the lowest priority: it gets what others leave of the processors, as if it ran elsewhere.
+pub(crate) fn itself_in_the_background(arguments: &[&str]) -> Result<Command, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(program).args(arguments);
+    Ok(command)
+}
+
 /// A file's size in MB.
 #[expect(clippy::cast_precision_loss, reason = "files are smaller than 2^53 bytes")]
 pub(crate) fn mb(path: &Path) -> f64 {
