@@ -4,6 +4,7 @@ use postrider_tests::{Receiver, Server};
 use serde_json::{Value, json};
 
 use super::assert_answer;
+use super::tenants::other_tenant;
 use crate::e2e::deliver::{publish, settled, subscribe};
 
 #[tokio::test]
@@ -114,6 +115,28 @@ async fn a_batch_stands_event_by_event() {
     assert_answer("event_batch", &answer.body);
     for wrong in [json!({"events": []}), json!({"events": vec![good(0); 1001]}), json!({"events": {}}), json!({})] {
         assert_eq!(server.request("POST", "/api/v1/events/batch/", Some(wrong)).await.status, 422);
+    }
+}
+
+/// It is taken a few events at a time then.
+#[tokio::test]
+async fn beside_another_tenant_a_batch_is_answered_in_order() {
+    let server = Server::start().await;
+    let (_, key) = other_tenant(&server, "other", &["publish"]).await;
+    let event = |n: i64| json!({"event_type": "case.opened", "payload": {"id": format!("case-{n}")}});
+    let theirs = server.request_as(&key, "POST", "/api/v1/events/", Some(event(99))).await;
+    assert_eq!(theirs.status, 202);
+    let mut events: Vec<Value> = (0..200).map(event).collect();
+    events[107] = json!({"event_type": "nope"});
+    let answer = server.request("POST", "/api/v1/events/batch/", Some(json!({"events": events}))).await;
+    let results = answer.body["results"].as_array().expect("results");
+    assert_eq!((answer.status, results.len()), (202, 200));
+    let taken = |result: &Value| result["id"].is_string();
+    assert!(results.iter().enumerate().all(|(n, result)| taken(result) == (n != 107)), "{}", answer.body);
+    for n in [0, 106, 108, 199] {
+        let id = results[n]["id"].as_str().expect("an id");
+        let event = server.get(&format!("/api/v1/events/{id}/")).await;
+        assert_eq!(event["resource_id"], format!("case-{n}"));
     }
 }
 

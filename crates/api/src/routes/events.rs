@@ -116,7 +116,13 @@ pub(crate) async fn publish_batch(
     while results.len() < events.len() {
         let rest = &events[results.len()..];
         let turn = api.turns.take(caller.tenant_id, rest.len(), api.world.now()).await;
-        results.extend(publish_some(&api, caller, &rest[..turn.events]).await?);
+        let some = &rest[..turn.events];
+        match publish_some(&api, caller, some).await {
+            Ok(more) => results.extend(more),
+            Err(problem) if results.is_empty() => return Err(problem),
+            // What was taken before this must be told.
+            Err(problem) => results.extend(some.iter().map(|_| Err(problem.clone()))),
+        }
     }
     let shown: Vec<ResultJson<'_>> = results.iter().map(ResultJson::of).collect();
     Ok(json::answer(StatusCode::ACCEPTED, &BTreeMap::from([("results", shown)])))
