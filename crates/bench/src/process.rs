@@ -1,6 +1,6 @@
 //! Child processes, and what the system knows of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -100,18 +100,20 @@ fn parent_of(id: u32) -> Option<u32> {
 
 /// This program again, with other arguments.
 pub(crate) fn itself(arguments: &[&str]) -> Result<Command, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(own_path()?);
     command.args(arguments);
     Ok(command)
 }
 
 /// The same, of the lowest priority: it gets what others leave of the processors, as if it ran elsewhere.
 pub(crate) fn itself_in_the_background(arguments: &[&str]) -> Result<Command, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new("nice");
-    command.args(["-n", "19"]).arg(program).args(arguments);
+    command.args(["-n", "19"]).arg(own_path()?).args(arguments);
     Ok(command)
+}
+
+fn own_path() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|error| error.to_string())
 }
 
 /// A file's size in MB.
