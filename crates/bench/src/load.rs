@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::latency::Latencies;
@@ -88,11 +89,15 @@ impl Sent {
 
 /// Sends all calls with publishers made by `make`, one for each that may be under way.
 pub async fn run<P: Publisher>(load: Load, make: impl Fn() -> P) -> Sent {
-    let next = Arc::new(AtomicU64::new(0));
     let (begun, begun_at) = (Instant::now(), stamp::now());
+    let calls = Arc::new(Calls { next: AtomicU64::new(0), due: Semaphore::new(0) });
+    if let Some(rate) = load.rate {
+        let calls = Arc::clone(&calls);
+        tokio::task::spawn_blocking(move || calls.pace(load, rate, begun));
+    }
     let mut workers = JoinSet::new();
     for _ in 0..load.concurrency {
-        workers.spawn(work(load, make(), Arc::clone(&next), begun));
+        workers.spawn(work(load, make(), Arc::clone(&calls), begun));
     }
     let mut sent = Sent::default();
     while let Some(done) = workers.join_next().await {
@@ -101,17 +106,44 @@ pub async fn run<P: Publisher>(load: Load, make: impl Fn() -> P) -> Sent {
     Sent { took: begun.elapsed(), begun_at, ..sent }
 }
 
-async fn work<P: Publisher>(load: Load, mut publisher: P, next: Arc<AtomicU64>, begun: Instant) -> Sent {
-    let mut sent = Sent::default();
-    loop {
-        let call = next.fetch_add(1, Ordering::Relaxed);
-        if call >= load.events.div_ceil(load.batch) {
-            return sent;
+impl Load {
+    fn calls(&self) -> u64 {
+        self.events.div_ceil(self.batch)
+    }
+}
+
+/// The calls that are still to be made.
+struct Calls {
+    next: AtomicU64,
+    /// A permit for each that is to be made by now; then one for each worker, to end.
+    due: Semaphore,
+}
+
+impl Calls {
+    /// Lets calls begin at their times. On a thread of its own: the timers of the runtime have milliseconds, and end up to two
+    /// of them late.
+    fn pace(&self, load: Load, rate: f64, begun: Instant) {
+        for call in 0..load.calls() {
+            std::thread::sleep((begun + place(call, rate)).saturating_duration_since(Instant::now()));
+            self.due.add_permits(1);
         }
-        let late = match load.rate {
-            Some(rate) => wait_for(begun + place(call, rate)).await,
-            None => Duration::ZERO,
-        };
+        self.due.add_permits(load.concurrency);
+    }
+
+    /// The number of the next, once it is to be made.
+    async fn next(&self, load: Load) -> Option<u64> {
+        if load.rate.is_some() {
+            self.due.acquire().await.ok()?.forget();
+        }
+        let call = self.next.fetch_add(1, Ordering::Relaxed);
+        (call < load.calls()).then_some(call)
+    }
+}
+
+async fn work<P: Publisher>(load: Load, mut publisher: P, calls: Arc<Calls>, begun: Instant) -> Sent {
+    let mut sent = Sent::default();
+    while let Some(call) = calls.next(load).await {
+        let late = load.rate.map_or(Duration::ZERO, |rate| (begun + place(call, rate)).elapsed());
         let late = if late > LATE { late } else { Duration::ZERO };
         let sent_at = stamp::now() - u64::try_from(late.as_nanos()).unwrap_or(0);
         let first = call * load.batch;
@@ -126,21 +158,13 @@ async fn work<P: Publisher>(load: Load, mut publisher: P, next: Arc<AtomicU64>, 
             Err(reason) => *sent.refused.entry(reason).or_default() += 1,
         }
     }
+    sent
 }
 
 /// When a call is to be made, from the beginning.
 #[expect(clippy::cast_precision_loss, reason = "calls are far fewer than 2^53")]
 fn place(call: u64, rate: f64) -> Duration {
     Duration::from_secs_f64(call as f64 / rate)
-}
-
-/// Waits, and says how late it is then.
-async fn wait_for(at: Instant) -> Duration {
-    let now = Instant::now();
-    if now < at {
-        tokio::time::sleep_until(at.into()).await;
-    }
-    Instant::now().saturating_duration_since(at)
 }
 
 #[cfg(test)]

@@ -213,16 +213,14 @@ fn measure_attempt(claimed: &Claimed, exchange: &Exchange) {
 }
 
 fn log_attempt(claimed: &Claimed, decision: &Decision, exchange: Option<&Exchange>) {
-    let message = exchange.map(Exchange::message);
-    let total_us = exchange.map(|exchange| exchange.timings.total_us);
     tracing::debug!(
         delivery_id = %claimed.id,
         event_id = %claimed.event.id,
         webhook_id = claimed.target.subscription_id().map(tracing::field::display),
         callback_id = claimed.target.callback_id().map(tracing::field::display),
         attempt = claimed.attempts + 1,
-        message,
-        total_us,
+        message = exchange.map(Exchange::message),
+        total_us = exchange.map(|exchange| exchange.timings.total_us),
         ?decision,
         "settled"
     );

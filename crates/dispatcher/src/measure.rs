@@ -1,8 +1,9 @@
 //! What is counted and measured here.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use postrider_core::Timestamp;
 use postrider_core::attempt::AttemptOutcome;
 use postrider_core::lanes::LaneState;
@@ -16,6 +17,25 @@ const OLDEST: &str = "postrider_oldest_due_age_seconds";
 const LANES: &str = "postrider_lanes_waiting";
 const IN_FLIGHT: &str = "postrider_in_flight";
 
+/// What is measured of each attempt: looked up once, for that takes longer than to count. Nobody measures before.
+static OF_ATTEMPTS: OnceLock<OfAttempts> = OnceLock::new();
+
+struct OfAttempts {
+    by_outcome: [Counter; AttemptOutcome::ALL.len()],
+    seconds: Histogram,
+    first: Histogram,
+}
+
+impl OfAttempts {
+    fn look_up() -> Self {
+        Self {
+            by_outcome: AttemptOutcome::ALL.map(|outcome| counter!(ATTEMPTS, "outcome" => outcome.name())),
+            seconds: histogram!(SECONDS),
+            first: histogram!(FIRST),
+        }
+    }
+}
+
 /// Describes the metrics, and begins those at zero whose labels are known.
 pub fn describe_dispatcher_metrics() {
     describe_counter!(ATTEMPTS, "Requests to receivers, by outcome.");
@@ -25,20 +45,21 @@ pub fn describe_dispatcher_metrics() {
     describe_gauge!(OLDEST, "Seconds since the longest due delivery came due, by how this node finds their endpoints.");
     describe_gauge!(LANES, "Endpoints with pending deliveries, by how this node finds them.");
     describe_gauge!(IN_FLIGHT, "Slots in use on this node: requests under way and about to be.");
-    for outcome in AttemptOutcome::ALL {
-        counter!(ATTEMPTS, "outcome" => outcome.name()).increment(0);
-    }
+    let of_attempts = OF_ATTEMPTS.get_or_init(OfAttempts::look_up);
+    of_attempts.by_outcome.iter().for_each(|attempts| attempts.increment(0));
     gauge!(IN_FLIGHT).set(0.0);
     LaneState::ALL.into_iter().for_each(|state| backlog(state, &Class::default()));
 }
 
 pub(crate) fn attempted(outcome: AttemptOutcome, took: Duration) {
-    counter!(ATTEMPTS, "outcome" => outcome.name()).increment(1);
-    histogram!(SECONDS).record(took);
+    let Some(of_attempts) = OF_ATTEMPTS.get() else { return };
+    let counters = AttemptOutcome::ALL.iter().zip(&of_attempts.by_outcome);
+    counters.filter(|(counted, _)| **counted == outcome).for_each(|(_, attempts)| attempts.increment(1));
+    of_attempts.seconds.record(took);
 }
 
 pub(crate) fn first_attempt(delay: Duration) {
-    histogram!(FIRST).record(delay);
+    OF_ATTEMPTS.get().iter().for_each(|of_attempts| of_attempts.first.record(delay));
 }
 
 /// What waits in lanes of one state.

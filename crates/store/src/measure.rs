@@ -62,13 +62,19 @@ pub(crate) fn turned_away(times: usize) {
     counter!(FILTERED).increment(times as u64);
 }
 
-/// A delivery that changed; a retry is no end.
+/// Most that end: counted by the batch.
+pub(crate) fn delivered(deliveries: u64) {
+    if deliveries > 0 {
+        ended("delivered", "", deliveries);
+    }
+}
+
+/// A delivery that changed and was not delivered; a retry is no end.
 pub(crate) fn settled(decision: &Decision) {
     match decision {
-        Decision::Delivered => ended("delivered", "", 1),
         Decision::Failed(reason) => ended("failed", reason.name(), 1),
         Decision::Discarded(reason) => ended("discarded", reason.name(), 1),
-        Decision::Retry(_) => {}
+        Decision::Delivered | Decision::Retry(_) => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! JSON as `JSON.stringify(JSON.parse(text))` writes it (ECMA-262, 25.5): what a receiver that
 //! verifies a signature over a parsed and re-written body will get.
 
-use super::{JsonRefusal, Kind, MAX_DEPTH, Object, Value};
+use super::{JsonRefusal, Kind, MAX_DEPTH, Object, Value, push_quoted};
 
 /// Why a document has no such form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub fn normalize(text: &str) -> Result<String, Unwritable> {
 fn write(value: &Value<'_>, out: &mut String) -> Result<(), Vec<String>> {
     match value.kind() {
         Kind::Number(_) => write_number(value.raw(), out)?,
-        Kind::String(text) => write_string(text, out),
+        Kind::String(text) => push_quoted(text, out),
         Kind::Array(items) => {
             out.push('[');
             for (at, item) in items.iter().enumerate() {
@@ -64,10 +64,6 @@ fn write_number(raw: &str, out: &mut String) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-fn write_string(text: &str, out: &mut String) {
-    out.push_str(&serde_json::to_string(text).unwrap_or_default());
-}
-
 /// Array indices first, then names where they first stood, each with the value it had last.
 fn write_object(object: &Object<'_>, out: &mut String) -> Result<(), Vec<String>> {
     let mut order: Vec<(Option<u32>, usize, usize)> = object
@@ -82,7 +78,7 @@ fn write_object(object: &Object<'_>, out: &mut String) -> Result<(), Vec<String>
             out.push(',');
         }
         let (name, value) = object.member(last);
-        write_string(name, out);
+        push_quoted(name, out);
         out.push(':');
         write(value, out).map_err(|path| inside(path, name))?;
     }

@@ -14,6 +14,16 @@ pub use value::{Kind, Number, Object, Value, equal};
 /// Deepest nesting of a payload.
 pub const MAX_DEPTH: usize = 128;
 
+/// Writes text as a JSON string.
+pub(crate) fn push_quoted(text: &str, out: &mut String) {
+    let is_plain = text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    if is_plain {
+        out.extend(["\"", text, "\""]);
+    } else {
+        out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    }
+}
+
 /// Why JSON from outside is refused though it parses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonRefusal {

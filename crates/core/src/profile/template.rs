@@ -1,12 +1,10 @@
 //! A JSON body with places for facts: no loops, no expressions, so writing one always ends, in time
 //! proportional to what is written.
 
-use std::collections::HashSet;
-
 use super::Misfit;
 use super::facts::Facts;
 use super::path::Path;
-use crate::json::{Kind, Value, compact, equal};
+use crate::json::{Kind, Value, compact, equal, push_quoted};
 
 /// The name of a member that stands for the members of another object.
 const SPREAD: &str = "...";
@@ -83,7 +81,7 @@ impl Template {
                 }
                 out.push(']');
             }
-            Self::Object(members) => ObjectWriter { members, written: HashSet::new() }.write(facts, out)?,
+            Self::Object(members) => ObjectWriter::new(members).write(facts, out)?,
         }
         Ok(())
     }
@@ -109,10 +107,15 @@ impl Member {
 /// template and a spread one meet, their values must agree.
 struct ObjectWriter<'t> {
     members: &'t [Member],
-    written: HashSet<&'t str>,
+    /// A format has few names: a look at each is quicker than a hash.
+    written: Vec<&'t str>,
 }
 
 impl<'t> ObjectWriter<'t> {
+    fn new(members: &'t [Member]) -> Self {
+        Self { members, written: Vec::with_capacity(members.len()) }
+    }
+
     fn write(mut self, facts: &Facts<'_>, out: &mut String) -> Result<(), Misfit> {
         out.push('{');
         let start = out.len();
@@ -135,7 +138,8 @@ impl<'t> ObjectWriter<'t> {
         start: usize,
         out: &mut String,
     ) -> Result<(), Misfit> {
-        if self.written.insert(name) {
+        if !self.written.contains(&name) {
+            self.written.push(name);
             write_name(name, start, out);
             template.write(facts, out)?;
         }
@@ -171,7 +175,7 @@ fn write_name(name: &str, start: usize, out: &mut String) {
     if out.len() > start {
         out.push(',');
     }
-    out.push_str(&serde_json::to_string(name).unwrap_or_default());
+    push_quoted(name, out);
     out.push(':');
 }
 

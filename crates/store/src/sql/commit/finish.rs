@@ -1,5 +1,7 @@
 //! What follows a commit that is on disk: answers, hand-overs, counts.
 
+use postrider_core::lifecycle::Decision;
+
 use super::batch::{Batch, Committed};
 use crate::hand_over::HandOver;
 use crate::measure::{self, Rows};
@@ -19,15 +21,18 @@ pub(super) fn finish(batch: Batch, committed: Committed, hand_over: &HandOver) {
     for (claim, claimed) in batch.claims.into_iter().zip(claimed) {
         drop(claim.reply.send(Ok(claimed)));
     }
+    let mut delivered = 0;
     for (settle, settled) in batch.settles.into_iter().zip(settled) {
         let is_changed = settled.map(|settled| {
-            match settled.from {
-                Some(_) => measure::settled(&settle.settlement.decision),
-                None if settled.is_news => measure::settled_late(),
-                None => {}
+            match (&settle.settlement.decision, settled.from) {
+                (Decision::Delivered, Some(_)) => delivered += 1,
+                (decision, Some(_)) => measure::settled(decision),
+                (_, None) if settled.is_news => measure::settled_late(),
+                (_, None) => {}
             }
             settled.from.is_some()
         });
         drop(settle.reply.send(is_changed));
     }
+    measure::delivered(delivered);
 }
