@@ -163,7 +163,10 @@ fn finish(calls: Calls, api: Api) -> Router {
         .router()
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(CatchPanicLayer::custom(problem::from_panic))
-        .layer(axum::middleware::from_fn_with_state(api.clone(), request_id::mark))
+        // Together: each layer of its own would cost every request allocations.
+        .layer((
+            axum::middleware::from_fn_with_state(api.clone(), request_id::mark),
+            CatchPanicLayer::custom(problem::from_panic),
+        ))
         .with_state(api)
 }

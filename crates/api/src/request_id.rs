@@ -31,7 +31,7 @@ pub(crate) async fn mark(State(api): State<Api>, mut request: Request, next: Nex
     let span =
         tracing::info_span!("request", request_id = %id, method = %request.method(), path = request.uri().path());
     traces::join(&span, request.headers());
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let told = api.rate_limits.are_set().then(Told::default);
     request.extensions_mut().insert(RequestId(id.clone()));
     if let Some(told) = &told {
@@ -46,7 +46,7 @@ pub(crate) async fn mark(State(api): State<Api>, mut request: Request, next: Nex
     }
     .instrument(span)
     .await;
-    let is_api = route.starts_with("/api/");
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
     measure::answered(route, response.status(), begun.elapsed());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.answer(std::mem::take(response.headers_mut()), &id);
@@ -55,7 +55,7 @@ pub(crate) async fn mark(State(api): State<Api>, mut request: Request, next: Nex
         told.mark(response.headers_mut());
     }
     // Whoever asks may be known by a cookie, which no cache in between looks at.
-    if is_api {
+    if route.starts_with("/api/") {
         response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     if let Ok(value) = HeaderValue::from_str(&id) {

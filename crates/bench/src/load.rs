@@ -122,6 +122,7 @@ struct Calls {
 impl Calls {
     /// Lets calls begin at their times. On a thread of its own: the timers of the runtime have milliseconds, and end up to two
     /// of them late.
+    #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
     fn pace(&self, load: Load, rate: f64, begun: Instant) {
         for call in 0..load.calls() {
             std::thread::sleep((begun + place(call, rate)).saturating_duration_since(Instant::now()));

@@ -105,10 +105,11 @@ pub(crate) fn itself(arguments: &[&str]) -> Result<Command, String> {
     Ok(command)
 }
 
-/// The same, of the lowest priority: it gets what others leave of the processors, as if it ran elsewhere.
+/// The same, given processors only while nobody else wants them, as if it ran elsewhere. The lowest priority would not do:
+/// whoever wakes up waits milliseconds for such a process too.
 pub(crate) fn itself_in_the_background(arguments: &[&str]) -> Result<Command, String> {
-    let mut command = Command::new("nice");
-    command.args(["-n", "19"]).arg(own_path()?).args(arguments);
+    let mut command = Command::new("chrt");
+    command.args(["--idle", "0"]).arg(own_path()?).args(arguments);
     Ok(command)
 }
 

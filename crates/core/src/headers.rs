@@ -185,6 +185,7 @@ impl FromIterator<(HeaderName, HeaderValue)> for HeaderList {
 impl Serialize for HeaderList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
+        let mut shown = String::new();
         for (at, (name, value)) in self.0.iter().enumerate() {
             if self.0[..at].iter().any(|(earlier, _)| earlier == name) {
                 continue;
@@ -195,7 +196,9 @@ impl Serialize for HeaderList {
                 whole.push_str(", ");
                 whole.push_str(&text(value));
             }
-            map.serialize_entry(&title_case(name.as_str()), &joined)?;
+            shown.clear();
+            push_title_case(name.as_str(), &mut shown);
+            map.serialize_entry(&shown, &joined)?;
         }
         map.end()
     }
@@ -209,16 +212,18 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
 /// `webhook-id` → `Webhook-Id`, as header names go out over HTTP/1.1.
 #[must_use]
 pub fn title_case(name: &str) -> String {
-    let mut shown = name.as_bytes().to_vec();
+    let mut shown = String::with_capacity(name.len());
+    push_title_case(name, &mut shown);
+    shown
+}
+
+fn push_title_case(name: &str, shown: &mut String) {
     let mut is_first = true;
-    for byte in &mut shown {
-        if is_first {
-            byte.make_ascii_uppercase();
-        }
-        is_first = *byte == b'-';
-    }
-    // Only ASCII was changed, to ASCII.
-    String::from_utf8(shown).unwrap_or_default()
+    shown.extend(name.chars().map(|letter| {
+        let cased = if is_first { letter.to_ascii_uppercase() } else { letter };
+        is_first = letter == '-';
+        cased
+    }));
 }
 
 #[cfg(test)]

@@ -159,6 +159,9 @@ impl GuardedClient {
     }
 }
 
+/// `Accept`, `Host` and `Content-Length`.
+const CONNECTION_HEADERS: usize = 3;
+
 /// What goes to the connection, which adds `Host` and `Content-Length`.
 fn request(outgoing: Outgoing<'_>) -> Request<Full<Bytes>> {
     let added: Vec<_> = outgoing.added_headers().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -167,6 +170,7 @@ fn request(outgoing: Outgoing<'_>) -> Request<Full<Bytes>> {
     *request.method_mut() = Method::POST;
     *request.uri_mut() = outgoing.url.uri().clone();
     let map = request.headers_mut();
+    map.reserve(headers.len() + added.len() + CONNECTION_HEADERS);
     map.extend(headers);
     map.extend(added);
     map.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));

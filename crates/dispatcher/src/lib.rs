@@ -14,6 +14,7 @@ mod fail;
 mod fan_out;
 mod informational;
 mod measure;
+mod pace;
 mod probe;
 mod prune;
 mod replay;

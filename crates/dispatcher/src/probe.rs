@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use postrider_core::fail_point::FailPoint;
-use tower::Service;
+use tower::{Service, ServiceExt};
 
 /// What was seen of one request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,34 +60,41 @@ pub(crate) fn micros_since(start: Instant) -> i64 {
     i64::try_from(start.elapsed().as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A connector that notes how long it took.
-#[derive(Clone, Debug)]
+/// A connector that notes how long it took. Cloned for every request, it shares what it connects with.
+#[derive(Debug)]
 pub(crate) struct TimedConnector<S> {
-    inner: S,
+    inner: Arc<S>,
 }
 
 impl<S> TimedConnector<S> {
-    pub(crate) const fn new(inner: S) -> Self {
-        Self { inner }
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+impl<S> Clone for TimedConnector<S> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
     }
 }
 
 impl<S, R> Service<R> for TimedConnector<S>
 where
-    S: Service<R>,
+    S: Service<R> + Clone + Send + 'static,
     S::Future: Send + 'static,
+    R: Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: R) -> Self::Future {
         let start = Instant::now();
-        let connecting = self.inner.call(request);
+        let connecting = S::clone(&self.inner).oneshot(request);
         Box::pin(async move {
             let connected = connecting.await;
             if connected.is_ok() {

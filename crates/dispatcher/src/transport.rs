@@ -10,22 +10,26 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 
+use crate::pace::PacedConnector;
 use crate::probe::TimedConnector;
 use crate::resolve::VettingResolver;
 
 /// Node's servers close idle connections after 5 s: we do so before them.
 const IDLE: Duration = Duration::from_secs(4);
-/// Most bytes of a response that are held before they are understood, its headers above all.
-const UNREAD: usize = 128 * 1024;
+/// Most bytes of a response that are held before they are understood, its headers above all: twice what is kept of them.
+/// An unfinished head is read up to here, however many headers it has.
+const UNREAD: usize = 32 * 1024;
 
 /// Sends requests, and keeps connections for the next ones. It knows no proxy, follows no redirect and
 /// decompresses nothing; only a request of which nothing was written is written to another connection.
-pub(crate) type Transport = Client<TimedConnector<HttpsConnector<HttpConnector<VettingResolver>>>, Full<Bytes>>;
+pub(crate) type Transport = Client<TimedConnector<HttpsConnector<Tcp>>, Full<Bytes>>;
+
+type Tcp = PacedConnector<HttpConnector<VettingResolver>>;
 
 /// Makes one that trusts the authorities in `extra_roots` (PEM) beside the system's.
 ///
@@ -36,7 +40,7 @@ pub(crate) fn transport(resolver: VettingResolver, extra_roots: Option<&[u8]>) -
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     let tls = HttpsConnectorBuilder::new().with_tls_config(tls_config(extra_roots)?);
-    let connector = TimedConnector::new(tls.https_or_http().enable_http1().wrap_connector(tcp));
+    let connector = TimedConnector::new(tls.https_or_http().enable_http1().wrap_connector(PacedConnector(tcp)));
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
@@ -49,10 +53,19 @@ pub(crate) fn transport(resolver: VettingResolver, extra_roots: Option<&[u8]>) -
 fn tls_config(extra_roots: Option<&[u8]>) -> Result<ClientConfig, String> {
     let cannot = |error: rustls::Error| format!("cannot set up TLS: {error}");
     let provider = Arc::new(aws_lc_rs::default_provider());
+    gather_entropy(&provider);
     let extra = extra_roots.map(read_roots).transpose()?.unwrap_or_default();
     let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(cannot)?;
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(cannot)?;
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+}
+
+/// Draws the first random number, which takes tens of milliseconds: the provider measures the jitter of the processor to
+/// begin with. On a thread of its own, lest the first handshake holds up all that is sent beside it.
+fn gather_entropy(provider: &Arc<CryptoProvider>) {
+    let random = provider.secure_random;
+    // Whoever needs it earlier waits for it; if it fails here, it fails there.
+    std::thread::spawn(move || random.fill(&mut [0]));
 }
 
 fn read_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
