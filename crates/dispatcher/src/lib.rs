@@ -31,3 +31,4 @@ mod watch_failing;
 pub use client::{ClientOptions, GuardedClient, Outgoing};
 pub use dispatcher::{Dispatcher, DispatcherOptions};
 pub use measure::describe_dispatcher_metrics;
+pub use transport::gather_entropy;

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
@@ -53,7 +53,6 @@ pub(crate) fn transport(resolver: VettingResolver, extra_roots: Option<&[u8]>) -
 fn tls_config(extra_roots: Option<&[u8]>) -> Result<ClientConfig, String> {
     let cannot = |error: rustls::Error| format!("cannot set up TLS: {error}");
     let provider = Arc::new(aws_lc_rs::default_provider());
-    gather_entropy(&provider);
     let extra = extra_roots.map(read_roots).transpose()?.unwrap_or_default();
     let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(cannot)?;
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(cannot)?;
@@ -62,10 +61,9 @@ fn tls_config(extra_roots: Option<&[u8]>) -> Result<ClientConfig, String> {
 
 /// Draws the first random number, which takes tens of milliseconds: the provider measures the jitter of the processor to
 /// begin with. On a thread of its own, lest the first handshake holds up all that is sent beside it.
-fn gather_entropy(provider: &Arc<CryptoProvider>) {
-    let random = provider.secure_random;
+pub fn gather_entropy() {
     // Whoever needs it earlier waits for it; if it fails here, it fails there.
-    std::thread::spawn(move || random.fill(&mut [0]));
+    std::thread::spawn(|| aws_lc_rs::default_provider().secure_random.fill(&mut [0]));
 }
 
 fn read_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -15,7 +15,7 @@ use postrider_core::lanes::LaneLimits;
 use postrider_core::profile::STANDARD;
 use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
 use postrider_core::vault::{MasterKey, Vault};
-use postrider_dispatcher::{ClientOptions, Dispatcher, DispatcherOptions, GuardedClient};
+use postrider_dispatcher::{ClientOptions, Dispatcher, DispatcherOptions, GuardedClient, gather_entropy};
 use postrider_store::{Catalogue, HandOver, Inbox, NewApiKey, OpenError, Purpose, StoreError, StoreOptions, Stores};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -144,6 +144,8 @@ impl Node {
         });
         let http = tokio::spawn(serve_http(listener, routes(api, world, &settings), stop_http.clone()));
         readiness.set(true);
+        // Not before: it would take time from the start.
+        gather_entropy();
         Ok(Self { address, first_key, stores, dispatcher, readiness, stop_http, http })
     }
 
