@@ -61,7 +61,7 @@ pub(crate) fn micros_since(start: Instant) -> i64 {
 }
 
 /// A connector that notes how long it took. Cloned for every request, it shares what it connects with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TimedConnector<S> {
     inner: Arc<S>,
 }
@@ -69,12 +69,6 @@ pub(crate) struct TimedConnector<S> {
 impl<S> TimedConnector<S> {
     pub(crate) fn new(inner: S) -> Self {
         Self { inner: Arc::new(inner) }
-    }
-}
-
-impl<S> Clone for TimedConnector<S> {
-    fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
     }
 }
 

@@ -50,7 +50,6 @@ impl<'a> Facts<'a> {
     /// The JSON at a path; `None` if the payload or the metadata has nothing there.
     pub(super) fn find(&self, path: &Path) -> Result<Option<Cow<'a, str>>, Misfit> {
         let Outbound { event, delivery_id, attempt, .. } = self.outbound;
-        let quoted = |fact: &dyn Display| Cow::Owned(quoted(fact));
         Ok(Some(match path {
             Path::EventId => quoted(&event.id),
             Path::EventType => quoted(&event.draft.event_type),
@@ -106,10 +105,10 @@ impl<'a> Facts<'a> {
 }
 
 /// A fact in quotes, none of which needs an escape.
-fn quoted(fact: &dyn Display) -> String {
+fn quoted(fact: &dyn Display) -> Cow<'static, str> {
     let mut json = String::with_capacity(QUOTED_LENGTH);
     let _ = write!(json, "\"{fact}\"");
-    json
+    Cow::Owned(json)
 }
 
 fn raw<'a>(value: &Value<'a>) -> Cow<'a, str> {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use postrider_core::Timestamp;
 use postrider_core::attempt::Exchange;
 use postrider_core::delivery::DeliveryState;
-use postrider_core::headers::HeaderList;
 use postrider_core::lifecycle::{Decision, Fence, stats_change};
 use postrider_core::target::TargetId;
 use sqlx::error::BoxDynError;
@@ -14,9 +13,6 @@ use super::dialect::{Cells, Kind, RowSet, Schema, Step};
 use super::{Dialect, Query};
 use crate::error::{Result, StoreError};
 use crate::queue::Settlement;
-
-/// Room for the headers of most requests and answers, as JSON.
-const HEADERS_LENGTH: usize = 512;
 
 const OUTCOME: Schema = &[
     ("tenant_id", Kind::Uuid),
@@ -320,13 +316,14 @@ impl StatsChange {
 /// The columns of [`ATTEMPT`] from `started_at` on, and the end of the row.
 pub(super) fn put_exchange(rows: &mut impl Cells, exchange: &Exchange, late: bool) {
     let response = exchange.result.as_ref().ok();
+    let headers = |list| serde_json::to_string(list).unwrap_or_default();
     rows.time(Some(exchange.started_at));
     rows.int(Some(exchange.outcome().code()));
     rows.int(exchange.status().map(i64::from));
     rows.text(Some(&exchange.message()));
     rows.text(Some(&exchange.url));
-    rows.text(Some(&headers_json(&exchange.request_headers)));
-    rows.text(Some(&response.map_or_else(|| "{}".to_owned(), |response| headers_json(&response.headers))));
+    rows.text(Some(&headers(&exchange.request_headers)));
+    rows.text(Some(&response.map_or_else(|| "{}".to_owned(), |response| headers(&response.headers))));
     rows.bytes(response.map(|response| response.body.as_slice()));
     rows.text(exchange.remote_address.as_deref());
     rows.int(exchange.timings.dns_us);
@@ -335,11 +332,4 @@ pub(super) fn put_exchange(rows: &mut impl Cells, exchange: &Exchange, late: boo
     rows.int(Some(exchange.timings.total_us));
     rows.int(Some(i64::from(late)));
     rows.end_row();
-}
-
-fn headers_json(list: &HeaderList) -> String {
-    let mut json = Vec::with_capacity(HEADERS_LENGTH);
-    // Names and text do not fail.
-    let _ = serde_json::to_writer(&mut json, list);
-    String::from_utf8(json).unwrap_or_default()
 }
