@@ -142,8 +142,8 @@ impl Exchange {
         const LEFT_OUT: &str = "(left out: it could not be stored)";
         match &mut self.result {
             Ok(response) => {
-                let had = !response.headers.is_empty() || !response.body.is_empty();
-                response.headers.clear();
+                let had = response.headers != HeaderList::default() || !response.body.is_empty();
+                response.headers = HeaderList::default();
                 response.body.clear();
                 had
             }

@@ -5,12 +5,18 @@ use std::collections::HashSet;
 use std::fmt;
 
 use http::{HeaderName, HeaderValue};
-use serde::ser::SerializeMap;
+use serde::ser::Error;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
+
+use crate::json::push_quoted;
 
 /// Stands for a value that is not shown.
 pub const MASK: &str = "********";
+
+/// Of a header as JSON, in bytes: room is made for as many.
+const TYPICAL_LENGTH: usize = 64;
 
 /// Set by the connection, or by Postrider in every format.
 const CONNECTIONS: [&str; 12] = [
@@ -130,7 +136,7 @@ impl StaticHeaders {
     /// Names with masked values, for people.
     #[must_use]
     pub fn masked(&self) -> HeaderList {
-        self.0.iter().map(|(name, _)| (name.clone(), HeaderValue::from_static(MASK))).collect()
+        self.0.iter().map(|(name, _)| (name, MASK.as_bytes())).collect()
     }
 
     /// Plain text for the vault.
@@ -153,60 +159,58 @@ impl fmt::Debug for StaticHeaders {
     }
 }
 
-/// Headers as they are recorded and shown, in the order on the wire. As JSON: an object, names in
-/// Title-Case, values of a repeated name joined by `, `, bytes that are not UTF-8 replaced.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderList(Vec<(HeaderName, HeaderValue)>);
+/// Headers as they are recorded and shown: a JSON object in the order on the wire, names in Title-Case, values of a
+/// repeated name joined by `, `, bytes that are not UTF-8 replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderList(String);
 
 impl HeaderList {
-    /// Adds one.
-    pub fn push(&mut self, name: HeaderName, value: HeaderValue) {
-        self.0.push((name, value));
-    }
-
-    /// Whether there are none.
+    /// The JSON.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Takes all out.
-    pub fn clear(&mut self) {
-        self.0.clear();
+    pub fn as_json(&self) -> &str {
+        &self.0
     }
 }
 
-impl FromIterator<(HeaderName, HeaderValue)> for HeaderList {
-    fn from_iter<I: IntoIterator<Item = (HeaderName, HeaderValue)>>(headers: I) -> Self {
-        Self(headers.into_iter().collect())
+impl<'h> FromIterator<(&'h HeaderName, &'h [u8])> for HeaderList {
+    fn from_iter<I: IntoIterator<Item = (&'h HeaderName, &'h [u8])>>(headers: I) -> Self {
+        let headers: Vec<_> = headers.into_iter().collect();
+        let mut json = String::with_capacity(headers.len() * TYPICAL_LENGTH);
+        json.push('{');
+        for (at, (name, value)) in headers.iter().enumerate() {
+            if headers[..at].iter().any(|(earlier, _)| earlier == name) {
+                continue;
+            }
+            json.push_str(if at == 0 { "\"" } else { ",\"" });
+            // A header's name has nothing that JSON escapes.
+            push_title_case(name.as_str(), &mut json);
+            json.push_str("\":");
+            let mut joined = text(value);
+            for (_, more) in headers[at + 1..].iter().filter(|(later, _)| later == name) {
+                joined.to_mut().extend([", ", &text(more)]);
+            }
+            push_quoted(&joined, &mut json);
+        }
+        json.push('}');
+        Self(json)
+    }
+}
+
+impl Default for HeaderList {
+    fn default() -> Self {
+        Self("{}".to_owned())
     }
 }
 
 impl Serialize for HeaderList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        let mut shown = String::new();
-        for (at, (name, value)) in self.0.iter().enumerate() {
-            if self.0[..at].iter().any(|(earlier, _)| earlier == name) {
-                continue;
-            }
-            let mut joined = text(value);
-            for (_, value) in self.0[at + 1..].iter().filter(|(later, _)| later == name) {
-                let whole = joined.to_mut();
-                whole.push_str(", ");
-                whole.push_str(&text(value));
-            }
-            shown.clear();
-            push_title_case(name.as_str(), &mut shown);
-            map.serialize_entry(&shown, &joined)?;
-        }
-        map.end()
+        serde_json::from_str::<&RawValue>(&self.0).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
-fn text(value: &HeaderValue) -> Cow<'_, str> {
+fn text(value: &[u8]) -> Cow<'_, str> {
     // Nearly always valid, which is quicker to see than what is not.
-    std::str::from_utf8(value.as_bytes()).map_or_else(|_| String::from_utf8_lossy(value.as_bytes()), Cow::Borrowed)
+    std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
 }
 
 /// `webhook-id` → `Webhook-Id`, as header names go out over HTTP/1.1.
@@ -285,13 +289,12 @@ mod tests {
 
     #[test]
     fn repeated_names_are_joined_in_json() {
-        let header = |name: &'static str, value: &[u8]| {
-            (HeaderName::from_static(name), HeaderValue::from_bytes(value).expect("a value"))
-        };
-        let list: HeaderList =
-            [header("set-cookie", b"a"), header("x-b", b"\xff\"1"), header("set-cookie", b"c")].into_iter().collect();
-        let json = serde_json::to_string(&list).expect("serialises");
-        assert_eq!(json, "{\"Set-Cookie\":\"a, c\",\"X-B\":\"\u{fffd}\\\"1\"}");
+        let [cookie, other] = ["set-cookie", "x-b"].map(HeaderName::from_static);
+        let sent: [(_, &[u8]); 4] = [(&cookie, b"a"), (&other, b"\xff\"1"), (&cookie, b"c"), (&cookie, b"")];
+        let list: HeaderList = sent.into_iter().collect();
+        assert_eq!(list.as_json(), "{\"Set-Cookie\":\"a, c, \",\"X-B\":\"\u{fffd}\\\"1\"}");
+        assert_eq!(serde_json::to_string(&list).expect("serialises"), list.as_json());
+        assert_eq!(HeaderList::default().as_json(), "{}");
     }
 
     #[test]

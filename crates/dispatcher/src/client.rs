@@ -192,17 +192,17 @@ impl Reception {
 
 /// What goes on the wire, with the values of static headers masked.
 fn recorded(outgoing: &Outgoing<'_>) -> HeaderList {
-    let mut list: HeaderList = outgoing.prepared.headers.iter().cloned().collect();
-    let url = outgoing.url.url();
+    let Prepared { headers, body } = &outgoing.prepared;
+    let host = &outgoing.url.url()[url::Position::BeforeHost..url::Position::AfterPort];
+    let length = body.len().to_string();
+    let mut list: Vec<(_, &[u8])> = Vec::with_capacity(headers.len() + CONNECTION_HEADERS);
+    list.extend(headers.iter().map(|(name, value)| (name, value.as_bytes())));
     if outgoing.added_headers().all(|(name, _)| name != ACCEPT) {
-        list.push(ACCEPT, HeaderValue::from_static("*/*"));
+        list.push((&ACCEPT, b"*/*"));
     }
-    outgoing.added_headers().for_each(|(name, _)| list.push(name.clone(), HeaderValue::from_static(MASK)));
-    if let Ok(host) = HeaderValue::from_str(&url[url::Position::BeforeHost..url::Position::AfterPort]) {
-        list.push(HOST, host);
-    }
-    list.push(CONTENT_LENGTH, HeaderValue::from(outgoing.prepared.body.len()));
-    list
+    list.extend(outgoing.added_headers().map(|(name, _)| (name, MASK.as_bytes())));
+    list.extend([(&HOST, host.as_bytes()), (&CONTENT_LENGTH, length.as_bytes())]);
+    list.into_iter().collect()
 }
 
 /// The response's head, cut where it grows too large to keep.
@@ -212,5 +212,5 @@ fn kept_head(headers: &HeaderMap) -> HeaderList {
         size += name.as_str().len() + value.len();
         size <= HEAD_LIMIT
     };
-    headers.iter().take_while(fits).map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers.iter().take_while(fits).map(|(name, value)| (name, value.as_bytes())).collect()
 }

@@ -41,8 +41,10 @@ tokio::task_local! {
 
 impl Probe {
     /// Runs a request under this probe.
-    pub(crate) async fn watch<F: Future>(&self, request: F) -> F::Output {
-        PROBE.scope(self.clone(), request).await
+    ///
+    /// Not `async`: such a future would hold the request's twice.
+    pub(crate) fn watch<F: Future>(&self, request: F) -> impl Future<Output = F::Output> {
+        PROBE.scope(self.clone(), request)
     }
 
     /// Notes something about the request of this task, if it has a probe.

@@ -139,7 +139,8 @@ pub(crate) async fn preview(
         Err(Unfit::Condition(unmet)) => (None, Some(format!("profile_condition: {unmet}"))),
         Err(Unfit::Misfit(misfit)) => return Err(Problem::invalid_field(&misfit.field, misfit.problem)),
     };
-    let headers = prepared.iter().flat_map(|prepared| prepared.headers.iter().cloned()).collect();
+    let headers = prepared.iter().flat_map(|prepared| &prepared.headers);
+    let headers = headers.map(|(name, value)| (name, value.as_bytes())).collect();
     let body = prepared.as_ref().map(|prepared| String::from_utf8_lossy(&prepared.body).into_owned());
     Ok(json::ok(&PreviewJson {
         profile: &profile.name,

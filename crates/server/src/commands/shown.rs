@@ -8,7 +8,7 @@ use postrider_core::json::{Value, pretty};
 
 /// Headers as they are shown.
 pub(crate) fn header_list(headers: &HeaderMap) -> HeaderList {
-    headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers.iter().map(|(name, value)| (name, value.as_bytes())).collect()
 }
 
 /// A stranger's text without what a terminal would obey.

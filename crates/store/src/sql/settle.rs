@@ -316,14 +316,13 @@ impl StatsChange {
 /// The columns of [`ATTEMPT`] from `started_at` on, and the end of the row.
 pub(super) fn put_exchange(rows: &mut impl Cells, exchange: &Exchange, late: bool) {
     let response = exchange.result.as_ref().ok();
-    let headers = |list| serde_json::to_string(list).unwrap_or_default();
     rows.time(Some(exchange.started_at));
     rows.int(Some(exchange.outcome().code()));
     rows.int(exchange.status().map(i64::from));
     rows.text(Some(&exchange.message()));
     rows.text(Some(&exchange.url));
-    rows.text(Some(&headers(&exchange.request_headers)));
-    rows.text(Some(&response.map_or_else(|| "{}".to_owned(), |response| headers(&response.headers))));
+    rows.text(Some(exchange.request_headers.as_json()));
+    rows.text(Some(response.map_or("{}", |response| response.headers.as_json())));
     rows.bytes(response.map(|response| response.body.as_slice()));
     rows.text(exchange.remote_address.as_deref());
     rows.int(exchange.timings.dns_us);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use postrider_core::attempt::{AttemptOutcome, Exchange, Failure, Response, Timings};
 use postrider_core::event::EventDraft;
 use postrider_core::event_type::EventTypeName;
@@ -244,7 +244,7 @@ impl Fixture {
 }
 
 fn header(name: &'static str, value: &'static str) -> HeaderList {
-    [(HeaderName::from_static(name), HeaderValue::from_static(value))].into_iter().collect()
+    [(&HeaderName::from_static(name), value.as_bytes())].into_iter().collect()
 }
 
 async fn open(database: &Database, world: &World, limits: LaneLimits, purpose: Purpose) -> (Stores, Inbox) {
