@@ -161,7 +161,9 @@ impl Figures {
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+    let middle =
+        [sorted.len().saturating_sub(1) / 2, sorted.len() / 2].map(|at| sorted.get(at).copied().unwrap_or(0.0));
+    middle[0].midpoint(middle[1])
 }
 
 /// Three significant digits.

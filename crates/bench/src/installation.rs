@@ -87,10 +87,19 @@ impl Installation {
 
     /// How many deliveries wait, as the server's metrics say.
     pub(crate) async fn pending(&self) -> Result<f64, String> {
+        self.sum_of("postrider_queue_depth").await
+    }
+
+    /// How many deliveries have ended, however they did.
+    pub(crate) async fn ended(&self) -> Result<f64, String> {
+        self.sum_of("postrider_deliveries_ended_total").await
+    }
+
+    async fn sum_of(&self, metric: &str) -> Result<f64, String> {
         let page = self.client.get(self.url("/metrics")).bearer_auth(&self.key).send().await;
         let page = page.map_err(|error| error.to_string())?.text().await.map_err(|error| error.to_string())?;
-        let depths = page.lines().filter(|line| line.starts_with("postrider_queue_depth"));
-        Ok(depths.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        let values = page.lines().filter(|line| line.starts_with(metric));
+        Ok(values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
     /// Makes a tenant.

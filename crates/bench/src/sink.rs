@@ -143,7 +143,7 @@ impl Sink {
         let Ok(body) = request.into_body().collect().await else { return Response::default() };
         self.note(&path, &endpoint, &body.to_bytes());
         match wait {
-            _ if path == "/hang" => std::future::pending().await,
+            _ if is_hanging(&path) => std::future::pending().await,
             Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
             None => {}
         }
@@ -168,6 +168,11 @@ impl Sink {
     }
 }
 
+/// Whether requests there are never answered.
+fn is_hanging(path: &str) -> bool {
+    path.split('/').nth(1) == Some("hang")
+}
+
 fn json(stats: &Stats) -> Response<Full<Bytes>> {
     let body = serde_json::to_vec(stats).unwrap_or_default();
     let mut response = Response::new(Full::new(Bytes::from(body)));
@@ -178,6 +183,11 @@ fn json(stats: &Stats) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_below_hang_is_never_answered() {
+        assert_eq!(["/hang", "/hang/3", "/hanging", "/ok", "/"].map(is_hanging), [true, true, false, false, false]);
+    }
 
     #[test]
     fn each_number_counts_once_for_each_endpoint() {

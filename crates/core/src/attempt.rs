@@ -1,5 +1,6 @@
 //! Attempts: one HTTP request and what came back.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -97,8 +98,8 @@ pub struct Timings {
     pub total_us: i64,
 }
 
-/// A response as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A response as it is kept. Its `Debug` has nothing of what was said.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -108,6 +109,13 @@ pub struct Response {
     pub body: Vec<u8>,
     /// What `Retry-After` asked for.
     pub retry_after: Option<Duration>,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Response");
+        shown.field("status", &self.status).field("body_bytes", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 /// Why there was no response.
@@ -197,8 +205,8 @@ pub fn status_line(status: u16) -> String {
     }
 }
 
-/// An attempt as it was recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An attempt as it was recorded. Its `Debug` has nothing of what was said.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// Its number in the log.
     pub log_id: LogId,
@@ -228,6 +236,15 @@ pub struct Attempt {
     pub timings: Timings,
     /// The replay that had the delivery tried again, if one did last.
     pub replay_id: Option<ReplayId>,
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { log_id, delivery_id, number, outcome, .. } = self;
+        let mut shown = f.debug_struct("Attempt");
+        shown.field("log_id", log_id).field("delivery_id", delivery_id).field("number", number);
+        shown.field("outcome", outcome).finish_non_exhaustive()
+    }
 }
 
 impl Attempt {

@@ -1,5 +1,6 @@
 //! Events: accepted facts.
 
+use std::fmt;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -16,8 +17,8 @@ pub const KEY_LIMIT: usize = 255;
 /// Largest `metadata`, in bytes.
 pub const METADATA_LIMIT: usize = 16 * 1024;
 
-/// What somebody asks to publish; checked, not yet accepted.
-#[derive(Clone, Debug)]
+/// What somebody asks to publish; checked, not yet accepted. Its `Debug` has nothing of the payload or the metadata.
+#[derive(Clone)]
 pub struct EventDraft {
     /// What happened.
     pub event_type: EventTypeName,
@@ -37,6 +38,13 @@ pub struct EventDraft {
     pub one_off: Option<OneOff>,
     /// Where it was published, if that is traced.
     pub trace_context: Option<TraceContext>,
+}
+
+impl fmt::Debug for EventDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("EventDraft");
+        shown.field("event_type", &self.event_type).field("payload_bytes", &self.payload.len()).finish_non_exhaustive()
+    }
 }
 
 /// A URL for one event.
@@ -125,6 +133,13 @@ mod tests {
     fn draft() -> EventDraft {
         let event_type = EventTypeName::parse("case.opened").expect("well-formed");
         EventDraft { idempotency_key: Some("k".to_owned()), ..EventDraft::new(event_type, r#"{"id":"a"}"#.into()) }
+    }
+
+    #[test]
+    fn what_is_personal_is_not_shown_to_developers() {
+        let payload = r#"{"name":"sentinel"}"#;
+        let shown = format!("{:?}", EventDraft { payload: payload.into(), metadata: Some(payload.into()), ..draft() });
+        assert!(shown.contains("case.opened") && !shown.contains("sentinel"), "{shown}");
     }
 
     fn one_off(profile: Option<&str>) -> OneOff {

@@ -1,7 +1,7 @@
 //! The store: the only crate that knows SQL.
 //!
-//! Its interfaces are named by who uses them: the API sees a [`Catalogue`] and a [`Journal`], the
-//! dispatcher sees a [`Queue`]. One implementation, generic over the database, serves all three.
+//! Its interfaces are named by what they are for: the API sees a [`Catalogue`], a [`Journal`], [`Accounts`], [`Replays`] and
+//! [`Statistics`], the dispatcher sees a [`Queue`]. One implementation, generic over the database, serves all of them.
 
 mod accounts;
 mod cache;

@@ -36,14 +36,14 @@ async fn main() -> ExitCode {
     if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-const HEAD: &str = "| fault | database | moments | accepted | delivered | failed | discarded | requests | without a record | after a success | quiet after |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+const HEAD: &str = "| fault | database | moments | accepted | delivered | failed | discarded | requests | in flight | without a record | after a success | quiet after |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 
 fn line(report: &Report) -> String {
     let ended =
         |status: &str| report.ended.iter().filter(|(end, _)| end.starts_with(status)).map(|(_, n)| n).sum::<usize>();
     format!(
-        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} s |",
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} s |",
         report.scenario,
         report.store,
         report.faults,
@@ -52,6 +52,7 @@ fn line(report: &Report) -> String {
         ended("failed"),
         ended("discarded"),
         report.requests,
+        report.in_flight,
         report.unrecorded,
         report.after_success,
         report.quiet_after.as_secs_f64(),

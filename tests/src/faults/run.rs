@@ -59,7 +59,9 @@ pub struct Report {
     pub accepted: usize,
     /// Requests that the receiver got.
     pub requests: usize,
-    /// Requests without a record, which were in flight at a fault.
+    /// Requests that were in flight at a fault.
+    pub in_flight: usize,
+    /// Those of them that left no record.
     pub unrecorded: usize,
     /// Requests after a recorded success.
     pub after_success: usize,
@@ -194,11 +196,11 @@ impl Run {
         }
     }
 
-    /// Waits until so many more events were accepted.
+    /// Waits until so many more events were accepted, and looks at what is on record.
     ///
     /// # Panics
     /// If they never are.
-    pub(super) async fn accept_more(&self, events: usize) {
+    pub(super) async fn accept_more(&mut self, events: usize) {
         let enough = self.producer.accepted() + events;
         let accepted = async {
             while self.producer.accepted() < enough {
@@ -206,6 +208,7 @@ impl Run {
             }
         };
         tokio::time::timeout(QUIET, accepted).await.expect("events are accepted");
+        self.look().await;
     }
 
     /// Ends a node without warning.
@@ -264,7 +267,8 @@ impl Run {
     }
 
     /// Sees what the record says of the newest events, to be compared at the end, and that what is pending has a due time.
-    pub(super) async fn look(&mut self, node: usize) {
+    pub(super) async fn look(&mut self) {
+        let Some(node) = (0..self.nodes.len()).find(|node| self.is_up(*node)) else { return };
         let Some(list) = self.get(node, &format!("/api/v1/events/?limit={SAMPLE}")).await else { return };
         for event in list["events"].as_array().into_iter().flatten() {
             let id = event["id"].as_str().unwrap_or_default().to_owned();
@@ -342,6 +346,7 @@ impl Run {
             faults: self.faults.len(),
             accepted: accepted.len(),
             requests: findings.requests,
+            in_flight: findings.in_flight,
             unrecorded: findings.unrecorded,
             after_success: findings.after_success,
             ended: findings.ended,

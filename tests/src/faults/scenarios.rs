@@ -138,7 +138,6 @@ async fn kills(plan: Plan) -> Report {
         run.switch(0, turn % 4 != 1).await;
         run.kill(0).await;
         run.start(0).await;
-        run.look(0).await;
     }
     run.end().await
 }
@@ -172,6 +171,7 @@ async fn abort_at(run: &mut Run, point: FailPoint) {
         }
     }
     run.start(0).await;
+    run.look().await;
 }
 
 async fn moments(plan: Plan) -> Report {
@@ -185,7 +185,7 @@ async fn moments(plan: Plan) -> Report {
                 run.kill(0).await;
             }
             run.start(0).await;
-            run.look(0).await;
+            run.look().await;
         }
     }
     run.end().await
@@ -208,7 +208,6 @@ async fn rolling(plan: Plan) -> Report {
             run.violation(format!("SIGTERM ended with {status}"));
         }
         run.start(node).await;
-        run.look(node).await;
     }
     let mut report = run.end().await;
     if report.unrecorded > 0 {
@@ -355,7 +354,6 @@ async fn database_killed(plan: Plan) -> Report {
         run.go_on(gone).await;
         run.fault();
         cluster.go_on();
-        run.look(0).await;
     }
     run.accept_more(100).await;
     run.end().await
@@ -374,12 +372,19 @@ async fn cut_off(plan: Plan) -> Report {
         run.go_on(200..1_500).await;
         run.fault();
         if turn % 2 == 1 {
-            proxy.set(Way::Cut);
+            close_all(&mut run, &proxy).await;
         }
         proxy.set(Way::Open);
     }
     run.accept_more(100).await;
     run.end().await
+}
+
+/// Ends the connections on which nothing came.
+async fn close_all(run: &mut Run, proxy: &Proxy) {
+    proxy.set(Way::Cut);
+    run.go_on(50..200).await;
+    run.fault();
 }
 
 async fn ambiguous(plan: Plan) -> Report {
@@ -434,7 +439,6 @@ async fn two_nodes(plan: Plan) -> Report {
         run.kill(turn % 2).await;
         run.go_on(0..300).await;
         run.start(turn % 2).await;
-        run.look(turn % 2).await;
     }
     run.end().await
 }
@@ -451,8 +455,8 @@ async fn partitioned(plan: Plan) -> Report {
         run.fault();
         proxy.set(Way::Silent);
         run.pass(PAST_LEASES).await;
-        proxy.set(Way::Cut);
         run.fault();
+        close_all(&mut run, &proxy).await;
         proxy.set(Way::Open);
     }
     run.accept_more(100).await;

@@ -1,6 +1,7 @@
 //! Who takes part in a fault run: subscriptions, and the events that are for them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -11,6 +12,8 @@ use super::sink::Sink;
 const MANY: usize = 1_050;
 /// Where they all go.
 pub(super) const WIDE_PATH: &str = "/wide";
+/// For how long an answer is waited for.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 /// Subscriptions made at once.
 const AT_ONCE: usize = 16;
 
@@ -107,8 +110,8 @@ async fn subscribe_all(base: &str, key: &str, event_type: &'static str, urls: Ve
         if tasks.len() == AT_ONCE {
             made.extend(tasks.join_next().await);
         }
-        let body =
-            json!({"event_type": event_type, "webhook_url": url, "retry_schedule": [1, 1, 1], "timeout_seconds": 2});
+        let body = json!({"event_type": event_type, "webhook_url": url, "retry_schedule": [1, 1, 1],
+                "timeout_seconds": TIMEOUT.as_secs()});
         let request = client.post(format!("{base}/api/v1/webhooks/")).bearer_auth(key).json(&body);
         tasks.spawn(async move {
             let answer = request.send().await.expect("an answer");

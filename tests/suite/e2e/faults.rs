@@ -34,6 +34,12 @@ async fn the_wall_clock_set_by_an_hour(#[values(Store::Sqlite, Store::Postgres)]
     run("the wall clock set by an hour", store, 3).await;
 }
 
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_in_turns(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
+    run("rolling SIGTERM", store, 4).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn payloads_that_panic_and_abort() {
     run("payloads that panic and abort", Store::Sqlite, 1).await;

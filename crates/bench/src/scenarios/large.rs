@@ -17,9 +17,9 @@ const DEAD_ENDPOINTS: u64 = 100;
 const ROUNDS: usize = 3;
 
 /// What each costs, over the median without.
-fn costs_of(none: [f64; ROUNDS], rates: [f64; ROUNDS]) -> Vec<f64> {
+fn costs_of(none: [f64; ROUNDS], shares: [f64; ROUNDS]) -> Vec<f64> {
     let none = median(&none);
-    rates.into_iter().map(|rate| none / rate).collect()
+    shares.into_iter().map(|share| none / share).collect()
 }
 
 fn dead(number: u64) -> String {
@@ -32,15 +32,17 @@ impl Bench {
         self.finished().await
     }
 
-    /// Publishes one by one, several times, and says how many a second went through.
+    /// Publishes one by one, several times, and says what share of the ceiling went through: minutes lie between the steps,
+    /// and no two are alike.
     async fn step(&mut self, server: &Installation, what: &'static str) -> Result<[f64; ROUNDS], String> {
-        let mut rates = [0.0; ROUNDS];
-        for each in &mut rates {
+        let mut shares = [0.0; ROUNDS];
+        for each in &mut shares {
+            self.measure_ceiling().await?;
             self.receiver.reset().await?;
             let (sent, stats) = self.deliver(server, closed(EVENTS, 1), Expected::all(what, EVENTS)).await?;
-            *each = rate(&sent, &stats);
+            *each = rate(&sent, &stats) / self.ceiling.rate;
         }
-        Ok(rates)
+        Ok(shares)
     }
 
     async fn pending(&mut self) -> Result<(), String> {
@@ -56,7 +58,10 @@ impl Bench {
         let mut pending = 0.0;
         for hundreds in [1_u32, 4, 5] {
             let load = Load { concurrency: 8, ..closed(u64::from(hundreds) * 1000, 100) };
-            server.publish(load, dead).await;
+            let sent = server.publish(load, dead).await;
+            if !sent.refused.is_empty() {
+                self.figures.faults.push(format!("pending: refused {:?}", sent.refused));
+            }
             tokio::time::sleep(Duration::from_secs(10)).await;
             costs = costs_of(none, self.step(&server, "much pending").await?);
             pending += f64::from(hundreds) / 10.0;
@@ -82,10 +87,11 @@ impl Bench {
             server.subscribe("bulk", &self.receiver.url(&format!("/bulk?e={endpoint}"))).await?;
         }
         let load = Load { concurrency: 8, ..closed(10_000, 100) };
-        server.publish(load, |_| "bulk".to_owned()).await;
-        self.receiver.wait_for("/bulk", 10_000_000).await?;
-        let rates = self.step(&server, "ten million finished").await?;
-        costs_of(none, rates).into_iter().for_each(|cost| self.figures.add(FINISHED, cost));
+        let sent = server.publish(load, |_| "bulk".to_owned()).await;
+        let bulk = self.receiver.wait_for("/bulk", 10_000_000).await?;
+        self.check("ten million", &sent, &bulk, 10_000_000);
+        let shares = self.step(&server, "ten million finished").await?;
+        costs_of(none, shares).into_iter().for_each(|cost| self.figures.add(FINISHED, cost));
         server.process.stop().await;
         for _ in 0..ROUNDS {
             let server = Installation::start(&self.binary, &database, &[]).await?;

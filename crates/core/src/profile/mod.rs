@@ -9,6 +9,8 @@ mod file;
 mod path;
 mod template;
 
+use std::fmt;
+
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 
 use crate::event::Event;
@@ -123,13 +125,20 @@ pub struct Outbound<'a> {
     pub attempt: i64,
 }
 
-/// A request, ready to go on the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request, ready to go on the wire. Its `Debug` has the names of its headers, and how long it is.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// All headers but the subscription's static ones and the connection's.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The exact bytes.
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Prepared").field("headers", &names).field("body_bytes", &self.body.len()).finish()
+    }
 }
 
 /// Why an event is not sent in a format.
