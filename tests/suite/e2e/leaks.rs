@@ -72,8 +72,9 @@ fn text_of(value: &Value) -> String {
 }
 
 impl Watched {
-    /// Publishes, fails, panics, is asked wrongly; everything that happens.
-    async fn live(&self) {
+    /// Publishes, fails, panics, is asked wrongly; everything that happens. What was said to who asked wrongly.
+    async fn live(&self) -> String {
+        let mut told = String::new();
         publish(&self.server, json!({"person": {"name": PERSON}, "fail_point": "panic"})).await;
         eventually("it panics", || async { self.server.log().contains("panicked").then_some(()) }).await;
         let person = json!({"person": {"name": PERSON}, "id": "r-1"});
@@ -92,16 +93,19 @@ impl Watched {
         ];
         for body in wrong {
             for path in ["/api/v1/events/", "/api/v1/webhooks/", "/api/v1/webhooks/test/"] {
-                self.server.request("POST", path, Some(body.clone())).await;
+                told.push_str(&self.server.request("POST", path, Some(body.clone())).await.body.to_string());
             }
         }
         for secret in &self.secrets {
-            self.server.request_as(&format!("{secret}x"), "GET", "/api/v1/events/", None).await;
+            let answer = self.server.request_as(&format!("{secret}x"), "GET", "/api/v1/events/", None).await;
+            assert_eq!(answer.status, 401);
+            told.push_str(&answer.body.to_string());
         }
+        told
     }
 
-    /// What a caller who may only look sees in every call that names nothing, or an event, delivery or attempt.
-    async fn seen(&self) -> String {
+    /// What a caller sees in every call that names nothing, or an event, delivery or attempt.
+    async fn seen_by(&self, key: &str) -> String {
         let event = self.server.get("/api/v1/deliveries/").await["deliveries"][0].clone();
         let whole = self.server.get(&format!("/api/v1/deliveries/{}/", event["id"].as_str().expect("an id"))).await;
         let mut seen = String::new();
@@ -120,16 +124,11 @@ impl Watched {
                 String::new()
             };
             let url = format!("{path}{query}");
-            let answer =
-                self.server.custom(|client, base| client.get(format!("{base}{url}")).bearer_auth(&self.looker)).await;
+            let answer = self.server.custom(|client, base| client.get(format!("{base}{url}")).bearer_auth(key)).await;
             seen.push_str(&format!("{url}: {}\n", answer.body));
             let text = reqwest::Client::builder().no_proxy().build().expect("a client");
-            let text = text
-                .get(format!("{}{url}", self.server.base()))
-                .bearer_auth(&self.looker)
-                .send()
-                .await
-                .expect("an answer");
+            let text =
+                text.get(format!("{}{url}", self.server.base())).bearer_auth(key).send().await.expect("an answer");
             seen.push_str(&text.text().await.expect("text"));
         }
         seen
@@ -153,8 +152,12 @@ impl Watched {
 #[tokio::test]
 async fn nothing_secret_shows(#[case] database: Database) {
     let (watched, _receiver) = watched(database).await;
-    watched.live().await;
-    let (seen, log) = (watched.seen().await, watched.server.log());
+    let told = watched.live().await;
+    let seen_by_admin = watched.seen_by(watched.server.key()).await;
+    assert!(seen_by_admin.contains(PERSON), "who may see payloads does");
+    watched.assert_none_in("what an admin sees", &seen_by_admin);
+    let (seen, log) = (watched.seen_by(&watched.looker).await, watched.server.log());
+    watched.assert_none_in("what is said to who asks wrongly", &told);
     assert!(log.contains("TRACE") && seen.contains("postrider_"), "everything is told, and metrics are seen");
     for (place, text) in [("what a reader sees", &seen), ("the log", &log)] {
         watched.assert_none_in(place, text);
