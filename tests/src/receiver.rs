@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ServerConfig;
@@ -99,6 +100,7 @@ pub struct Receiver {
 }
 
 struct Kept {
+    connections: AtomicUsize,
     requests: Mutex<Vec<Received>>,
     count: watch::Sender<usize>,
     answer: Box<Answerer>,
@@ -127,7 +129,12 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let kept = Arc::new(Kept { requests: Mutex::default(), count: watch::Sender::new(0), answer });
+        let kept = Arc::new(Kept {
+            connections: AtomicUsize::new(0),
+            requests: Mutex::default(),
+            count: watch::Sender::new(0),
+            answer,
+        });
         let task = tokio::spawn(accept(listener, tls, Arc::clone(&kept)));
         Self { address, scheme, kept, task }
     }
@@ -142,6 +149,12 @@ impl Receiver {
     #[must_use]
     pub fn requests(&self) -> Vec<Received> {
         self.kept.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many connections were made so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.kept.connections.load(Ordering::Relaxed)
     }
 
     /// Waits until `count` requests came, and returns them.
@@ -166,6 +179,7 @@ impl Drop for Receiver {
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, kept: Arc<Kept>) {
     while let Ok((stream, _)) = listener.accept().await {
         let (tls, kept) = (tls.clone(), Arc::clone(&kept));
+        kept.connections.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
             // A sender that goes away is none of the receiver's troubles.
             let _ = converse(stream, tls, &kept).await;

@@ -130,10 +130,12 @@ async fn a_body_that_never_ends_is_a_success_in_time() {
 }
 
 #[rstest]
+#[case::several(300)]
 #[case::moved(301)]
 #[case::found(302)]
 #[case::see_other(303)]
 #[case::not_modified(304)]
+#[case::by_proxy(305)]
 #[case::temporary(307)]
 #[case::permanent(308)]
 #[tokio::test(flavor = "multi_thread")]
@@ -156,6 +158,7 @@ async fn a_redirect_leads_nowhere(#[case] status: u16) {
 
 #[rstest]
 #[case::unknown_authority(Certificate::OfAStranger, "TLS certificate is not from a trusted authority")]
+#[case::self_signed(Certificate::OfItself, "TLS certificate is not from a trusted authority")]
 #[case::expired(Certificate::Of(2001), "TLS certificate expired")]
 #[case::early(Certificate::Of(2901), "TLS certificate is not valid yet")]
 #[case::of_another_host(Certificate::OfNobody, "TLS certificate is for another host")]
@@ -169,6 +172,7 @@ async fn a_bad_certificate_is_told_nothing(#[case] certificate: Certificate, #[c
     let day = |year| rcgen::date_time_ymd(year, 1, 1);
     let config = match certificate {
         Certificate::OfAStranger => Authority::new().server_config(|_| ()),
+        Certificate::OfItself => Authority::self_signed(),
         Certificate::Of(year) => authority.server_config(|params| {
             (params.not_before, params.not_after) = (day(year), day(year + 1));
         }),
@@ -182,9 +186,23 @@ async fn a_bad_certificate_is_told_nothing(#[case] certificate: Certificate, #[c
     is_well(server).await;
 }
 
+/// The request may have been read: whoever sent it again over a new connection would send it twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_over_a_connection_that_ends_is_sent_once() {
+    let receiver = Receiver::plain(|n, _| if n == 0 { Reply::status(200, "") } else { Reply::Close }).await;
+    let server = Server::start().await;
+    subscribe(&server, &receiver.url("/"), json!({"retry_schedule": []})).await;
+    settled(&server, &publish(&server, json!({})).await, "delivered").await;
+    let event = settled(&server, &publish(&server, json!({})).await, "failed").await;
+    let attempts = event["deliveries"][0]["attempts"].as_array().expect("attempts");
+    assert_eq!((attempts.len(), &attempts[0]["message"]), (1, &json!("Connection closed before the response")));
+    assert_eq!((receiver.requests().len(), receiver.connections()), (2, 1));
+}
+
 /// What is wrong with a certificate.
 enum Certificate {
     OfAStranger,
+    OfItself,
     /// A year's, long ago or to come.
     Of(i32),
     OfNobody,
