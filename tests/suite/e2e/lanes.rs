@@ -76,6 +76,32 @@ async fn a_dead_endpoint_is_probed_and_what_waits_goes_out_when_it_lives_again()
 }
 
 #[tokio::test]
+async fn an_endpoint_that_has_not_answered_yet_gets_little_and_that_is_seen() {
+    let receiver = Receiver::plain(|_, _| Reply::Hang).await;
+    let mut server = Server::start().await;
+    let (id, _) = subscribe(&server, &receiver.url("/"), json!({})).await;
+    publish_many(&server).await;
+    let limited = eventually("it has all that it may", || async {
+        let health = health(&server, &id).await;
+        (health["queue_depth"] == MANY && health["in_flight"] == health["in_flight_limit"]).then_some(health)
+    })
+    .await;
+    assert_eq!(limited["state"], "limited");
+    assert!(limited["in_flight_limit"].as_u64().is_some_and(|limit| limit < MANY as u64), "{limited}");
+    server.travel(Duration::from_secs(11)).await;
+    eventually("it is measured", || async {
+        let page = scrape(&server).await;
+        let has = |line: &str| page.lines().any(|other| other == line);
+        let age =
+            page.lines().find_map(|line| line.strip_prefix("postrider_oldest_due_age_seconds{lane=\"limited\"} "));
+        let is_old = age.is_some_and(|age| age.parse().is_ok_and(|age: f64| (10.0..60.0).contains(&age)));
+        let depth = has(&format!("postrider_queue_depth{{lane=\"limited\"}} {MANY}"));
+        (depth && has("postrider_lanes_waiting{lane=\"limited\"} 1") && is_old).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_waits_for_too_long_is_given_up() {
     let (receiver, _) = ill_receiver().await;
     let mut server = Server::start_with(ServerOptions::default().set("TARGETS_PATIENCE", "1h")).await;

@@ -19,6 +19,7 @@ mod conditions;
 mod deliveries;
 mod dialect;
 mod discard;
+mod ended;
 mod event_types;
 mod events;
 mod explain;

@@ -9,6 +9,7 @@ use postrider_core::tenant::PayloadRetention;
 use postrider_core::{EventId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::ended::{delete_events, lock_ended, wipe_payloads};
 use super::window::first_id_at;
 use super::{Dialect, Query, Sql, tenants};
 use crate::error::Result;
@@ -104,17 +105,10 @@ impl<DB: Dialect> Sql<DB> {
             return Ok(());
         }
         let mut tx = self.begin().await?;
-        for event_id in &found.payloads {
-            if lock_ended::<DB>(&mut tx, tenant_id, *event_id).await? {
-                wipe_payload::<DB>(&mut tx, tenant_id, *event_id).await?;
-            }
-        }
-        let mut pruned = 0;
-        for event_id in &found.events {
-            if lock_ended::<DB>(&mut tx, tenant_id, *event_id).await? {
-                pruned += delete_event::<DB>(&mut tx, tenant_id, *event_id).await?;
-            }
-        }
+        let payloads = lock_ended::<DB>(&mut tx, tenant_id, &found.payloads).await?;
+        wipe_payloads::<DB>(&mut tx, tenant_id, &payloads).await?;
+        let events = lock_ended::<DB>(&mut tx, tenant_id, &found.events).await?;
+        let pruned = delete_events::<DB>(&mut tx, tenant_id, &events).await?;
         if pruned > 0 {
             add_pruned::<DB>(&mut tx, tenant_id, self.node.get(), pruned).await?;
         }
@@ -150,58 +144,6 @@ impl<DB: Dialect> Sql<DB> {
         tx.commit().await?;
         Ok(deleted > 0)
     }
-}
-
-/// Locks an event against being opened again, unless somebody did so since it was found, or is at it.
-pub(super) async fn lock_ended<DB: Dialect>(
-    db: &mut DB::Connection,
-    tenant_id: TenantId,
-    event_id: EventId,
-) -> Result<bool> {
-    let sql = format!("select id from events where tenant_id = $1 and id = $2 {}", DB::LOCKED_OR_SKIPPED);
-    if Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(event_id.uuid()).row(db).await?.is_none() {
-        return Ok(false);
-    }
-    // A statement of its own: it sees what was committed before the lock was had.
-    let sql =
-        format!("select id from deliveries {} where event_id = $1 and tenant_id = $2 and state = 0", DB::BY_EVENT);
-    let pending = Query::<DB>::assembled(sql);
-    Ok(pending.id(event_id.uuid()).id(tenant_id.uuid()).row(db).await?.is_none())
-}
-
-/// Wipes what may hold personal data: what was sent, and what receivers answered.
-pub(super) async fn wipe_payload<DB: Dialect>(
-    db: &mut DB::Connection,
-    tenant_id: TenantId,
-    event_id: EventId,
-) -> Result<()> {
-    let wipe = Query::<DB>::new("update events set payload = null, metadata = null where tenant_id = $1 and id = $2");
-    wipe.id(tenant_id.uuid()).id(event_id.uuid()).run(db).await?;
-    Query::<DB>::new(
-        "update attempts set response_body = null
-         where tenant_id = $2 and delivery_id in (select d.id from deliveries d where d.event_id = $1)",
-    )
-    .id(event_id.uuid())
-    .id(tenant_id.uuid())
-    .run(db)
-    .await?;
-    Ok(())
-}
-
-/// Deletes an event with its deliveries and their attempts; counts the deliveries.
-async fn delete_event<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, event_id: EventId) -> Result<i64> {
-    let event = Query::<DB>::new("delete from events where tenant_id = $1 and id = $2");
-    event.id(tenant_id.uuid()).id(event_id.uuid()).run(db).await?;
-    for table in ["attempts", "reopenings"] {
-        let sql = format!(
-            "delete from {table}
-             where tenant_id = $2 and delivery_id in (select d.id from deliveries d where d.event_id = $1)"
-        );
-        Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).run(db).await?;
-    }
-    let deliveries = Query::<DB>::new("delete from deliveries where event_id = $1 and tenant_id = $2");
-    let deleted = deliveries.id(event_id.uuid()).id(tenant_id.uuid()).run(db).await?;
-    Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
 }
 
 async fn add_pruned<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, node: i64, pruned: i64) -> Result<()> {

@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use postrider_core::{EventId, TenantId};
 use uuid::Uuid;
 
-use super::prune::{STEP, lock_ended, wipe_payload};
+use super::ended::{lock_ended, wipe_payloads};
+use super::prune::STEP;
 use super::{Dialect, Query, Sql};
 use crate::error::Result;
 
@@ -36,13 +37,13 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn wipe_delivered(&self, tenant_id: TenantId) -> Result<bool> {
         let Progress { settled, at } = self.wiping(|looked| looked.get(&tenant_id).copied().unwrap_or_default());
         let looks = self.look_at_next(tenant_id, at).await?;
-        let mut tx = self.begin().await?;
-        for look in looks.iter().filter(|look| look.goes) {
-            if lock_ended::<DB>(&mut tx, tenant_id, look.id).await? {
-                wipe_payload::<DB>(&mut tx, tenant_id, look.id).await?;
-            }
+        let delivered: Vec<EventId> = looks.iter().filter(|look| look.goes).map(|look| look.id).collect();
+        if !delivered.is_empty() {
+            let mut tx = self.begin().await?;
+            let delivered = lock_ended::<DB>(&mut tx, tenant_id, &delivered).await?;
+            wipe_payloads::<DB>(&mut tx, tenant_id, &delivered).await?;
+            tx.commit().await?;
         }
-        tx.commit().await?;
         let is_settled_so_far = settled == at;
         let last = looks.last().map_or(at, |look| look.id.uuid());
         let before_pending = looks.iter().take_while(|look| !look.pending).last().map_or(at, |look| look.id.uuid());
