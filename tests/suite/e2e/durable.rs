@@ -43,6 +43,20 @@ async fn a_locked_database_is_a_503_that_passes() {
     assert_eq!(events["events"].as_array().map(Vec::len), Some(1), "what was refused was not taken");
 }
 
+#[tokio::test]
+async fn what_was_looked_at_is_written_down_or_not_shown() {
+    let server = Server::start().await;
+    let event = publish(&server, json!({"n": 1})).await;
+    let path = format!("/api/v1/events/{event}/");
+    let lock = Lock::take(server.options()).await;
+    let answer = server.request("GET", &path, None).await;
+    assert_eq!((answer.status, answer.body.get("payload")), (503, None), "{}", answer.body);
+    lock.release().await;
+    assert_eq!(server.request("GET", &path, None).await.status, 200);
+    let entries = server.get("/api/v1/audit/?action=event.viewed").await;
+    assert_eq!(entries["audit"].as_array().map(Vec::len), Some(1), "{entries}");
+}
+
 /// Another process that holds the database's write lock.
 struct Lock(sqlx::SqliteConnection);
 

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 
 use postrider_tests::{Binary, Server, ServerOptions};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -38,17 +38,28 @@ while True:
     server.sendto(head + question[12:end] + b"".join(records), asker)
 "#;
 
-/// Asks the server in its network, over one connection, to test each URL; prints what it answered.
+/// Asks the server in its network, over one connection: paths and what is posted there; or else how often a message must
+/// be told before the answer is taken, with the last id in the place of `{}`. Prints what it answered.
 const ASK: &str = r#"
-import http.client, json, sys
-base, key, urls = sys.argv[1], sys.argv[2], sys.argv[3:]
+import http.client, json, sys, time
+base, key, calls = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 connection = http.client.HTTPConnection(base)
-answers = []
-for url in urls:
-    headers = {"Authorization": "Bearer " + key, "Content-Type": "application/json"}
-    connection.request("POST", "/api/v1/webhooks/test/", json.dumps({"webhook_url": url}), headers)
+headers = {"Authorization": "Bearer " + key, "Content-Type": "application/json"}
+def ask(method, path, body):
+    connection.request(method, path, body and json.dumps(body), headers)
     answer = connection.getresponse()
-    answers.append([answer.status, json.loads(answer.read())])
+    return [answer.status, json.loads(answer.read())]
+answers = []
+for path, body in calls:
+    if isinstance(body, dict):
+        answers.append(ask("POST", path, body))
+        continue
+    path = path.replace("{}", answers[-1][1]["id"])
+    answer = ask("GET", path, None)
+    while json.dumps(answer).count("not allowed") < body:
+        time.sleep(0.05)
+        answer = ask("GET", path, None)
+    answers.append(answer)
 print(json.dumps(answers))
 "#;
 
@@ -82,6 +93,30 @@ async fn what_is_denied_sends_no_syn() {
     assert_eq!(answers[0][1]["message"], "Test webhook delivery failed: Connection refused");
 }
 
+/// However it was given: permitted as text, and denied when it is to be dialled.
+#[tokio::test]
+async fn what_is_denied_sends_no_syn_to_whomever_it_was_for() {
+    if !can_have_a_network().await {
+        eprintln!("skipped: only root can make a network");
+        return;
+    }
+    let under = ["unshare", "--net", "sh", "-c", IN_A_NETWORK_OF_ITS_OWN].map(str::to_owned).to_vec();
+    let options = ServerOptions { binary: Binary::Real, dev: false, under, ..ServerOptions::default() };
+    let server = Server::start_with(options).await;
+    let url = format!("https://{OWN}/");
+    let event = json!({"event_type": "case.opened", "payload": {"id": "r-1"}, "webhook_url": url});
+    let calls = [
+        json!(["/api/v1/webhooks/", {"event_type": "case.opened", "webhook_url": url, "retry_schedule": []}]),
+        json!(["/api/v1/callbacks/", {"resource_id": "r-1", "webhook_url": url}]),
+        json!(["/api/v1/events/", event]),
+        json!(["/api/v1/events/{}/", 3]),
+    ];
+    let before = begun(&server);
+    let answers = call(&server, &calls).await;
+    assert_eq!(begun(&server) - before, 1, "the question's own connection and no other: {answers:?}");
+    assert_eq!(answers[3][1]["deliveries"].as_array().map(Vec::len), Some(3), "{answers:?}");
+}
+
 async fn can_have_a_network() -> bool {
     let tried = Command::new("unshare").args(["--net", "ip", "link", "set", "lo", "up"]).stderr(Stdio::null()).status();
     tried.await.is_ok_and(|status| status.success())
@@ -96,11 +131,18 @@ fn begun(server: &Server) -> u64 {
     values.split(' ').nth(place).and_then(|value| value.parse().ok()).expect("a number")
 }
 
+/// Has the server test each URL.
 async fn ask(server: &Server, urls: &[String]) -> Vec<Value> {
+    let calls: Vec<_> = urls.iter().map(|url| json!(["/api/v1/webhooks/test/", {"webhook_url": url}])).collect();
+    call(server, &calls).await
+}
+
+async fn call(server: &Server, calls: &[Value]) -> Vec<Value> {
     let base = server.base().trim_start_matches("http://");
     let pid = server.pid().to_string();
     let mut command = Command::new("nsenter");
-    command.args(["--target", &pid, "--net", "python3", "-c", ASK, base, server.key()]).args(urls);
+    command.args(["--target", &pid, "--net", "python3", "-c", ASK, base, server.key()]);
+    command.arg(json!(calls).to_string());
     let output = command.output().await.expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
