@@ -65,12 +65,7 @@ print(json.dumps(answers))
 
 #[tokio::test]
 async fn what_is_denied_sends_no_syn() {
-    if !can_have_a_network().await {
-        eprintln!("skipped: only root can make a network");
-        return;
-    }
-    let under = ["unshare", "--net", "sh", "-c", IN_A_NETWORK_OF_ITS_OWN].map(str::to_owned).to_vec();
-    let options = ServerOptions { binary: Binary::Real, dev: false, under, ..ServerOptions::default() };
+    let Some(options) = in_a_network_of_its_own().await else { return };
     let options = options.set("TARGETS_ALLOW", &format!("{NAMED}/32")).set("TARGETS_DENY", "8.8.8.0/24");
     let server = Server::start_with(options).await;
     let urls = [
@@ -96,12 +91,7 @@ async fn what_is_denied_sends_no_syn() {
 /// However it was given: permitted as text, and denied when it is to be dialled.
 #[tokio::test]
 async fn what_is_denied_sends_no_syn_to_whomever_it_was_for() {
-    if !can_have_a_network().await {
-        eprintln!("skipped: only root can make a network");
-        return;
-    }
-    let under = ["unshare", "--net", "sh", "-c", IN_A_NETWORK_OF_ITS_OWN].map(str::to_owned).to_vec();
-    let options = ServerOptions { binary: Binary::Real, dev: false, under, ..ServerOptions::default() };
+    let Some(options) = in_a_network_of_its_own().await else { return };
     let server = Server::start_with(options).await;
     let url = format!("https://{OWN}/");
     let event = json!({"event_type": "case.opened", "payload": {"id": "r-1"}, "webhook_url": url});
@@ -115,6 +105,16 @@ async fn what_is_denied_sends_no_syn_to_whomever_it_was_for() {
     let answers = call(&server, &calls).await;
     assert_eq!(begun(&server) - before, 1, "the question's own connection and no other: {answers:?}");
     assert_eq!(answers[3][1]["deliveries"].as_array().map(Vec::len), Some(3), "{answers:?}");
+}
+
+/// A server as users run it, alone in a network; `None` for who may not make one.
+async fn in_a_network_of_its_own() -> Option<ServerOptions> {
+    if !can_have_a_network().await {
+        eprintln!("skipped: only root can make a network");
+        return None;
+    }
+    let under = ["unshare", "--net", "sh", "-c", IN_A_NETWORK_OF_ITS_OWN].map(str::to_owned).to_vec();
+    Some(ServerOptions { binary: Binary::Real, dev: false, under, ..ServerOptions::default() })
 }
 
 async fn can_have_a_network() -> bool {

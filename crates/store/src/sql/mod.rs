@@ -31,6 +31,8 @@ mod leases;
 mod moving;
 mod moving_tables;
 mod notices;
+#[cfg(test)]
+mod plan;
 mod postgres;
 mod profiles;
 mod prune;

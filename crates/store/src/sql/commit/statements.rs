@@ -349,23 +349,14 @@ impl Cells for Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::{migrate, open_pool};
+    use crate::sql::plan::plan_of;
 
     /// With a million pending rows, planners are tempted by the small index on them, and scan it.
     #[tokio::test]
     async fn an_outcome_finds_its_row_by_the_primary_key() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("test.db");
-        migrate(&open_pool(&path, 1, false).await.expect("opens")).await.expect("migrates");
-        let connection = Connection::open(&path).expect("opens");
         let of_many = settle::update_step::<Sqlite>().sql;
         for update in [texts::UPDATE_DELIVERY.to_owned(), of_many] {
-            let mut explain = connection.prepare(&format!("explain query plan {update}")).expect("prepares");
-            let mut steps = explain.raw_query();
-            let mut plan = Vec::new();
-            while let Some(step) = steps.next().expect("explains") {
-                plan.push(step.get::<_, String>("detail").expect("text"));
-            }
+            let plan = plan_of(&update).await;
             let expected = "SEARCH deliveries USING PRIMARY KEY (tenant_id=? AND id=?)";
             assert!(plan.iter().any(|step| step == expected), "{plan:#?}");
         }
