@@ -109,9 +109,9 @@ impl Deliverer {
         let exchange = self.client.send(outgoing).instrument(span.clone()).await;
         FailPoint::ResponseReceived.pass();
         span.record("outcome", exchange.outcome().name());
-        let answer = Answer::of(&exchange);
-        slot.heard(Heard { answer, delivery_id: claimed.id, at: self.world.now() });
-        measure_attempt(claimed, &exchange);
+        let took = Duration::from_micros(exchange.timings.total_us.unsigned_abs());
+        slot.heard(Heard { answer: Answer::of(&exchange), delivery_id: claimed.id, at: self.world.now(), took });
+        measure_attempt(claimed, &exchange, took);
         let progress = Progress {
             tries: claimed.tries + 1,
             schedule: &endpoint.schedule,
@@ -204,8 +204,7 @@ impl Deliverer {
     }
 }
 
-fn measure_attempt(claimed: &Claimed, exchange: &Exchange) {
-    let took = Duration::from_micros(exchange.timings.total_us.unsigned_abs());
+fn measure_attempt(claimed: &Claimed, exchange: &Exchange, took: Duration) {
     measure::attempted(exchange.outcome(), took);
     if claimed.attempts == 0 {
         measure::first_attempt(exchange.started_at.since(claimed.event.created_at));

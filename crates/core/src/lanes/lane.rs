@@ -22,6 +22,8 @@ const LEAST: usize = 4;
 const SILENCE: Duration = Duration::from_secs(1);
 /// How long freed slots are gathered for one claim, while less than a quarter is free.
 pub(super) const GATHER: Duration = Duration::from_millis(2);
+/// Rows that one claim may always be of.
+pub(super) const SMALL_CLAIM: usize = 8;
 /// Different deliveries that must go unanswered in a row before an endpoint counts as dead. So many that a
 /// receiver with a bad minute is tried exactly as its schedule says.
 pub(super) const DEAD_AFTER: usize = 100;
@@ -61,6 +63,8 @@ pub struct Heard {
     pub delivery_id: DeliveryId,
     /// When it ended.
     pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// How a lane stands.
@@ -119,6 +123,8 @@ pub(super) struct Lane {
     limit: usize,
     /// When it last answered, or had nothing in flight.
     heard_at: Timestamp,
+    /// How long its answers take, of late. Zero if that is not known.
+    answers_in: Duration,
     /// Different deliveries that were not answered, in a row.
     unanswered: HashSet<DeliveryId>,
     probe: Option<Probe>,
@@ -133,6 +139,7 @@ impl Lane {
             is_proven: false,
             limit: START,
             heard_at: now,
+            answers_in: Duration::ZERO,
             unanswered: HashSet::new(),
             probe: None,
         }
@@ -177,13 +184,14 @@ impl Lane {
 
     /// Learns from what came of one request.
     pub(super) fn learn(&mut self, heard: Heard, is_probe: bool, most: usize) {
-        let Heard { answer, delivery_id, at } = heard;
+        let Heard { answer, delivery_id, at, took } = heard;
         self.is_proven = answer == Answer::Well;
         if answer == Answer::None {
             self.limit = (self.limit / 2).max(LEAST);
             return self.miss(delivery_id, is_probe, at);
         }
         self.heard_at = at;
+        self.answers_in = if self.answers_in.is_zero() { took } else { (self.answers_in * 7 + took) / 8 };
         self.unanswered.clear();
         if self.probe.take().is_some() {
             self.limit = START;
@@ -212,14 +220,22 @@ impl Lane {
         if self.is_proven { 0 } else { self.in_flight }
     }
 
+    /// Rows of one claim: as many as come free while slots are gathered, and as many again. Of a fast endpoint that is
+    /// many, which cost less together; what goes to a slow one at once is answered at once, and would hold up others
+    /// again and again.
+    pub(super) fn claim_size(&self, most: usize) -> usize {
+        let share = 2 * GATHER.as_micros() * self.limit.min(most) as u128 / self.answers_in.as_micros().max(1);
+        usize::try_from(share).unwrap_or(usize::MAX).max(SMALL_CLAIM)
+    }
+
     /// Whether it is time to claim for those who want a slot: with a quarter free, so that a claim is of many, or
-    /// after a moment, so that a slow endpoint's deliveries do not come in bursts.
+    /// with few after a moment.
     pub(super) fn is_to_be_named(&self, most: usize, now: Option<Timestamp>) -> bool {
         let Some(since) = self.wanted_since else { return false };
         let limit = self.limit.min(most);
         let free = limit.saturating_sub(self.in_flight);
         let enough = if now.is_some_and(|now| now.since(since) >= GATHER) { 1 } else { (limit / 4).max(1) };
-        self.in_flight == 0 || free >= enough
+        self.in_flight == 0 || free >= enough.min(self.claim_size(most))
     }
 
     pub(super) const fn is_idle(&self) -> bool {
@@ -249,7 +265,7 @@ mod tests {
 
     fn learn(lane: &mut Lane, answer: Answer, n: usize, now: Timestamp) {
         let is_probe = lane.probe.is_some();
-        lane.learn(Heard { answer, delivery_id: delivery(n), at: now }, is_probe, MOST);
+        lane.learn(Heard { answer, delivery_id: delivery(n), at: now, took: Duration::ZERO }, is_probe, MOST);
     }
 
     fn dead(now: Timestamp) -> Lane {
@@ -290,7 +306,7 @@ mod tests {
         let mut lane = dead(at(0));
         assert_eq!((lane.state(at(0)), lane.room(at(0), MOST)), (LaneState::Probing, Room::At(at(5000))));
         assert_eq!(lane.room(at(5000), MOST), Room::Yes);
-        let late = Heard { answer: Answer::None, delivery_id: delivery(0), at: at(1) };
+        let late = Heard { answer: Answer::None, delivery_id: delivery(0), at: at(1), took: Duration::ZERO };
         lane.learn(late, false, MOST);
         assert_eq!(lane.next_probe_at(), Some(at(5000)), "what was sent before changes nothing");
         lane.take(at(5000));
@@ -304,6 +320,20 @@ mod tests {
         assert_eq!(lane.next_probe_at(), Some(at(66_000)), "the longest interval");
         learn(&mut lane, Answer::Well, 0, at(66_000));
         assert_eq!((lane.state(at(66_000)), lane.limit(at(66_000), MOST)), (LaneState::Open, START + 1));
+    }
+
+    #[test]
+    fn the_slower_the_answers_the_smaller_the_claims() {
+        let mut lane = Lane::new(at(0));
+        assert!(lane.claim_size(MOST) > MOST, "nothing is known");
+        let mut hear = |millis| {
+            for n in 0..MOST {
+                let took = Duration::from_millis(millis);
+                lane.learn(Heard { answer: Answer::Well, delivery_id: delivery(n), at: at(0), took }, false, MOST);
+            }
+            lane.claim_size(MOST)
+        };
+        assert_eq!([1, 16, 100, 5000].map(&mut hear), [MOST * 4, MOST / 4, 10, SMALL_CLAIM]);
     }
 
     #[test]

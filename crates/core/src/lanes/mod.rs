@@ -123,10 +123,12 @@ impl Lanes {
         self.take(&mut state, id, now).ok()
     }
 
-    /// Up to `wanted` slots for rows that wait in the table.
+    /// Up to `wanted` slots for rows that wait in the table, as many as one claim of this lane should have.
     #[must_use]
     pub fn reserve_waiting(&self, id: LaneId, wanted: usize, now: Timestamp) -> Reserved {
         let mut state = self.0.lock();
+        let most = self.0.limits.per_lane;
+        let wanted = state.lanes.get(&id).map_or(wanted, |lane| lane.claim_size(most).min(wanted));
         let mut slots = Vec::new();
         while slots.len() < wanted {
             match self.take(&mut state, id, now) {

@@ -25,7 +25,7 @@ fn slots(reserved: Reserved) -> Vec<Slot> {
 }
 
 fn told(answer: Answer, n: usize, at: Timestamp) -> Heard {
-    Heard { answer, delivery_id: Uuid::from_u128(n as u128).into(), at }
+    Heard { answer, delivery_id: Uuid::from_u128(n as u128).into(), at, took: Duration::ZERO }
 }
 
 fn fail(lanes: &Lanes, id: LaneId, times: usize) {
