@@ -1,7 +1,7 @@
 //! What can go wrong in the store, in its callers' words.
 
 use postrider_core::vault::VaultError;
-use sqlx::postgres::PgDatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::measure;
 
@@ -81,10 +81,10 @@ impl StoreError {
         match error {
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
-                let is_sqlstate = database.try_downcast_ref::<PgDatabaseError>().is_some();
-                if is_sqlstate && CONTENDED_SQLSTATES.contains(&&*code) {
+                let on_postgres = database.try_downcast_ref::<PgDatabaseError>();
+                if on_postgres.is_some() && CONTENDED_SQLSTATES.contains(&&*code) {
                     Self::Contended(error.to_string())
-                } else if passes(&code, is_sqlstate) {
+                } else if on_postgres.is_some_and(is_end_of_session) || passes(&code, on_postgres.is_some()) {
                     Self::Unavailable(error.to_string())
                 } else {
                     Self::Refused(error.to_string())
@@ -97,6 +97,11 @@ impl StoreError {
             _ => Self::Unavailable(error.to_string()),
         }
     }
+}
+
+/// Whether the server ended the connection, or refused one: that says nothing of what was asked.
+fn is_end_of_session(error: &PgDatabaseError) -> bool {
+    matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
 }
 
 fn passes(code: &str, is_sqlstate: bool) -> bool {
