@@ -8,6 +8,13 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::SmallDisk;
+
+/// Where its data is, in its folder.
+const DATA: &str = "data";
+/// Megabytes of a file of its log.
+const USUAL_SEGMENT: &str = "16";
+
 /// A server on a free port; stopped and thrown away when dropped.
 pub struct Cluster {
     folder: TempDir,
@@ -32,11 +39,28 @@ impl Cluster {
     /// The same.
     #[must_use]
     pub fn start_with(settings: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_in(TempDir::new().expect("a folder"), settings, files, USUAL_SEGMENT)
+    }
+
+    /// The same with its data on a disk of its own of a few megabytes, which only root can have.
+    ///
+    /// # Panics
+    /// The same, and without the right to mount a disk.
+    pub async fn on_small_disk(megabytes: u32) -> (Self, SmallDisk) {
+        let folder = TempDir::new().expect("a folder");
+        let data = folder.path().join(DATA);
+        std::fs::create_dir(&data).expect("a folder");
+        let disk = SmallDisk::mount(&data, megabytes).await.expect("root, to mount a small disk");
+        // Little of its log is kept, so that it soon needs room for more.
+        let settings = "-c min_wal_size=2MB -c max_wal_size=8MB";
+        (Self::start_in(folder, settings, &[], "1"), disk)
+    }
+
+    fn start_in(folder: TempDir, settings: &str, files: &[(&str, &str)], segment: &str) -> Self {
         let find = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres-bin");
         let found = Command::new(find).output().expect("the script runs");
         assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
         let programs = PathBuf::from(String::from_utf8(found.stdout).expect("a path").trim());
-        let folder = TempDir::new().expect("a folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let cluster = Self {
             programs,
@@ -53,7 +77,8 @@ impl Cluster {
             run(Command::new("chown").args(["-R", "postgres"]).arg(cluster.folder.path()));
         }
         let data = cluster.data();
-        cluster.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        let usual = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
+        cluster.run("initdb", &[&["-D", &data, "--wal-segsize", segment], &usual[..]].concat());
         cluster.go_on();
         cluster
     }
@@ -75,6 +100,18 @@ impl Cluster {
         self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
     }
 
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.command("pg_ctl", &["-D", &self.data(), "status"]).status().is_ok_and(|status| status.success())
+    }
+
+    /// What it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// Its URL, without a database.
     #[must_use]
     pub fn url(&self) -> String {
@@ -92,7 +129,7 @@ impl Cluster {
     }
 
     fn data(&self) -> String {
-        format!("{}/data", self.folder.path().display())
+        format!("{}/{DATA}", self.folder.path().display())
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
@@ -113,8 +150,7 @@ impl Cluster {
     fn run(&self, program: &str, arguments: &[&str]) {
         let status = self.command(program, arguments).status().expect("it runs");
         let told = std::fs::read_to_string(self.folder.path().join("out")).unwrap_or_default();
-        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        assert!(status.success(), "{program}: {told}\n{log}");
+        assert!(status.success(), "{program}: {told}\n{}", self.log());
     }
 }
 

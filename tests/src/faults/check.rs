@@ -7,7 +7,7 @@
 //! - **S0**, the record is sound: nothing pending without a due time, attempts unique, counted from one and never
 //!   changed, and no try earlier than the schedule says.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use postrider_core::Timestamp;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::producer::Accepted;
 use super::run::Allowances;
 use super::sink::{Entry, NUMBER, ONE_SECOND};
-use super::stage::{Kind, Stage, TIMEOUT, WIDE_PATH};
+use super::stage::{Stage, TIMEOUT};
 
 /// How long after its end a request may be without a record.
 const UNTIL_RECORDED: Duration = Duration::from_secs(1);
@@ -116,27 +116,7 @@ impl<'a> Judge<'a> {
         if targets.len() != deliveries.len() {
             self.findings.violations.push(format!("L0: event {} was made twice for a subscription", accepted.id));
         }
-        match accepted.kind {
-            Kind::Wide => self.wide(accepted, deliveries),
-            Kind::Plain | Kind::Troubled => deliveries.iter().for_each(|delivery| self.delivery(accepted, delivery)),
-        }
-    }
-
-    /// Those of very many targets come without their attempts; they have one path, which is well.
-    fn wide(&mut self, accepted: &Accepted, deliveries: &[Value]) {
-        for delivery in deliveries {
-            *self.findings.ended.entry(ended_as(delivery)).or_default() += 1;
-        }
-        let delivered = deliveries.iter().filter(|delivery| delivery["status"] == "delivered").count();
-        let entries = self.by_target.get(&(accepted.id.as_str(), WIDE_PATH)).map_or(&[][..], Vec::as_slice);
-        let answered = entries.iter().filter(|entry| entry.answered.is_some()).count();
-        if delivered != deliveries.len() || answered < delivered {
-            let (all, id) = (deliveries.len(), &accepted.id);
-            let ends: BTreeSet<String> = deliveries.iter().map(ended_as).collect();
-            let what =
-                format!("L0: of {all} deliveries of {id}, {delivered} are delivered, {answered} answered: {ends:?}");
-            self.findings.violations.push(what);
-        }
+        deliveries.iter().for_each(|delivery| self.delivery(accepted, delivery));
     }
 
     fn delivery(&mut self, accepted: &'a Accepted, delivery: &Value) {
@@ -225,7 +205,7 @@ impl<'a> Judge<'a> {
         let known: HashSet<&str> = self.evidence.accepted.iter().map(|accepted| accepted.id.as_str()).collect();
         for (number, entry) in self.evidence.entries.iter().enumerate() {
             // Events whose answer was lost on the way are nobody's promise.
-            if entry.path == WIDE_PATH || !known.contains(entry.event_id.as_str()) {
+            if !known.contains(entry.event_id.as_str()) {
                 continue;
             }
             let is_in_flight = self.evidence.was_in_flight(entry);
@@ -299,6 +279,7 @@ mod tests {
 
     use super::*;
     use crate::faults::sink::Entry;
+    use crate::faults::stage::Kind;
 
     /// An event to `/well`, whose one request the receiver answered so.
     fn seen(status: Option<u16>) -> Entry {

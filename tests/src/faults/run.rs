@@ -29,7 +29,7 @@ const READERS: usize = 16;
 /// Deliveries that are shown with their event; the rest are in lists.
 const SHOWN: usize = 250;
 /// Events that are looked at now and then, to see later that their record stands.
-const SAMPLE: usize = 20;
+const SAMPLE: usize = 50;
 
 /// Which database a run is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -405,12 +405,15 @@ fn is_cut(event: &Value) -> bool {
     event["deliveries"].as_array().is_some_and(|shown| shown.len() >= SHOWN)
 }
 
-/// All deliveries of an event, without their attempts.
+/// All deliveries of an event, each with its attempts.
 async fn read_deliveries(server: &Server, event_id: &str) -> Vec<Value> {
     let (mut deliveries, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = server.get(&format!("/api/v1/deliveries/?event_id={event_id}&limit=250{cursor}")).await;
-        deliveries.extend(page["deliveries"].as_array().into_iter().flatten().cloned());
+        for delivery in page["deliveries"].as_array().into_iter().flatten() {
+            let id = delivery["id"].as_str().unwrap_or_default();
+            deliveries.push(server.get(&format!("/api/v1/deliveries/{id}/")).await);
+        }
         let Some(next) = page["next_cursor"].as_str() else { return deliveries };
         cursor = format!("&cursor={next}");
     }

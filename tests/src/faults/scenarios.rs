@@ -55,7 +55,7 @@ const SQLITE: &[Store] = &[Store::Sqlite];
 const POSTGRES: &[Store] = &[Store::Postgres];
 
 /// All there are.
-pub const SCENARIOS: [Scenario; 14] = [
+pub const SCENARIOS: [Scenario; 15] = [
     Scenario { name: "kill -9 at random", stores: BOTH, runs: 5, times: 30, run: |plan| Box::pin(kills(plan)) },
     Scenario { name: "abort at each fail point", stores: BOTH, runs: 2, times: 1, run: |plan| Box::pin(points(plan)) },
     Scenario {
@@ -86,6 +86,13 @@ pub const SCENARIOS: [Scenario; 14] = [
         runs: 1,
         times: 4,
         run: |plan| Box::pin(full_disk(plan)),
+    },
+    Scenario {
+        name: "PostgreSQL's disk full",
+        stores: POSTGRES,
+        runs: 1,
+        times: 4,
+        run: |plan| Box::pin(full_disk_of_the_database(plan)),
     },
     Scenario {
         name: "PostgreSQL killed",
@@ -328,6 +335,36 @@ async fn full_disk(plan: Plan) -> Report {
     disk.unmount().await;
     report
 }
+
+/// PostgreSQL refuses what needs room, and ends itself when its log does.
+async fn full_disk_of_the_database(plan: Plan) -> Report {
+    let (cluster, disk) = Cluster::on_small_disk(DATABASE_DISK).await;
+    let mut run = Run::begin(plan, vec![on(&cluster)]).await;
+    for turn in 1..=plan.times {
+        run.accept_more(100).await;
+        disk.fill_up().await;
+        run.pass(Duration::from_secs(3)).await;
+        run.fault();
+        disk.resize(DATABASE_DISK * u32::try_from(turn + 1).expect("few")).await;
+        // A recovery that ends for want of room is at its end then.
+        run.go_on(1_000..1_500).await;
+        if !cluster.is_running() {
+            cluster.go_on();
+        }
+        run.accept_more(200).await;
+    }
+    let refused = cluster.log().matches("No space left on device").count();
+    if refused < plan.times {
+        run.violation(format!("the disk was full {refused} times only"));
+    }
+    let report = run.end().await;
+    cluster.crash();
+    disk.unmount().await;
+    report
+}
+
+/// In megabytes: an empty database takes some 70, with its log.
+const DATABASE_DISK: u32 = 160;
 
 /// A node on a PostgreSQL server of its own.
 fn on(cluster: &Cluster) -> ServerOptions {

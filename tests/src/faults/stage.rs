@@ -10,8 +10,8 @@ use super::sink::Sink;
 
 /// Subscriptions to the event that is made in chunks: more than one chunk has.
 const MANY: usize = 1_050;
-/// Where they all go.
-pub(super) const WIDE_PATH: &str = "/wide";
+/// Where they all go, each with a query of its own.
+const WIDE_PATH: &str = "/wide";
 /// For how long an answer is waited for.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 /// Subscriptions made at once.
@@ -50,11 +50,11 @@ impl Kind {
     }
 
     /// The paths that must get it.
-    const fn paths(self) -> &'static [&'static str] {
+    fn paths(self) -> Vec<String> {
         match self {
-            Self::Plain => &["/well"],
-            Self::Troubled => &["/flaky", "/down", "/silent"],
-            Self::Wide => &[WIDE_PATH],
+            Self::Plain => vec!["/well".to_owned()],
+            Self::Troubled => ["/flaky", "/down", "/silent"].map(str::to_owned).to_vec(),
+            Self::Wide => (0..MANY).map(|number| format!("{WIDE_PATH}?{number}")).collect(),
         }
     }
 
@@ -84,9 +84,8 @@ impl Stage {
     pub(super) async fn set(base: &str, key: &str, sink: &Sink) -> Self {
         let mut stage = Self::default();
         for kind in [Kind::Plain, Kind::Troubled, Kind::Wide] {
-            let copies = if kind == Kind::Wide { MANY } else { 1 };
-            let urls = kind.paths().iter().flat_map(|path| (0..copies).map(|_| sink.url(path)));
-            let ids = subscribe_all(base, key, kind.event_type(), urls.collect()).await;
+            let urls = kind.paths().iter().map(|path| sink.url(path)).collect();
+            let ids = subscribe_all(base, key, kind.event_type(), urls).await;
             stage.expected.insert(kind.event_type(), ids);
             if let Some(path) = kind.at_times() {
                 let made = subscribe_all(base, key, kind.event_type(), vec![sink.url(path)]).await;

@@ -46,6 +46,7 @@ async fn payloads_that_panic_and_abort() {
 }
 
 #[rstest]
+#[case("PostgreSQL's disk full", 1)]
 #[case("PostgreSQL killed", 2)]
 #[case("PostgreSQL cut off", 2)]
 #[case("ambiguous commits", 4)]
