@@ -130,6 +130,8 @@ pub struct Answer {
     pub headers: reqwest::header::HeaderMap,
     /// The body; null if it is no JSON.
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 impl Server {
@@ -218,8 +220,8 @@ impl Server {
 
     async fn read(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = serde_json::from_slice(&response.bytes().await?).unwrap_or_default();
-        Ok(Answer { status, headers, body })
+        let text = response.text().await?;
+        Ok(Answer { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text })
     }
 
     /// A GET that must succeed.

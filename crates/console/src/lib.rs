@@ -13,16 +13,17 @@ mod model;
 mod pages;
 mod rest;
 mod show;
+mod site;
 mod visit;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::{get, post};
 
 use fault::Fault;
 pub use rest::Rest;
+use site::Site;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// What pages may load and do: what comes from here, and no script or style inside the page.
@@ -31,52 +32,73 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 
 /// All pages, on top of the API.
 pub fn router(rest: Rest) -> Router {
-    use pages::{
-        audit, deliveries, delivery, event, events, explain, filters, formats, keys, replay, replays, settings,
-        sign_in, start, tenants, tests, users, webhook, webhooks,
-    };
-    Router::new()
-        .route("/", get(start::page))
-        .route("/installation", get(start::installation))
-        .route("/sign-in", get(sign_in::page).post(sign_in::submit))
-        .route("/sign-out", post(sign_in::sign_out))
-        .route("/portal/{token}", get(sign_in::portal).post(sign_in::enter_portal))
-        .route("/tenants", get(tenants::page).post(tenants::create))
-        .route("/users", get(users::page).post(users::create))
-        .route("/users/{id}/delete", post(users::delete))
-        .route("/t/{tenant}", get(start::tenant))
-        .route("/t/{tenant}/webhooks", get(webhooks::page).post(webhooks::create))
-        .route("/t/{tenant}/webhooks/new", get(webhooks::new))
-        .route("/t/{tenant}/webhooks/{id}", get(webhook::page).post(webhook::update))
-        .route("/t/{tenant}/webhooks/{id}/active", post(webhook::switch))
-        .route("/t/{tenant}/webhooks/{id}/recover", post(webhook::recover))
-        .route("/t/{tenant}/webhooks/{id}/rotate", post(webhook::rotate))
-        .route("/t/{tenant}/webhooks/{id}/delete", post(webhook::delete))
-        .route("/t/{tenant}/webhooks/{id}/test", post(tests::send))
-        .route("/t/{tenant}/events", get(events::page))
-        .route("/t/{tenant}/events/{id}", get(event::page))
-        .route("/t/{tenant}/events/{id}/replay", post(event::replay))
-        .route("/t/{tenant}/events/{id}/explain", get(explain::page))
-        .route("/t/{tenant}/filters", post(filters::page))
-        .route("/t/{tenant}/formats", get(formats::page).post(formats::preview))
-        .route("/t/{tenant}/audit", get(audit::page))
-        .route("/t/{tenant}/settings", get(settings::page).post(settings::update))
-        .route("/t/{tenant}/deliveries", get(deliveries::page))
-        .route("/t/{tenant}/deliveries/{id}", get(delivery::page))
-        .route("/t/{tenant}/deliveries/{id}/retry", post(delivery::retry))
-        .route("/t/{tenant}/replays", get(replays::page).post(replays::create))
-        .route("/t/{tenant}/replays/new", get(replays::new))
-        .route("/t/{tenant}/replays/preview", post(replays::preview))
-        .route("/t/{tenant}/replays/{id}", get(replay::page))
-        .route("/t/{tenant}/replays/{id}/turn", post(replay::turn))
-        .route("/t/{tenant}/live", get(live::stream))
-        .route("/t/{tenant}/keys", get(keys::page).post(keys::create))
-        .route("/t/{tenant}/keys/{id}/delete", post(keys::delete))
-        .route("/assets/{file}", get(assets::file))
+    site()
+        .router()
         .method_not_allowed_fallback(async || Fault::method_not_allowed())
         .layer(CatchPanicLayer::custom(fault::from_panic))
         .layer(map_response(protect))
         .with_state(rest)
+}
+
+/// The method and the path of each page and form; what is in braces varies.
+#[must_use]
+pub fn pages() -> Vec<(&'static str, &'static str)> {
+    site().list()
+}
+
+fn site() -> Site {
+    use pages::{
+        audit, deliveries, delivery, event, events, explain, filters, formats, keys, replay, replays, settings,
+        sign_in, start, tenants, tests, users, webhook, webhooks,
+    };
+    Site::default()
+        .get("/", start::page)
+        .get("/installation", start::installation)
+        .get("/sign-in", sign_in::page)
+        .post("/sign-in", sign_in::submit)
+        .post("/sign-out", sign_in::sign_out)
+        .get("/portal/{token}", sign_in::portal)
+        .post("/portal/{token}", sign_in::enter_portal)
+        .get("/tenants", tenants::page)
+        .post("/tenants", tenants::create)
+        .get("/users", users::page)
+        .post("/users", users::create)
+        .post("/users/{id}/delete", users::delete)
+        .get("/t/{tenant}", start::tenant)
+        .get("/t/{tenant}/webhooks", webhooks::page)
+        .post("/t/{tenant}/webhooks", webhooks::create)
+        .get("/t/{tenant}/webhooks/new", webhooks::new)
+        .get("/t/{tenant}/webhooks/{id}", webhook::page)
+        .post("/t/{tenant}/webhooks/{id}", webhook::update)
+        .post("/t/{tenant}/webhooks/{id}/active", webhook::switch)
+        .post("/t/{tenant}/webhooks/{id}/recover", webhook::recover)
+        .post("/t/{tenant}/webhooks/{id}/rotate", webhook::rotate)
+        .post("/t/{tenant}/webhooks/{id}/delete", webhook::delete)
+        .post("/t/{tenant}/webhooks/{id}/test", tests::send)
+        .get("/t/{tenant}/events", events::page)
+        .get("/t/{tenant}/events/{id}", event::page)
+        .post("/t/{tenant}/events/{id}/replay", event::replay)
+        .get("/t/{tenant}/events/{id}/explain", explain::page)
+        .post("/t/{tenant}/filters", filters::page)
+        .get("/t/{tenant}/formats", formats::page)
+        .post("/t/{tenant}/formats", formats::preview)
+        .get("/t/{tenant}/audit", audit::page)
+        .get("/t/{tenant}/settings", settings::page)
+        .post("/t/{tenant}/settings", settings::update)
+        .get("/t/{tenant}/deliveries", deliveries::page)
+        .get("/t/{tenant}/deliveries/{id}", delivery::page)
+        .post("/t/{tenant}/deliveries/{id}/retry", delivery::retry)
+        .get("/t/{tenant}/replays", replays::page)
+        .post("/t/{tenant}/replays", replays::create)
+        .get("/t/{tenant}/replays/new", replays::new)
+        .post("/t/{tenant}/replays/preview", replays::preview)
+        .get("/t/{tenant}/replays/{id}", replay::page)
+        .post("/t/{tenant}/replays/{id}/turn", replay::turn)
+        .get("/t/{tenant}/live", live::stream)
+        .get("/t/{tenant}/keys", keys::page)
+        .post("/t/{tenant}/keys", keys::create)
+        .post("/t/{tenant}/keys/{id}/delete", keys::delete)
+        .get("/assets/{file}", assets::file)
 }
 
 /// What keeps a page from being used by others, and from being kept.

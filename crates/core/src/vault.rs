@@ -75,7 +75,9 @@ impl Place {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// None of the configured master keys sealed it.
-    #[error("a stored secret was sealed with another master key; set MASTER_KEY (or MASTER_KEY_PREVIOUS) to that key")]
+    #[error(
+        "a stored secret was sealed with another master key; set POSTRIDER_MASTER_KEY or POSTRIDER_MASTER_KEY_PREVIOUS to that one"
+    )]
     UnknownKey,
     /// It was changed, or moved from another row.
     #[error("a stored secret is damaged")]

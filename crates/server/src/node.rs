@@ -219,7 +219,7 @@ async fn open_stores(
     }
     if settings.master_key_previous.is_some() {
         let resealed = stores.catalogue.reseal().await?;
-        tracing::info!(rows = resealed, "sealed anew what MASTER_KEY_PREVIOUS had sealed");
+        tracing::info!(rows = resealed, "sealed anew what POSTRIDER_MASTER_KEY_PREVIOUS had sealed");
     }
     Ok(stores)
 }

@@ -13,6 +13,7 @@ mod filters;
 mod health;
 mod limits;
 mod logs;
+mod pages;
 mod personal_data;
 mod profiles;
 mod replays;

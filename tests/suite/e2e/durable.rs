@@ -57,13 +57,35 @@ async fn what_was_looked_at_is_written_down_or_not_shown() {
     assert_eq!(entries["audit"].as_array().map(Vec::len), Some(1), "{entries}");
 }
 
+/// A change is made before it is written down who made it: then only the log can tell.
+#[tokio::test]
+async fn a_change_that_cannot_be_written_down_stands_and_is_in_the_log() {
+    let server = Server::start().await;
+    let mut database = database_of(server.options()).await;
+    let refuse = "create trigger none before insert on audit begin select raise(abort, 'none'); end";
+    sqlx::query(refuse).execute(&mut database).await.expect("a trigger");
+    let body = json!({"event_type": "case.opened", "webhook_url": "https://a.example/"});
+    let id = server.post("/api/v1/webhooks/", body).await["id"].as_str().expect("an id").to_owned();
+    assert_eq!(server.get("/api/v1/webhooks/").await["webhooks"][0]["id"], id.as_str());
+    let log = server.log();
+    let told = log.lines().find(|line| line.contains("what was done is not in the audit log")).expect("a line");
+    assert!(told.contains("ERROR") && told.contains("webhook.created") && told.contains(&id), "{told}");
+    let event = publish(&server, json!({"n": 1})).await;
+    let answer = server.request("GET", &format!("/api/v1/events/{event}/"), None).await;
+    assert_eq!((answer.status, answer.body.get("payload")), (500, None), "what was looked at: {}", answer.body);
+}
+
+async fn database_of(options: &ServerOptions) -> sqlx::SqliteConnection {
+    let url = format!("sqlite://{}", options.database_file().display());
+    <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("opens")
+}
+
 /// Another process that holds the database's write lock.
 struct Lock(sqlx::SqliteConnection);
 
 impl Lock {
     async fn take(options: &ServerOptions) -> Self {
-        let url = format!("sqlite://{}", options.database_file().display());
-        let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.expect("opens");
+        let mut connection = database_of(options).await;
         sqlx::query("begin immediate").execute(&mut connection).await.expect("locked");
         Self(connection)
     }

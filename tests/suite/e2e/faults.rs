@@ -40,9 +40,10 @@ async fn ended_in_turns(#[values(Store::Sqlite, Store::Postgres)] store: Store) 
     run("rolling SIGTERM", store, 4).await;
 }
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn payloads_that_panic_and_abort() {
-    run("payloads that panic and abort", Store::Sqlite, 1).await;
+async fn payloads_that_panic_and_abort(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
+    run("payloads that panic and abort", store, 1).await;
 }
 
 #[rstest]
