@@ -1,5 +1,6 @@
 //! Connections are read at a pace if the other end sends in many small pieces: each wakes somebody, and who sends them as
-//! fast as it can takes time from all others.
+//! fast as it can takes time from all others. Of large pieces only so much is read in one go: what parses them would go on
+//! as long as there is more, and hold up whoever else is on its thread.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -16,6 +17,8 @@ use tower::Service;
 
 /// A piece of fewer bytes is small.
 const SMALL: usize = 512;
+/// Bytes after which others have their turn: more than is kept of an answer, head and body.
+const IN_ONE_GO: usize = 32 * 1024;
 /// So many small pieces of an answer are read as they come: more than a head and a body, or a handshake, make.
 const AT_ONCE: u32 = 8;
 /// The longest pause before another one, in milliseconds: a power of two.
@@ -32,12 +35,14 @@ pub(crate) struct Paced<S> {
     stream: S,
     /// Small ones since something was written.
     pieces: u32,
+    /// Bytes read since others had their turn.
+    in_one_go: usize,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Paced<S> {
     const fn new(stream: S) -> Self {
-        Self { stream, pieces: 0, pause: None }
+        Self { stream, pieces: 0, in_one_go: 0, pause: None }
     }
 
     fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -55,9 +60,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
             ready!(pause.as_mut().poll(context));
             self.pause = None;
         }
+        if self.in_one_go >= IN_ONE_GO {
+            self.in_one_go = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = into.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
-        if into.filled().len() - before < SMALL {
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        let length = into.filled().len() - before;
+        self.in_one_go = if read.is_pending() { 0 } else { self.in_one_go + length };
+        ready!(read)?;
+        if length < SMALL {
             self.pieces = self.pieces.saturating_add(1);
             self.pause = pause_after(self.pieces).map(|pause| Box::pin(tokio::time::sleep(pause)));
         }
@@ -155,6 +168,25 @@ mod tests {
         far.write_all(&[b'x'; 40]).await.expect("written");
         assert_eq!(read(&mut near, 100).await, 40);
         assert_eq!(begun.elapsed().as_millis(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_flood_lets_others_have_their_turns() {
+        let (mut far, near) = tokio::io::duplex(1 << 20);
+        let mut near = Paced::new(near);
+        far.write_all(&vec![b'x'; 1 << 20]).await.expect("written");
+        let (mut got, mut turns) = (0, 0);
+        while got < 1 << 20 {
+            let mut piece = vec![0; 4096];
+            let mut into = ReadBuf::new(&mut piece);
+            let read = std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut near).poll_read(context, &mut into)));
+            if read.await.is_pending() {
+                turns += 1;
+                tokio::task::yield_now().await;
+            }
+            got += into.filled().len();
+        }
+        assert_eq!(turns, (1 << 20) / IN_ONE_GO - 1);
     }
 
     #[tokio::test(start_paused = true)]
