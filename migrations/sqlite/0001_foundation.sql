@@ -197,7 +197,8 @@ create table deliveries (
     primary key (tenant_id, id)
 ) without rowid;
 create unique index deliveries_by_event on deliveries (event_id, target_id);
-create index deliveries_pending on deliveries (lane, due_at) where state = 0;
+-- With the end of the lease: claims pass over what is in flight without looking at it.
+create index deliveries_pending on deliveries (lane, due_at, lease_until) where state = 0;
 -- What failed is counted, and told, in the order in which it did.
 create index deliveries_failed on deliveries (settled_at, id) where state = 2;
 -- What was never delivered is a question that must not read through all that was.

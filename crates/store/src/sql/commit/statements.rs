@@ -69,14 +69,17 @@ mod texts {
             claim = claim + 1, strikes = 0, marks = 0, tries = tries + ?8, attempts = attempts + ?8, settled_at = ?1
         where tenant_id = ?2 and id = ?3 and claim = ?4 and state + 0 = 0";
 
-    /// The rows of a lane (1) that may be claimed at a time (2), at most so many (3).
+    /// The rows of a lane (1) that may be claimed at a time (2), at most so many (3). They are found in the index alone,
+    /// which has those in flight first.
     pub(super) const SELECT_DUE: &str = "
         select d.tenant_id, d.id, d.event_id, d.target_kind, d.target_id, d.profile, d.claim, d.strikes, d.marks,
             d.tries, d.attempts,
             coalesce((select s.timeout_seconds from subscriptions s where s.id = d.target_id), 30), d.opened_at
-        from deliveries d
-        where d.state = 0 and d.lane = ?1 and d.due_at <= ?2 and d.lease_until <= ?2
-        order by d.due_at limit ?3";
+        from (
+            select tenant_id as due_tenant, id as due_id from deliveries
+            where state = 0 and lane = ?1 and due_at <= ?2 and lease_until <= ?2 order by due_at limit ?3
+        )
+        join deliveries d on d.tenant_id = due_tenant and d.id = due_id";
 
     pub(super) const LEASE: &str = "
         update deliveries set claim = claim + 1, strikes = strikes + 1, node = ?1, lease_until = ?4
@@ -350,6 +353,17 @@ impl Cells for Line<'_> {
 mod tests {
     use super::*;
     use crate::sql::plan::plan_of;
+
+    #[tokio::test]
+    async fn a_claim_looks_at_no_row_that_it_does_not_get() {
+        let plan = plan_of(texts::SELECT_DUE).await;
+        for expected in [
+            "SEARCH deliveries USING COVERING INDEX deliveries_pending (lane=? AND due_at<?)",
+            "SEARCH d USING PRIMARY KEY (tenant_id=? AND id=?)",
+        ] {
+            assert!(plan.iter().any(|step| step == expected), "{plan:#?}");
+        }
+    }
 
     /// With a million pending rows, planners are tempted by the small index on them, and scan it.
     #[tokio::test]
