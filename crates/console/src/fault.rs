@@ -16,14 +16,15 @@ pub(crate) enum Fault {
     /// Whoever asks is to sign in first, and then to come back to this path.
     NotSignedIn(String),
     /// What the API said.
-    Told { status: StatusCode, told: Told },
+    Told(Told),
 }
 
 /// A problem (RFC 9457), as far as people need it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Told {
-    status: u16,
+    #[serde(skip)]
+    status: StatusCode,
     pub(crate) title: String,
     pub(crate) detail: String,
     pub(crate) errors: Vec<WrongField>,
@@ -39,20 +40,17 @@ pub(crate) struct WrongField {
 impl Told {
     /// The page that it is told on, as no success.
     pub(crate) fn on(&self, page: Markup) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_REQUEST);
-        (status, page).into_response()
+        (self.status, page).into_response()
     }
 }
 
 impl Fault {
     pub(crate) fn told(status: StatusCode, body: &[u8]) -> Self {
-        Self::Told { status, told: serde_json::from_slice(body).unwrap_or_default() }
+        Self::Told(Told { status, ..serde_json::from_slice(body).unwrap_or_default() })
     }
 
     fn of(status: StatusCode, title: &str, detail: &str) -> Self {
-        let told =
-            Told { status: status.as_u16(), title: title.to_owned(), detail: detail.to_owned(), errors: Vec::new() };
-        Self::Told { status, told }
+        Self::Told(Told { status, title: title.to_owned(), detail: detail.to_owned(), errors: Vec::new() })
     }
 
     pub(crate) fn not_found() -> Self {
@@ -83,7 +81,7 @@ impl Fault {
     /// What the API said, if whoever asks could do better: to be shown beside the form.
     pub(crate) fn correctable(self) -> Result<Told, Self> {
         match self {
-            Self::Told { status, told } if status.is_client_error() && status != StatusCode::NOT_FOUND => Ok(told),
+            Self::Told(told) if told.status.is_client_error() && told.status != StatusCode::NOT_FOUND => Ok(told),
             other => Err(other),
         }
     }
@@ -96,14 +94,14 @@ impl IntoResponse for Fault {
                 let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
                 Redirect::to(&format!("/sign-in?{query}")).into_response()
             }
-            Self::Told { status, told } => {
+            Self::Told(told) => {
                 let body = html! {
                     h1 { (told.title) }
                     p { (told.detail) }
                     (wrong_fields(&told))
                     p { a href="/" { "To the start" } }
                 };
-                (status, layout::bare(&told.title, &body)).into_response()
+                told.on(layout::bare(&told.title, &body))
             }
         }
     }

@@ -115,17 +115,6 @@ impl Rest {
         self.call(asker, Method::GET, path, None).await?.success()
     }
 
-    /// A call that changes something.
-    pub(crate) async fn change<T: DeserializeOwned>(
-        &self,
-        asker: &Asker,
-        method: Method,
-        path: &str,
-        body: &(impl Serialize + Sync),
-    ) -> Result<T, Fault> {
-        self.send(asker, method, path, written(body)?).await?.success()
-    }
-
     pub(crate) async fn call(
         &self,
         asker: &Asker,

@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fault::Fault;
 use crate::form::Form;
-use crate::rest::{Asker, Rest, written};
+use crate::rest::{Answer, Asker, Rest, written};
 
 /// Who is signed in, as the API says.
 #[derive(Clone, Deserialize)]
@@ -133,23 +133,20 @@ impl Visit {
         path: &str,
         body: &(impl Serialize + Sync),
     ) -> Result<T, Fault> {
-        let mut asker = self.asker.clone();
-        asker.with_token(&form.token());
-        self.rest.change(&asker, method, path, body).await
+        self.send(form, method, path, body).await?.success()
     }
 
     /// The same, whatever the answer is.
-    pub(crate) async fn try_change<T: DeserializeOwned>(
+    pub(crate) async fn send(
         &self,
         form: &Form,
+        method: Method,
         path: &str,
         body: &(impl Serialize + Sync),
-        also: StatusCode,
-    ) -> Result<T, Fault> {
+    ) -> Result<Answer, Fault> {
         let mut asker = self.asker.clone();
         asker.with_token(&form.token());
-        let answer = self.rest.send(&asker, Method::POST, path, written(body)?).await?;
-        if answer.status == also { answer.read() } else { answer.success() }
+        self.rest.send(&asker, method, path, written(body)?).await
     }
 }
 
