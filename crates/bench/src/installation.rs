@@ -90,6 +90,11 @@ impl Installation {
         self.sum_of("postrider_queue_depth").await
     }
 
+    /// How many events were accepted.
+    pub(crate) async fn accepted(&self) -> Result<f64, String> {
+        self.sum_of("postrider_events_accepted_total").await
+    }
+
     /// How many deliveries have ended, however they did.
     pub(crate) async fn ended(&self) -> Result<f64, String> {
         self.sum_of("postrider_deliveries_ended_total").await

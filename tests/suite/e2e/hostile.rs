@@ -37,10 +37,18 @@ async fn attempts_at(server: &Server, url: &str) -> Vec<Value> {
         attempts[0].clone()
     };
     let attempts: Vec<Value> = deliveries.iter().map(single).collect();
+    let mut slowest: f64 = 0.0;
     for attempt in &attempts {
         let took = attempt["duration_ms"].as_f64().expect("a number");
         assert!(took <= (TIMEOUT as f64 + 1.0) * 1000.0, "{attempt}");
+        slowest = slowest.max(took);
     }
+    // For `docs/reliability.md`.
+    println!(
+        "| {} | {slowest:.0} ms | {} KiB |",
+        attempts[0]["message"].as_str().unwrap_or_default(),
+        grown / ENDPOINTS
+    );
     attempts
 }
 
@@ -104,6 +112,7 @@ async fn is_recorded_in_time(#[case] kind: &str, #[case] status: Option<u16>, #[
     let kind = Kind::named(kind).expect("a kind");
     // A flood may take all of the time on a machine that has other things to do.
     let may_time_out = matches!(kind.ill, Ill::Endless(..)) && status.is_none();
+    print!("| {} ", kind.name);
     let receiver = Hostile::start(kind.ill).await;
     let server = Server::start().await;
     let attempts = attempts_at(&server, &receiver.url(kind.scheme, "/")).await;

@@ -14,6 +14,8 @@ const SECONDS: f64 = 18.0;
 const HANGING_ENDPOINTS: u64 = 10;
 
 const BURST_EVENTS: u64 = 100_000;
+/// How long the others publish beside it.
+const BESIDE_SECONDS: f64 = 12.0;
 
 fn one_in_ten_hangs(number: u64) -> String {
     match number % 10 {
@@ -80,16 +82,19 @@ impl Bench {
         let bursting = burst_of(&server);
         server.act_as(None);
         self.receiver.reset().await?;
-        let steady = open(400.0, 12.0);
-        let (burst, (sent, beside)) = tokio::join!(bursting, async {
+        let steady = open(400.0, BESIDE_SECONDS);
+        let (burst, (sent, accepted, beside)) = tokio::join!(bursting, async {
             let sent = server.publish(steady, |_| EVENT_TYPE.to_owned()).await;
-            (sent, self.receiver.wait_for("/ok", steady.events).await)
+            (sent, server.accepted().await, self.receiver.wait_for("/ok", steady.events).await)
         });
-        let beside = beside?;
+        let (accepted, beside) = (accepted?, beside?);
         self.check("beside a burst", &sent, &beside, steady.events);
         if burst.accepted != BURST_EVENTS {
             self.figures.faults.push(format!("a burst: {} accepted, refused {:?}", burst.accepted, burst.refused));
         }
+        #[expect(clippy::cast_precision_loss, reason = "numbers of events")]
+        let of_others = (before.events + steady.events) as f64;
+        self.figures.note("of a burst, accepted beside others, events/s", (accepted - of_others) / BESIDE_SECONDS);
         // Held up while others publish, much of it came only afterwards: now all of it waits.
         self.figures.note("pending behind a burst", server.pending().await?);
         self.receiver.reset().await?;
