@@ -158,7 +158,7 @@ impl UrlPolicy {
             return Err(UrlRefusal::Scheme);
         }
         // WHATWG also reads `https:host` and `https:///host`; nobody means that.
-        let rest = raw.split_once("://").map(|(_, rest)| rest).ok_or(UrlRefusal::Syntax)?;
+        let rest = raw.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://")).ok_or(UrlRefusal::Syntax)?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.is_empty() {
             return Err(UrlRefusal::Syntax);
