@@ -170,14 +170,13 @@ impl Keeper {
         let asked_at = self.options.world.now();
         let sql = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
         let told: i64 = sqlx::query_scalar(sql).fetch_one(&mut *listener).await?;
-        // It was read about half-way between question and answer.
         let known = self.options.world.now();
-        let told = Timestamp::from_micros(told) + known.since(asked_at) / 2;
+        let right = corrected(known, Timestamp::from_micros(told), known.since(asked_at));
         // Before any event is of the new time.
-        if self.registration.is_none() || known.since(told) > SET_BACK {
-            sqlx::query(NOT_OF_THE_FUTURE).bind(told.as_micros()).execute(&mut *listener).await?;
+        if self.registration.is_none() || known.since(right) > SET_BACK {
+            sqlx::query(NOT_OF_THE_FUTURE).bind(right.as_micros()).execute(&mut *listener).await?;
         }
-        self.options.world.clock().follow(told);
+        self.options.world.clock().follow(right);
         Ok(())
     }
 
@@ -214,6 +213,12 @@ impl Keeper {
     }
 }
 
+/// The time that was told was read somewhere on the way from question to answer, which took so long. What is known of it
+/// is changed only as far as that cannot be: a long way says less than a short one did before.
+fn corrected(known: Timestamp, told: Timestamp, way: Duration) -> Timestamp {
+    known.clamp(told, told + way)
+}
+
 /// Ends when there is something to tell and the last notice is long enough ago.
 async fn due_abroad(due: &DueLanes, sent_at: Option<Instant>) {
     due.arrived().await;
@@ -229,4 +234,21 @@ fn lost(why: &str) -> StoreError {
 fn session_pool(connect: &PgConnectOptions) -> Pool<Postgres> {
     let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ANSWER).max_lifetime(None).idle_timeout(None);
     pool.connect_lazy_with(connect.clone().options(KEEP_ALIVE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_way_says_less_than_a_short_one() {
+        let corrected = |known, told, way| {
+            let known =
+                corrected(Timestamp::from_micros(known), Timestamp::from_micros(told), Duration::from_micros(way));
+            known.as_micros()
+        };
+        assert_eq!(corrected(5_000, 4_000, 200_000), 5_000, "that can be");
+        assert_eq!(corrected(5_000, 4_000, 300), 4_300, "it is ahead");
+        assert_eq!(corrected(5_000, 6_000, 300), 6_000, "it is behind");
+    }
 }
