@@ -23,7 +23,7 @@ pub enum Ill {
     Resets(&'static str),
     /// Answers with the first, then with the second without end.
     Endless(&'static str, &'static [u8]),
-    /// Answers with this.
+    /// Answers with this and closes the connection: who does not say so in it may be sent one more request meanwhile.
     Answers(&'static [u8]),
     /// Takes the connection, and answers whatever is said with this.
     Says(&'static [u8]),
@@ -76,8 +76,14 @@ pub const KINDS: [Kind; 20] = [
     http("resets mid-body", Ill::Resets(BODY_BEGINS)),
     http("endless body", Ill::Endless(NO_LENGTH, &[b'x'; 4096])),
     http("gzip bomb", Ill::Endless(GZIP, &[0; 4096])),
-    http("a 204 with a body", Ill::Answers(b"HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nbody")),
-    http("no text", Ill::Answers(b"HTTP/1.1 200 OK\r\nX: \xff\xfe\r\nContent-Length: 3\r\n\r\n\0\xff\xfe")),
+    http(
+        "a 204 with a body",
+        Ill::Answers(b"HTTP/1.1 204 No Content\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody"),
+    ),
+    http(
+        "no text",
+        Ill::Answers(b"HTTP/1.1 200 OK\r\nX: \xff\xfe\r\nContent-Length: 3\r\nConnection: close\r\n\r\n\0\xff\xfe"),
+    ),
     http(
         "length and chunks",
         Ill::Answers(b"HTTP/1.1 500 No\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"),
