@@ -3,6 +3,7 @@
 use postrider_tests::{Receiver, Reply, Server, run_command};
 use serde_json::{Value, json};
 
+use super::access::UNKNOWN_ID;
 use super::tenants::other_tenant;
 use crate::e2e::deliver::{publish, settled, subscribe};
 
@@ -86,7 +87,7 @@ async fn is_the_tenants_own() {
     assert_eq!(actions, ["api_key.created"], "the operator acted in it");
     let ours = told(&entries(&server, "").await);
     assert_eq!(ours, [("tenant.created".to_owned(), tenant)]);
-    let unknown = server.request_as(&key, "GET", "/api/v1/webhooks/0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77/", None).await;
+    let unknown = server.request_as(&key, "GET", &format!("/api/v1/webhooks/{UNKNOWN_ID}/"), None).await;
     assert_eq!(unknown.status, 404);
     let refused = server.request_as(&key, "POST", "/api/v1/tenants/", Some(json!({"name": "x"}))).await;
     assert_eq!(refused.status, 403);

@@ -7,6 +7,8 @@ use std::time::Duration;
 use postrider_tests::{Receiver, Reply, Server, eventually};
 use serde_json::{Value, json};
 
+use super::access::UNKNOWN_ID;
+
 use crate::e2e::deliver::{publish, settled, subscribe};
 
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";
@@ -165,7 +167,7 @@ async fn wrong_fields_are_named() {
         (json!({"since": LONG_AGO, "until": LONG_AGO}), "since"),
         (json!({"since": LONG_AGO, "status": "pending"}), "status"),
         (json!({"since": LONG_AGO, "status": "missed"}), "webhook_id"),
-        (json!({"since": LONG_AGO, "webhook_id": "0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"}), "webhook_id"),
+        (json!({"since": LONG_AGO, "webhook_id": UNKNOWN_ID}), "webhook_id"),
         (json!({"since": LONG_AGO, "rate_limit": 0}), "rate_limit"),
         (json!({"since": LONG_AGO, "dry_run": "yes"}), "dry_run"),
         (json!({"since": LONG_AGO, "speed": 1}), "speed"),

@@ -6,6 +6,7 @@ use postrider_tests::{Browser, Server, ServerOptions, eventually};
 use reqwest::header::{RETRY_AFTER, SET_COOKIE};
 use serde_json::{Value, json};
 
+use super::access::UNKNOWN_ID;
 use super::tenants::other_tenant;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -219,10 +220,7 @@ async fn users_are_as_their_roles_ask() {
         (json!({"name": "a", "password": password, "role": "root"}), "role"),
         (json!({"name": "a", "password": password, "role": "operator", "tenant_id": tenant}), "tenant_id"),
         (json!({"name": "a", "password": password, "role": "tenant-viewer"}), "tenant_id"),
-        (
-            json!({"name": "a", "password": password, "role": "tenant-viewer", "tenant_id": "0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"}),
-            "tenant_id",
-        ),
+        (json!({"name": "a", "password": password, "role": "tenant-viewer", "tenant_id": UNKNOWN_ID}), "tenant_id"),
     ] {
         let answer = server.request("POST", "/api/v1/users/", Some(body.clone())).await;
         assert_eq!((answer.status, &answer.body["errors"][0]["field"]), (422, &json!(field)), "{body}");

@@ -3,6 +3,8 @@
 use postrider_tests::Server;
 use serde_json::{Value, json};
 
+use super::access::UNKNOWN_ID;
+
 /// A key of a new tenant.
 pub(crate) async fn other_tenant(server: &Server, name: &str, scopes: &[&str]) -> (String, String) {
     let tenant = server.post("/api/v1/tenants/", json!({"name": name})).await;
@@ -49,6 +51,6 @@ async fn the_operator_acts_in_a_tenant() {
     };
     assert_eq!(as_tenant(server.key(), &id).await.status, 200);
     assert_eq!(as_tenant(&key, &id).await.status, 403, "only an admin may name a tenant");
-    assert_eq!(as_tenant(server.key(), "0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77").await.status, 404);
+    assert_eq!(as_tenant(server.key(), UNKNOWN_ID).await.status, 404);
     assert_eq!(as_tenant(server.key(), "nonsense").await.status, 404);
 }

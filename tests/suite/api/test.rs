@@ -3,6 +3,7 @@
 use postrider_tests::{Receiver, Reply, Server};
 use serde_json::{Value, json};
 
+use super::access::UNKNOWN_ID;
 use super::assert_answer;
 use crate::e2e::deliver::subscribe;
 
@@ -86,6 +87,6 @@ async fn a_url_refused_as_text_makes_no_log() {
     let (status, _) = test(&server, json!({})).await;
     assert_eq!(status, 422);
     assert_eq!(server.request("GET", "/api/v1/logs/1/", None).await.status, 404);
-    let unknown = json!({"webhook_id": "0198c5f2-7d4e-7b3a-9d21-1b6f0a3c5e77"});
+    let unknown = json!({"webhook_id": UNKNOWN_ID});
     assert_eq!(test(&server, unknown).await.0, 404);
 }

@@ -21,7 +21,7 @@ const MEMORY: usize = 512;
 static MACHINE: Mutex<()> = Mutex::const_new(());
 
 /// Has one event sent to a hundred endpoints of `url`, once each; the attempts.
-async fn attempts_at(server: &Server, url: &str) -> Vec<Value> {
+async fn attempts_at(server: &Server, kind: &str, url: &str) -> Vec<Value> {
     for n in 0..ENDPOINTS {
         let options = json!({"timeout_seconds": TIMEOUT, "retry_schedule": []});
         subscribe(server, &format!("{url}{n}"), options).await;
@@ -44,11 +44,7 @@ async fn attempts_at(server: &Server, url: &str) -> Vec<Value> {
         slowest = slowest.max(took);
     }
     // For `docs/reliability.md`.
-    println!(
-        "| {} | {slowest:.0} ms | {} KiB |",
-        attempts[0]["message"].as_str().unwrap_or_default(),
-        grown / ENDPOINTS
-    );
+    println!("| {kind} | {} | {slowest:.0} ms | {} KiB |", attempts[0]["message"], grown / ENDPOINTS);
     attempts
 }
 
@@ -112,10 +108,9 @@ async fn is_recorded_in_time(#[case] kind: &str, #[case] status: Option<u16>, #[
     let kind = Kind::named(kind).expect("a kind");
     // A flood may take all of the time on a machine that has other things to do.
     let may_time_out = matches!(kind.ill, Ill::Endless(..)) && status.is_none();
-    print!("| {} ", kind.name);
     let receiver = Hostile::start(kind.ill).await;
     let server = Server::start().await;
-    let attempts = attempts_at(&server, &receiver.url(kind.scheme, "/")).await;
+    let attempts = attempts_at(&server, kind.name, &receiver.url(kind.scheme, "/")).await;
     assert_eq!(attempts.len(), ENDPOINTS);
     for attempt in attempts {
         let told = attempt["message"].as_str().expect("text");
@@ -132,7 +127,7 @@ async fn a_body_that_never_ends_is_a_success_in_time() {
     let receiver =
         Receiver::plain(|_, _| Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nit begins".to_vec())).await;
     let server = Server::start().await;
-    for attempt in attempts_at(&server, &receiver.url("/")).await {
+    for attempt in attempts_at(&server, "a body that never ends", &receiver.url("/")).await {
         assert_eq!((&attempt["http_status_code"], &attempt["response_body"]), (&json!(200), &json!("it begins")));
     }
     is_well(server).await;
@@ -188,7 +183,7 @@ async fn a_bad_certificate_is_told_nothing(#[case] certificate: Certificate, #[c
         Certificate::OfNobody => authority.server_config(|params| params.subject_alt_names.clear()),
     };
     let receiver = Receiver::tls(config, |_, _| Reply::status(200, "")).await;
-    for attempt in attempts_at(&server, &receiver.url("/")).await {
+    for attempt in attempts_at(&server, "a bad certificate", &receiver.url("/")).await {
         assert_eq!(attempt["message"], message);
     }
     assert_eq!(receiver.requests().len(), 0, "nothing is said to a stranger");
