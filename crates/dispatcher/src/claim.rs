@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::timers::Timers;
 
 /// Most rows claimed of one lane before the next has its turn.
-const PER_TURN: usize = 64;
+const PER_TURN: usize = 128;
 
 /// Most lanes claimed from at a time. Where a database has one writer, one commit takes them all.
 const LANES_AT_A_TIME: usize = 8;

@@ -51,8 +51,8 @@ const KNOWN: [&str; 25] = [
     "log_format",
 ];
 
-/// For development, each attempt is a line.
-const DEV_LOG: &str = "info,postrider_dispatcher::deliver=debug";
+/// For development, attempts are lines too.
+pub(crate) const DEV_LOG: &str = "info,postrider_dispatcher::deliver=debug";
 
 const PREFIX: &str = "POSTRIDER_";
 

@@ -48,6 +48,7 @@ impl Batch {
     /// As much of what waits as one commit takes.
     pub(super) fn of(waiting: &mut Waiting, takes: Takes) -> Self {
         let mut batch = Self::default();
+        waiting.last_rows = waiting.number(takes);
         if takes != Takes::Accepts {
             batch.settles = take_settles(&mut waiting.settles);
         }

@@ -13,11 +13,22 @@ use crate::sql::accept::Accept;
 /// Bytes of events that may wait for their commit.
 pub(super) const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
-/// How long settlements wait for more where they have a writer of their own: no publisher waits for them, and the
-/// database has less to do.
+/// How long settlements wait for more: no publisher waits for them, and the database has less to do.
 const LINGER: Duration = Duration::from_millis(5);
 /// So many need not wait.
 const ENOUGH: usize = 64;
+/// So many rows for one commit say that more come soon. After fewer, waiting would only make the next one larger.
+const BUSY: usize = 16;
+
+/// When something is to be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// When somebody rings.
+    WhenRung,
+    /// Then, or when somebody rings.
+    At(Instant),
+    Now,
+}
 
 /// What a writer takes of what waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +46,14 @@ pub(super) struct Waiting {
     pub(super) accepts: FairQueue<Accept>,
     /// Batches behind their commit that are not on disk yet, where that is a step of its own.
     pub(super) unsynced: usize,
+    /// How many rows waited for the last commit.
+    pub(super) last_rows: usize,
     pub(super) closed: bool,
 }
 
 impl Waiting {
     /// How many rows or more would be written.
-    fn number(&self, takes: Takes) -> usize {
+    pub(super) fn number(&self, takes: Takes) -> usize {
         match takes {
             Takes::Both => {
                 let claims: usize = self.claims.iter().map(|claim| claim.wish.limit.max(1)).sum();
@@ -51,28 +64,30 @@ impl Waiting {
         }
     }
 
-    /// How long until there is something to be committed. `None`: until somebody rings.
-    pub(super) fn due_in(&self, takes: Takes, now: Instant) -> Option<Duration> {
+    /// When what waits is to be committed.
+    pub(super) fn due(&self, takes: Takes) -> Due {
         match self.number(takes) {
-            0 => return None,
-            ENOUGH.. => return Some(Duration::ZERO),
-            _ if self.closed => return Some(Duration::ZERO),
+            0 => return Due::WhenRung,
+            ENOUGH.. => return Due::Now,
+            _ if self.closed => return Due::Now,
             _ => {}
         }
         match takes {
             // What is on its way to the disk takes nothing more along: a commit made at its end is synced no later,
             // and has more in it.
-            Takes::Both => (self.unsynced == 0).then_some(Duration::ZERO),
-            Takes::Accepts => Some(Duration::ZERO),
-            Takes::Settles => self.settles.front().map(|oldest| (oldest.since + LINGER).saturating_duration_since(now)),
+            Takes::Both if self.unsynced > 0 => Due::WhenRung,
+            Takes::Both if self.last_rows >= BUSY && self.has_only_settles() => self.lingering(),
+            Takes::Both | Takes::Accepts => Due::Now,
+            Takes::Settles => self.lingering(),
         }
     }
 
-    /// Whether a writer is to look, now that something was put behind so many: it knows already that something waits,
-    /// unless that is the first, and it may wait for more, unless these are enough.
-    fn is_worth_a_look(&self, before: usize, takes: Takes) -> bool {
-        let is_first = before == 0 && self.unsynced == 0;
-        is_first || (before < ENOUGH && self.number(takes) >= ENOUGH)
+    fn has_only_settles(&self) -> bool {
+        self.claims.is_empty() && self.accepts.len() == 0
+    }
+
+    fn lingering(&self) -> Due {
+        self.settles.front().map_or(Due::WhenRung, |oldest| Due::At(oldest.since + LINGER))
     }
 }
 
@@ -133,9 +148,10 @@ impl Inbox {
             if waiting.closed {
                 return;
             }
-            let before = waiting.number(bell.takes);
+            let known = waiting.due(bell.takes);
             put(&mut waiting);
-            waiting.is_worth_a_look(before, bell.takes)
+            let due = waiting.due(bell.takes);
+            due != known && due != Due::WhenRung
         };
         if is_worth_a_look {
             bell.ring();
@@ -175,37 +191,56 @@ mod tests {
     use std::task::{Context, Waker};
 
     use postrider_core::lanes::LaneId;
+    use postrider_core::lifecycle::Decision;
+    use postrider_core::target::TargetId;
     use tokio::sync::oneshot;
+    use uuid::Uuid;
 
     use super::*;
+    use crate::queue::Settlement;
     use crate::sql::claimed_row::ClaimWish;
+    use crate::sql::commit::batch::Batch;
 
     fn put(inbox: &Inbox, rows: usize) {
         let wish = ClaimWish { lane: LaneId(1), limit: rows };
         inbox.put(&inbox.settles, |waiting| waiting.claims.push(Claim { wish, reply: oneshot::channel().0 }));
     }
 
+    /// Puts an outcome in line, and says when.
+    fn settle(inbox: &Inbox) -> Instant {
+        let since = Instant::now();
+        let id = Uuid::from_u128(1);
+        let settlement = Arc::new(Settlement {
+            tenant_id: id.into(),
+            delivery_id: id.into(),
+            target: TargetId::OneOff(id.into()),
+            claim: 1,
+            decision: Decision::Delivered,
+            attempt: None,
+        });
+        let settle = Settle { settlement, since, reply: oneshot::channel().0 };
+        inbox.put(&inbox.settles, |waiting| waiting.settles.push_back(settle));
+        since
+    }
+
     fn is_rung(inbox: &Inbox) -> bool {
         pin!(inbox.settles.rung()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
-    fn due_in(inbox: &Inbox) -> Option<Duration> {
-        inbox.lock().due_in(Takes::Both, Instant::now())
+    fn due(inbox: &Inbox) -> Due {
+        inbox.lock().due(inbox.settles.takes)
     }
 
     #[test]
-    fn the_first_rings_and_what_makes_enough() {
+    fn the_first_rings() {
         let inbox = Inbox::of_one();
-        assert_eq!(due_in(&inbox), None);
+        assert_eq!(due(&inbox), Due::WhenRung);
         put(&inbox, 1);
         assert!(is_rung(&inbox));
-        assert_eq!(due_in(&inbox), Some(Duration::ZERO));
-        put(&inbox, ENOUGH - 2);
-        assert!(!is_rung(&inbox));
-        put(&inbox, 5);
-        assert!(is_rung(&inbox));
-        put(&inbox, 5);
-        assert!(!is_rung(&inbox));
+        assert_eq!(due(&inbox), Due::Now);
+        put(&inbox, ENOUGH);
+        assert!(!is_rung(&inbox), "the writer knows");
+        assert_eq!(due(&inbox), Due::Now);
     }
 
     #[test]
@@ -214,10 +249,10 @@ mod tests {
         inbox.committed();
         put(&inbox, ENOUGH - 1);
         assert!(!is_rung(&inbox));
-        assert_eq!(due_in(&inbox), None);
+        assert_eq!(due(&inbox), Due::WhenRung);
         put(&inbox, 1);
         assert!(is_rung(&inbox));
-        assert_eq!(due_in(&inbox), Some(Duration::ZERO));
+        assert_eq!(due(&inbox), Due::Now);
     }
 
     #[test]
@@ -230,7 +265,40 @@ mod tests {
         put(&inbox, 1);
         inbox.synced(1);
         assert!(is_rung(&inbox));
-        assert_eq!(due_in(&inbox), Some(Duration::ZERO));
+        assert_eq!(due(&inbox), Due::Now);
+    }
+
+    #[test]
+    fn outcomes_wait_for_company_while_there_is_some() {
+        let inbox = Inbox::of_one();
+        settle(&inbox);
+        assert_eq!(due(&inbox), Due::Now, "nothing else goes on");
+        drop(Batch::of(&mut inbox.lock(), Takes::Both));
+        inbox.lock().last_rows = BUSY;
+        assert!(is_rung(&inbox));
+        let first = settle(&inbox);
+        assert!(is_rung(&inbox), "the writer is to know how long");
+        settle(&inbox);
+        assert!(!is_rung(&inbox));
+        assert_eq!(due(&inbox), Due::At(first + LINGER));
+        put(&inbox, 1);
+        assert!(is_rung(&inbox));
+        assert_eq!(due(&inbox), Due::Now);
+    }
+
+    #[test]
+    fn outcomes_with_a_writer_of_their_own_wait_for_more() {
+        let inbox = Inbox::of_two();
+        let first = settle(&inbox);
+        assert!(is_rung(&inbox));
+        for _ in 2..ENOUGH {
+            settle(&inbox);
+        }
+        assert!(!is_rung(&inbox));
+        assert_eq!(due(&inbox), Due::At(first + LINGER));
+        settle(&inbox);
+        assert!(is_rung(&inbox));
+        assert_eq!(due(&inbox), Due::Now);
     }
 
     #[test]
@@ -239,7 +307,7 @@ mod tests {
         inbox.committed();
         put(&inbox, 1);
         inbox.close();
-        assert_eq!(due_in(&inbox), Some(Duration::ZERO));
+        assert_eq!(due(&inbox), Due::Now);
         put(&inbox, 1);
         assert_eq!(inbox.lock().claims.len(), 1);
     }

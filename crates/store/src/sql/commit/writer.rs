@@ -2,12 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use postrider_core::{Timestamp, World};
 
 use super::batch::{Batch, Committed};
-use super::inbox::{Bell, Inbox};
+use super::inbox::{Bell, Due, Inbox};
 use crate::error::{Result, StoreError};
 use crate::measure;
 
@@ -73,17 +73,18 @@ impl<L: Ledger> Writer<L> {
 /// What is to be committed next. `None` when closed and empty.
 async fn next_batch(inbox: &Inbox, bell: &Bell) -> Option<Batch> {
     loop {
-        let due_in = {
+        let due = {
             let mut waiting = inbox.lock();
-            match waiting.due_in(bell.takes, Instant::now()) {
-                Some(Duration::ZERO) => return Some(Batch::of(&mut waiting, bell.takes)),
-                None if waiting.closed => return None,
-                due_in => due_in,
+            match waiting.due(bell.takes) {
+                Due::WhenRung if waiting.closed => return None,
+                Due::At(at) if at > Instant::now() => Some(at),
+                Due::WhenRung => None,
+                Due::Now | Due::At(_) => return Some(Batch::of(&mut waiting, bell.takes)),
             }
         };
-        match due_in {
+        match due {
             // Whatever comes first: more, or the end of the wait.
-            Some(due_in) => drop(tokio::time::timeout(due_in, bell.rung()).await),
+            Some(at) => drop(tokio::time::timeout_at(at.into(), bell.rung()).await),
             None => bell.rung().await,
         }
     }
