@@ -70,7 +70,7 @@ fn logged(filter: &str, format: LogFormat) -> Logged {
     let is_unasked = filter == DEV_LOG;
     let some = DynFilterFn::new(move |event: &Metadata<'_>, _: &Context<'_, WithTraces>| {
         let is_attempt = event.target() == ATTEMPTS && *event.level() == Level::DEBUG;
-        !(is_unasked && is_attempt) || attempts.is_one_of(ATTEMPTS_A_SECOND)
+        !is_unasked || !is_attempt || attempts.is_one_of(ATTEMPTS_A_SECOND)
     })
     // Which levels there are at all is for the other filter to say.
     .with_max_level_hint(LevelFilter::TRACE);

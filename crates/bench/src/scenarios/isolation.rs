@@ -96,7 +96,7 @@ impl Bench {
             self.figures.faults.push(format!("a burst: {} accepted, refused {:?}", burst.accepted, burst.refused));
         }
         #[expect(clippy::cast_precision_loss, reason = "numbers of events")]
-        let of_others = (before.events + steady.events) as f64;
+        let of_others = (warm_up.events + before.events + steady.events) as f64;
         self.figures.note("of a burst, accepted beside others, events/s", (accepted - of_others) / BESIDE_SECONDS);
         // Held up while others publish, much of it came only afterwards: now all of it waits.
         self.figures.note("pending behind a burst", server.pending().await?);
