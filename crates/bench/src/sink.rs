@@ -56,6 +56,17 @@ impl Seen {
     }
 }
 
+/// What came within a second.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Second {
+    /// Since 1970.
+    pub at: u64,
+    /// How many.
+    pub count: u64,
+    /// The 99th percentile of their latencies, in milliseconds.
+    pub p99_ms: f64,
+}
+
 /// What a path has seen, as `GET /stats` says it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Stats {
@@ -69,8 +80,8 @@ pub struct Stats {
     pub latency: Summary,
     /// The distribution: percent and milliseconds.
     pub percentiles: Vec<(f64, f64)>,
-    /// Each second: how many came, and their 99th percentile in milliseconds.
-    pub seconds: Vec<(u64, u64, f64)>,
+    /// In order.
+    pub seconds: Vec<Second>,
     /// When the last new one came, in nanoseconds since 1970.
     pub last_at: u64,
 }
@@ -79,8 +90,8 @@ impl Stats {
     fn of(seen: &Seen) -> Self {
         let percents = (0..100).map(f64::from).chain([99.5, 99.9, 99.99, 100.0]);
         let second = |(at, latencies): (&u64, &Latencies)| {
-            let summary = latencies.summary();
-            (*at, summary.count, summary.p99_ms)
+            let Summary { count, p99_ms, .. } = latencies.summary();
+            Second { at: *at, count, p99_ms }
         };
         Self {
             unique: seen.unique,
@@ -91,6 +102,12 @@ impl Stats {
             seconds: seen.seconds.iter().map(second).collect(),
             last_at: seen.last_at,
         }
+    }
+
+    /// Without the first and the last, which are parts of one.
+    #[must_use]
+    pub fn whole_seconds(&self) -> &[Second] {
+        self.seconds.get(1..self.seconds.len().saturating_sub(1)).unwrap_or_default()
     }
 }
 
@@ -187,6 +204,19 @@ mod tests {
     #[test]
     fn all_below_hang_is_never_answered() {
         assert_eq!(["/hang", "/hang/3", "/hanging", "/ok", "/"].map(is_hanging), [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn whole_seconds_lie_between_the_first_and_the_last() {
+        let mut seen = Seen::default();
+        for (number, second) in [7, 8, 8, 9, 10].into_iter().enumerate() {
+            seen.note("", number as u64, second * 1_000_000_000, second * 1_000_000_000 + 2_000_000);
+        }
+        let stats = Stats::of(&seen);
+        let whole: Vec<_> = stats.whole_seconds().iter().map(|second| (second.at, second.count)).collect();
+        assert_eq!(whole, [(8, 2), (9, 1)]);
+        assert!((stats.whole_seconds()[0].p99_ms - 2.0).abs() < 0.01);
+        assert!(Stats::default().whole_seconds().is_empty());
     }
 
     #[test]

@@ -176,6 +176,12 @@ fn rate(sent: &Sent, stats: &Stats) -> f64 {
     stats.unique as f64 / (stats.last_at.saturating_sub(sent.begun_at) as f64 / 1e9).max(1e-9)
 }
 
+/// Each whole second's 99th percentile, in milliseconds. Their median is of the program; a bad second of the machine, which
+/// makes the 99th percentile of a whole run, is one of many here.
+fn seconds_p99(stats: &Stats) -> Vec<f64> {
+    stats.whole_seconds().iter().map(|second| second.p99_ms).collect()
+}
+
 const fn closed(calls: u64, batch: u64) -> Load {
     Load { events: calls * batch, concurrency: CONCURRENCY, rate: None, batch, first: 0 }
 }
