@@ -14,7 +14,7 @@ use tokio::time::Instant;
 const RECENTLY: Duration = Duration::from_secs(1);
 
 /// Events of a tenant's batches that are taken together beside others, for two processors.
-const PIECE: usize = 5;
+const PIECE: usize = 3;
 
 /// Between two such pieces.
 const REST: Duration = Duration::from_millis(4);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn larger_machines_take_more_at_once() {
-        assert_eq!([1, 2, 16].map(|processors| Turns::of(processors).piece), [5, 5, 40]);
+        assert_eq!([1, 2, 16].map(|processors| Turns::of(processors).piece), [3, 3, 24]);
     }
 
     #[test]

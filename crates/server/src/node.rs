@@ -1,6 +1,7 @@
 //! One running node: store, dispatcher and API, wired together.
 
 use std::net::SocketAddr;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -191,7 +192,8 @@ fn hand_over_of(settings: &Settings) -> (HandOver, Option<Inbox>) {
     if !settings.role.dispatches() {
         return (HandOver::closed(), None);
     }
-    let limits = LaneLimits { per_lane: settings.in_flight, ..LaneLimits::default() };
+    let processors = available_parallelism().map_or(1, usize::from);
+    let limits = LaneLimits { per_lane: settings.in_flight, ..LaneLimits::on(processors) };
     let (hand_over, inbox) = HandOver::new(limits);
     (hand_over, Some(inbox))
 }

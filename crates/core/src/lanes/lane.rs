@@ -11,6 +11,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::LaneLimits;
+use super::accepted::Accepted;
 use crate::attempt::Exchange;
 use crate::{DeliveryId, Timestamp};
 
@@ -23,7 +25,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// How long freed slots are gathered for one claim, while less than a quarter is free.
 pub(super) const GATHER: Duration = Duration::from_millis(2);
 /// Rows that one claim may always be of.
-pub(super) const SMALL_CLAIM: usize = 8;
+pub(super) const SMALL_CLAIM: usize = 4;
+/// So many times as fast as more comes, what waits may be sent beside others.
+const CATCH_UP: usize = 4;
 /// Different deliveries that must go unanswered in a row before an endpoint counts as dead. So many that a
 /// receiver with a bad minute is tried exactly as its schedule says.
 pub(super) const DEAD_AFTER: usize = 100;
@@ -120,6 +124,8 @@ pub(super) struct Lane {
     pub(super) wanted_since: Option<Timestamp>,
     /// Whether it answered well the last time, so that its slots are its own.
     pub(super) is_proven: bool,
+    /// Deliveries to it, sent at once or not.
+    pub(super) accepted: Accepted,
     limit: usize,
     /// When it last answered, or had nothing in flight.
     heard_at: Timestamp,
@@ -137,6 +143,7 @@ impl Lane {
             waiting: false,
             wanted_since: None,
             is_proven: false,
+            accepted: Accepted::default(),
             limit: START,
             heard_at: now,
             answers_in: Duration::ZERO,
@@ -160,6 +167,18 @@ impl Lane {
             None if self.is_silent(now) => self.limit.min(START).min(most),
             None => self.limit.min(most),
         }
+    }
+
+    /// How many it may have in flight, while so many deliveries a second are accepted for all lanes: beside others, as
+    /// many as keep the pace at which its endpoint answers.
+    pub(super) fn most(&self, limits: &LaneLimits, accepted: usize, now: Timestamp) -> usize {
+        let own = self.accepted.per_second(now);
+        if own >= accepted {
+            return limits.per_lane;
+        }
+        let pace = limits.pace_beside.max(own * CATCH_UP);
+        let in_flight = pace as u128 * self.answers_in.as_micros() / 1_000_000;
+        usize::try_from(in_flight).unwrap_or(usize::MAX).max(START).min(limits.per_lane)
     }
 
     pub(super) fn next_probe_at(&self) -> Option<Timestamp> {
@@ -334,6 +353,24 @@ mod tests {
             lane.claim_size(MOST)
         };
         assert_eq!([1, 16, 100, 5000].map(&mut hear), [MOST * 4, MOST / 4, 10, SMALL_CLAIM]);
+    }
+
+    #[test]
+    fn beside_others_a_slow_endpoint_catches_up_at_a_pace() {
+        let limits = LaneLimits { per_lane: MOST, pace_beside: 500, ..LaneLimits::default() };
+        let mut lane = Lane::new(at(0));
+        let mut most = |millis, own: usize, accepted| {
+            (lane.answers_in, lane.accepted) = (Duration::from_millis(millis), Accepted::default());
+            (0..own).for_each(|_| lane.accepted.note(at(1)));
+            lane.most(&limits, accepted, at(1))
+        };
+        assert_eq!([(100, 0), (100, 7), (5000, 9)].map(|(millis, own)| most(millis, own, own)), [MOST; 3], "alone");
+        assert_eq!([0, 10, 100, 200, 5000].map(|millis| most(millis, 0, 1)), [START, START, 50, 100, MOST]);
+        assert_eq!(
+            [125, 200, 1000].map(|own| most(100, own, 1001)),
+            [50, 80, MOST],
+            "as fast as more comes, and faster"
+        );
     }
 
     #[test]

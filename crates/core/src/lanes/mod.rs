@@ -4,6 +4,7 @@
 //! process and of its lane. How many a lane may hold follows how its endpoint answers; those that have
 //! not answered well share a part of all slots, so that the others always find some.
 
+mod accepted;
 mod id;
 mod lane;
 mod slot;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::Timestamp;
+use accepted::Accepted;
 pub use id::LaneId;
 pub use lane::{Answer, Heard, LaneState};
 use lane::{Lane, Room};
@@ -28,6 +30,9 @@ pub struct LaneLimits {
     pub per_lane: usize,
     /// In all lanes together whose endpoints have not answered well the last time.
     pub unproven: usize,
+    /// Deliveries a second that a lane may make while some are accepted for others, or four times as many as are accepted for
+    /// itself: it has no more in flight than make that pace, but always as many as a lane that nobody knows anything about.
+    pub pace_beside: usize,
     /// How many bytes of payloads the process may hold for them. A little more, if one claim brings
     /// large ones.
     pub bytes: usize,
@@ -35,7 +40,16 @@ pub struct LaneLimits {
 
 impl Default for LaneLimits {
     fn default() -> Self {
-        Self { total: 2048, per_lane: 256, unproven: 512, bytes: 128 * 1024 * 1024 }
+        Self { total: 2048, per_lane: 256, unproven: 512, pace_beside: 500, bytes: 128 * 1024 * 1024 }
+    }
+}
+
+impl LaneLimits {
+    /// For a machine with so many processors.
+    #[must_use]
+    pub fn on(processors: usize) -> Self {
+        let of_two = Self::default();
+        Self { pace_beside: of_two.pace_beside * processors.max(2) / 2, ..of_two }
     }
 }
 
@@ -65,6 +79,8 @@ struct State {
     bytes: usize,
     closed: bool,
     lanes: HashMap<LaneId, Lane>,
+    /// Deliveries to all lanes.
+    accepted: Accepted,
     clean_up_at: Timestamp,
     /// Lanes that found the process full, in the order they came.
     starved: VecDeque<LaneId>,
@@ -106,7 +122,7 @@ impl Lanes {
     /// No slots at all: for a process that accepts and does not send.
     #[must_use]
     pub fn none() -> Self {
-        let lanes = Self::new(LaneLimits { total: 0, per_lane: 0, unproven: 0, bytes: 0 }, Box::new(|_| ()));
+        let lanes = Self::new(LaneLimits { total: 0, per_lane: 0, ..LaneLimits::default() }, Box::new(|_| ()));
         lanes.close();
         lanes
     }
@@ -116,8 +132,10 @@ impl Lanes {
     #[must_use]
     pub fn reserve(&self, id: LaneId, now: Timestamp) -> Option<Slot> {
         let mut state = self.0.lock();
-        let queues = |lane: &Lane| lane.waiting || lane.wanted_since.is_some() || lane.next_probe_at().is_some();
-        if state.lanes.get(&id).is_some_and(queues) {
+        state.accepted.note(now);
+        let lane = state.lane(id, now)?;
+        lane.accepted.note(now);
+        if lane.waiting || lane.wanted_since.is_some() || lane.next_probe_at().is_some() {
             return None;
         }
         self.take(&mut state, id, now).ok()
@@ -127,8 +145,10 @@ impl Lanes {
     #[must_use]
     pub fn reserve_waiting(&self, id: LaneId, wanted: usize, now: Timestamp) -> Reserved {
         let mut state = self.0.lock();
-        let most = self.0.limits.per_lane;
-        let wanted = state.lanes.get(&id).map_or(wanted, |lane| lane.claim_size(most).min(wanted));
+        let wanted = state
+            .lanes
+            .get(&id)
+            .map_or(wanted, |lane| lane.claim_size(state.most(lane, &self.0.limits, now)).min(wanted));
         let mut slots = Vec::new();
         while slots.len() < wanted {
             match self.take(&mut state, id, now) {
@@ -147,8 +167,9 @@ impl Lanes {
     /// Says that a row of the lane came into the table. Newcomers queue behind it, unless there is room for both.
     pub fn queued(&self, id: LaneId, now: Timestamp) {
         let mut state = self.0.lock();
+        let accepted = state.accepted.per_second(now);
         if let Some(lane) = state.lane(id, now) {
-            lane.waiting |= lane.room(now, self.0.limits.per_lane) != Room::Yes;
+            lane.waiting |= lane.room(now, lane.most(&self.0.limits, accepted, now)) != Room::Yes;
         }
     }
 
@@ -176,14 +197,13 @@ impl Lanes {
     /// How a lane stands. One that is not known may have what newcomers may.
     #[must_use]
     pub fn health(&self, id: LaneId, now: Timestamp) -> LaneHealth {
-        let most = self.0.limits.per_lane;
         let state = self.0.lock();
         let unknown = Lane::new(now);
         let (lane, is_known) = state.lanes.get(&id).map_or((&unknown, false), |lane| (lane, true));
         LaneHealth {
             state: if is_known { lane.state(now) } else { LaneState::Open },
             in_flight: lane.in_flight,
-            limit: lane.limit(now, most),
+            limit: lane.limit(now, state.most(lane, &self.0.limits, now)),
             next_probe_at: lane.next_probe_at(),
         }
     }
@@ -200,8 +220,9 @@ impl Lanes {
         let limits = self.0.limits;
         let is_full = state.closed || state.in_flight >= limits.total || state.bytes >= limits.bytes;
         let is_unproven_full = state.unproven >= limits.unproven;
+        let accepted = state.accepted.per_second(now);
         let Some(lane) = state.lane(id, now) else { return Err(Refusal::Until(now + CLEAN_UP)) };
-        match lane.room(now, limits.per_lane) {
+        match lane.room(now, lane.most(&limits, accepted, now)) {
             Room::WhenFreed => return Err(Refusal::LaneFull),
             Room::At(at) => return Err(Refusal::Until(at)),
             Room::Yes if is_full => return Err(Refusal::Full),
@@ -220,20 +241,23 @@ impl Lanes {
         if !std::mem::take(&mut slot.in_lane) {
             return;
         }
-        let most = self.0.limits.per_lane;
+        let limits = &self.0.limits;
         let freed = {
             let mut guard = self.0.lock();
             let state = &mut *guard;
+            let accepted = state.accepted;
             let Some(lane) = state.lanes.get_mut(&slot.id) else { return };
             let unproven_before = lane.unproven();
             lane.in_flight -= 1;
             if let Some(heard) = heard {
-                lane.learn(heard, slot.is_probe, most);
+                lane.learn(heard, slot.is_probe, limits.per_lane);
             }
             state.unproven = state.unproven - unproven_before + lane.unproven();
-            let own = lane.is_to_be_named(most, heard.map(|heard| heard.at)).then_some(slot.id);
+            let at = heard.map(|heard| heard.at);
+            let most = at.map_or(limits.per_lane, |at| lane.most(limits, accepted.per_second(at), at));
+            let own = lane.is_to_be_named(most, at).then_some(slot.id);
             lane.wanted_since = lane.wanted_since.filter(|_| own.is_none());
-            let has_share = state.unproven < self.0.limits.unproven;
+            let has_share = state.unproven < limits.unproven;
             [own, has_share.then(|| state.unblock(|state| &mut state.starved_unproven)).flatten()]
         };
         freed.into_iter().flatten().for_each(|id| (self.0.on_free)(id));
@@ -270,6 +294,11 @@ impl Inner {
 }
 
 impl State {
+    /// How many requests a lane may have in flight, as far as the others are concerned.
+    fn most(&self, lane: &Lane, limits: &LaneLimits, now: Timestamp) -> usize {
+        lane.most(limits, self.accepted.per_second(now), now)
+    }
+
     /// A lane, made if it is not known. None if too many are, and all of them are in use.
     fn lane(&mut self, id: LaneId, now: Timestamp) -> Option<&mut Lane> {
         if self.lanes.len() >= REMEMBERED && !self.lanes.contains_key(&id) {

@@ -11,7 +11,7 @@ const B: LaneId = LaneId(2);
 const NOW: Timestamp = Timestamp::from_micros(0);
 
 fn lanes(total: usize, per_lane: usize) -> (Lanes, mpsc::Receiver<LaneId>) {
-    lanes_with(LaneLimits { total, per_lane, unproven: total, bytes: 100 })
+    lanes_with(LaneLimits { total, per_lane, unproven: total, bytes: 100, ..LaneLimits::default() })
 }
 
 fn lanes_with(limits: LaneLimits) -> (Lanes, mpsc::Receiver<LaneId>) {
@@ -49,6 +49,37 @@ fn a_full_lane_leaves_room_for_others() {
     drop(first);
     assert_eq!(heard.try_recv(), Ok(A));
     assert!(heard.try_recv().is_err(), "told once");
+}
+
+#[test]
+fn what_waits_for_a_slow_endpoint_leaves_room_for_others_while_there_are_any() {
+    let (lanes, heard) = lanes(400, 256);
+    let took = Duration::from_millis(100);
+    let answer = |slot: &mut Slot| slot.heard(Heard { took, ..told(Answer::Well, 0, NOW) });
+    for _ in 0..256 {
+        answer(&mut lanes.reserve(A, NOW).expect("a slot"));
+    }
+    let most = |now| {
+        let mut held = Vec::new();
+        while let Reserved::Slots(more) = lanes.reserve_waiting(A, 256, now) {
+            held.extend(more);
+        }
+        let limit = lanes.health(A, now).limit;
+        assert_eq!(held.len(), limit);
+        held.iter_mut().for_each(answer);
+        assert_eq!(heard.try_iter().count(), 1, "it is told when it may have more");
+        limit
+    };
+    let later = NOW + Duration::from_secs(3);
+    assert_eq!(most(later), 256);
+    drop(lanes.reserve(B, later));
+    assert_eq!(most(later), 50);
+    assert_eq!(most(later + Duration::from_secs(2)), 256);
+}
+
+#[test]
+fn larger_machines_let_more_catch_up_beside_others() {
+    assert_eq!([1, 2, 16].map(|processors| LaneLimits::on(processors).pace_beside), [500, 500, 4000]);
 }
 
 #[test]
@@ -105,7 +136,8 @@ fn large_payloads_leave_no_room() {
 
 #[test]
 fn endpoints_that_do_not_answer_share_a_part() {
-    let (lanes, heard) = lanes_with(LaneLimits { total: 9, per_lane: 9, unproven: 2, bytes: 100 });
+    let (lanes, heard) =
+        lanes_with(LaneLimits { total: 9, per_lane: 9, unproven: 2, bytes: 100, ..LaneLimits::default() });
     let mut well = lanes.reserve(A, NOW).expect("a slot");
     well.heard(told(Answer::Well, 1, NOW));
     drop(well);
