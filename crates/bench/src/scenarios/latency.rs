@@ -12,6 +12,7 @@ impl Bench {
         let mut lines = Vec::new();
         for (rate, [p50, p99]) in [(400.0, [P50_400, P99_400]), (third, [P50_THIRD, P99_THIRD])] {
             let (server, _folder) = self.installed(false).await?;
+            self.warm_up(&server, rate).await?;
             let load = open(rate, SECONDS);
             let (_, stats) = self.deliver(&server, load, Expected::all("open loop", load.events)).await?;
             self.figures.add(p50, stats.latency.p50_ms);

@@ -26,6 +26,8 @@ const CONCURRENCY: usize = 50;
 /// Connections of an open loop.
 const CONNECTIONS: usize = 200;
 
+const WARM_UP_SECONDS: f64 = 2.0;
+
 /// What scenarios work with.
 pub(crate) struct Bench {
     binary: PathBuf,
@@ -136,6 +138,13 @@ impl Bench {
         let installation = Installation::start(&self.binary, &database, &[]).await?;
         installation.subscribe(EVENT_TYPE, &self.receiver.url("/ok")).await?;
         Ok((installation, folder))
+    }
+
+    /// What is slow only once, as connections are opened, is no measure of what comes later.
+    async fn warm_up(&mut self, server: &Installation, rate: f64) -> Result<(), String> {
+        let load = open(rate, WARM_UP_SECONDS);
+        self.deliver(server, load, Expected::all("a warm-up", load.events)).await?;
+        self.receiver.reset().await
     }
 
     /// Publishes, and waits until what is to come to `/ok` has come; notes what went wrong.

@@ -26,6 +26,8 @@ const SILENCE: Duration = Duration::from_secs(1);
 pub(super) const GATHER: Duration = Duration::from_millis(2);
 /// Rows that one claim may always be of.
 pub(super) const SMALL_CLAIM: usize = 4;
+/// How long a slot is held beside the answer: while its row is claimed, and until somebody has time for it.
+const BESIDE_ANSWER: Duration = Duration::from_millis(10);
 /// So many times as fast as more comes, what waits may be sent beside others.
 const CATCH_UP: usize = 4;
 /// Different deliveries that must go unanswered in a row before an endpoint counts as dead. So many that a
@@ -177,7 +179,7 @@ impl Lane {
             return limits.per_lane;
         }
         let pace = limits.pace_beside.max(own * CATCH_UP);
-        let in_flight = pace as u128 * self.answers_in.as_micros() / 1_000_000;
+        let in_flight = pace as u128 * (BESIDE_ANSWER + self.answers_in).as_micros() / 1_000_000;
         usize::try_from(in_flight).unwrap_or(usize::MAX).max(START).min(limits.per_lane)
     }
 
@@ -365,10 +367,10 @@ mod tests {
             lane.most(&limits, accepted, at(1))
         };
         assert_eq!([(100, 0), (100, 7), (5000, 9)].map(|(millis, own)| most(millis, own, own)), [MOST; 3], "alone");
-        assert_eq!([0, 10, 100, 200, 5000].map(|millis| most(millis, 0, 1)), [START, START, 50, 100, MOST]);
+        assert_eq!([0, 10, 100, 200, 5000].map(|millis| most(millis, 0, 1)), [START, START, 55, 105, MOST]);
         assert_eq!(
             [125, 200, 1000].map(|own| most(100, own, 1001)),
-            [50, 80, MOST],
+            [55, 88, MOST],
             "as fast as more comes, and faster"
         );
     }
