@@ -40,7 +40,7 @@ pub struct LaneLimits {
 
 impl Default for LaneLimits {
     fn default() -> Self {
-        Self { total: 2048, per_lane: 256, unproven: 512, pace_beside: 500, bytes: 128 * 1024 * 1024 }
+        Self { total: 2048, per_lane: 256, unproven: 512, pace_beside: 300, bytes: 128 * 1024 * 1024 }
     }
 }
 
