@@ -4,6 +4,9 @@ use crate::Timestamp;
 
 const SECOND_MICROS: i64 = 1_000_000;
 
+/// An event may be so many seconds older than one before it: it waited. If it is older still, the clock was set back.
+const LATEST: i64 = -10;
+
 /// Counts them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Accepted {
@@ -28,11 +31,11 @@ impl Accepted {
         current + before * usize::try_from(left).unwrap_or(0) / 1_000_000
     }
 
-    /// The same in the second of `now`. A clock set back changes nothing.
+    /// The same in the second of `now`. What comes a little late counts as if it came now.
     fn at(self, now: Timestamp) -> Self {
         let second = now.as_micros().div_euclid(SECOND_MICROS);
         match second - self.second {
-            ..=0 => self,
+            LATEST..=0 => self,
             1 => Self { second, current: 0, before: self.current },
             _ => Self { second, current: 0, before: 0 },
         }
@@ -58,10 +61,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_loses_nothing() {
+    fn what_is_late_counts_and_a_clock_set_back_begins_anew() {
         let mut accepted = Accepted::default();
-        accepted.note(at(5000));
-        accepted.note(at(4000));
-        assert_eq!(accepted.per_second(at(5500)), 2);
+        accepted.note(at(5_000_000));
+        accepted.note(at(4_999_000));
+        assert_eq!(accepted.per_second(at(5_000_500)), 2);
+        accepted.note(at(1_400_000));
+        assert_eq!(accepted.per_second(at(1_400_000)), 1);
     }
 }

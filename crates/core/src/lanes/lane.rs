@@ -30,6 +30,10 @@ pub(super) const SMALL_CLAIM: usize = 4;
 const BESIDE_ANSWER: Duration = Duration::from_millis(10);
 /// So many times as fast as more comes, what waits may be sent beside others.
 const CATCH_UP: usize = 4;
+/// After so long with rows that wait, the pace doubles, and again: whatever comes for a lane, it does not fall behind for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Fewer deliveries a second than this to all others hold nobody back.
+const FEW: usize = 10;
 /// Different deliveries that must go unanswered in a row before an endpoint counts as dead. So many that a
 /// receiver with a bad minute is tried exactly as its schedule says.
 pub(super) const DEAD_AFTER: usize = 100;
@@ -120,14 +124,16 @@ pub(super) enum Room {
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) in_flight: usize,
-    /// Rows wait in the table: newcomers queue behind them.
-    pub(super) waiting: bool,
+    /// Since when rows wait in the table: newcomers queue behind them.
+    pub(super) waiting_since: Option<Timestamp>,
     /// Since when somebody wants a slot and gets none.
     pub(super) wanted_since: Option<Timestamp>,
     /// Whether it answered well the last time, so that its slots are its own.
     pub(super) is_proven: bool,
     /// Deliveries to it, sent at once or not.
     pub(super) accepted: Accepted,
+    /// What it might have in flight when it was last asked.
+    pub(super) share: usize,
     limit: usize,
     /// When it last answered, or had nothing in flight.
     heard_at: Timestamp,
@@ -142,7 +148,8 @@ impl Lane {
     pub(super) fn new(now: Timestamp) -> Self {
         Self {
             in_flight: 0,
-            waiting: false,
+            waiting_since: None,
+            share: START,
             wanted_since: None,
             is_proven: false,
             accepted: Accepted::default(),
@@ -171,14 +178,16 @@ impl Lane {
         }
     }
 
-    /// How many it may have in flight, while so many deliveries a second are accepted for all lanes: beside others, as
-    /// many as keep the pace at which its endpoint answers.
-    pub(super) fn most(&self, limits: &LaneLimits, accepted: usize, now: Timestamp) -> usize {
+    /// How many it may have in flight, however well its endpoint answers, while so many deliveries a second are accepted for
+    /// all lanes: beside others, as many as keep a pace.
+    pub(super) fn share(&self, limits: &LaneLimits, accepted: usize, now: Timestamp) -> usize {
         let own = self.accepted.per_second(now);
-        if own >= accepted {
+        if accepted < own + FEW {
             return limits.per_lane;
         }
-        let pace = limits.pace_beside.max(own * CATCH_UP);
+        let waits = self.waiting_since.map_or(Duration::ZERO, |since| now.since(since));
+        let doublings = waits.as_secs() / PATIENCE.as_secs();
+        let pace = (limits.pace_beside << doublings.min(16)).max(own * CATCH_UP);
         let in_flight = pace as u128 * (BESIDE_ANSWER + self.answers_in).as_micros() / 1_000_000;
         usize::try_from(in_flight).unwrap_or(usize::MAX).max(START).min(limits.per_lane)
     }
@@ -260,7 +269,7 @@ impl Lane {
     }
 
     pub(super) const fn is_idle(&self) -> bool {
-        self.in_flight == 0 && !self.waiting && self.wanted_since.is_none()
+        self.in_flight == 0 && self.waiting_since.is_none() && self.wanted_since.is_none()
     }
 
     fn is_silent(&self, now: Timestamp) -> bool {
@@ -361,18 +370,27 @@ mod tests {
     fn beside_others_a_slow_endpoint_catches_up_at_a_pace() {
         let limits = LaneLimits { per_lane: MOST, pace_beside: 500, ..LaneLimits::default() };
         let mut lane = Lane::new(at(0));
-        let mut most = |millis, own: usize, accepted| {
+        let mut share = |millis, own: usize, accepted| {
             (lane.answers_in, lane.accepted) = (Duration::from_millis(millis), Accepted::default());
             (0..own).for_each(|_| lane.accepted.note(at(1)));
-            lane.most(&limits, accepted, at(1))
+            lane.share(&limits, accepted, at(1))
         };
-        assert_eq!([(100, 0), (100, 7), (5000, 9)].map(|(millis, own)| most(millis, own, own)), [MOST; 3], "alone");
-        assert_eq!([0, 10, 100, 200, 5000].map(|millis| most(millis, 0, 1)), [START, START, 55, 105, MOST]);
+        assert_eq!([(100, 0), (100, 7), (5000, 9)].map(|(millis, own)| share(millis, own, own)), [MOST; 3], "alone");
+        assert_eq!([9, 10].map(|others| share(100, 0, others)), [MOST, 55]);
+        assert_eq!([0, 10, 100, 200, 5000].map(|millis| share(millis, 0, 10)), [START, START, 55, 105, MOST]);
         assert_eq!(
-            [125, 200, 1000].map(|own| most(100, own, 1001)),
+            [125, 200, 1000].map(|own| share(100, own, 2000)),
             [55, 88, MOST],
             "as fast as more comes, and faster"
         );
+    }
+
+    #[test]
+    fn the_longer_rows_wait_the_faster_a_lane_catches_up() {
+        let limits = LaneLimits { per_lane: MOST, pace_beside: 500, ..LaneLimits::default() };
+        let lane = Lane { answers_in: Duration::from_millis(100), waiting_since: Some(at(0)), ..Lane::new(at(0)) };
+        let shares = [59, 60, 120, 180, 1 << 40].map(|seconds| lane.share(&limits, 10, at(seconds * 1000)));
+        assert_eq!(shares, [55, 110, 220, MOST, MOST]);
     }
 
     #[test]

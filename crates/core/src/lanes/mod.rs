@@ -30,8 +30,9 @@ pub struct LaneLimits {
     pub per_lane: usize,
     /// In all lanes together whose endpoints have not answered well the last time.
     pub unproven: usize,
-    /// Deliveries a second that a lane may make while some are accepted for others, or four times as many as are accepted for
-    /// itself: it has no more in flight than make that pace, but always as many as a lane that nobody knows anything about.
+    /// Deliveries a second that a lane may make while this node accepts some for others, or four times as many as for itself;
+    /// twice as many for each minute that rows of it wait. It has no more in flight than make that pace, but always
+    /// as many as a lane that nobody knows anything about.
     pub pace_beside: usize,
     /// How many bytes of payloads the process may hold for them. A little more, if one claim brings
     /// large ones.
@@ -135,7 +136,7 @@ impl Lanes {
         state.accepted.note(now);
         let lane = state.lane(id, now)?;
         lane.accepted.note(now);
-        if lane.waiting || lane.wanted_since.is_some() || lane.next_probe_at().is_some() {
+        if lane.waiting_since.is_some() || lane.wanted_since.is_some() || lane.next_probe_at().is_some() {
             return None;
         }
         self.take(&mut state, id, now).ok()
@@ -148,7 +149,7 @@ impl Lanes {
         let wanted = state
             .lanes
             .get(&id)
-            .map_or(wanted, |lane| lane.claim_size(state.most(lane, &self.0.limits, now)).min(wanted));
+            .map_or(wanted, |lane| lane.claim_size(state.share(lane, &self.0.limits, now)).min(wanted));
         let mut slots = Vec::new();
         while slots.len() < wanted {
             match self.take(&mut state, id, now) {
@@ -168,8 +169,10 @@ impl Lanes {
     pub fn queued(&self, id: LaneId, now: Timestamp) {
         let mut state = self.0.lock();
         let accepted = state.accepted.per_second(now);
-        if let Some(lane) = state.lane(id, now) {
-            lane.waiting |= lane.room(now, lane.most(&self.0.limits, accepted, now)) != Room::Yes;
+        if let Some(lane) = state.lane(id, now)
+            && lane.room(now, lane.share(&self.0.limits, accepted, now)) != Room::Yes
+        {
+            lane.waiting_since.get_or_insert(now);
         }
     }
 
@@ -179,7 +182,7 @@ impl Lanes {
         let waits = waiting && !state.closed;
         let lane = if waits { state.lane(id, now) } else { state.lanes.get_mut(&id) };
         if let Some(lane) = lane {
-            lane.waiting = waits;
+            lane.waiting_since = waits.then_some(lane.waiting_since.unwrap_or(now));
         }
     }
 
@@ -203,7 +206,7 @@ impl Lanes {
         LaneHealth {
             state: if is_known { lane.state(now) } else { LaneState::Open },
             in_flight: lane.in_flight,
-            limit: lane.limit(now, state.most(lane, &self.0.limits, now)),
+            limit: lane.limit(now, state.share(lane, &self.0.limits, now)),
             next_probe_at: lane.next_probe_at(),
         }
     }
@@ -222,7 +225,8 @@ impl Lanes {
         let is_unproven_full = state.unproven >= limits.unproven;
         let accepted = state.accepted.per_second(now);
         let Some(lane) = state.lane(id, now) else { return Err(Refusal::Until(now + CLEAN_UP)) };
-        match lane.room(now, lane.most(&limits, accepted, now)) {
+        lane.share = lane.share(&limits, accepted, now);
+        match lane.room(now, lane.share) {
             Room::WhenFreed => return Err(Refusal::LaneFull),
             Room::At(at) => return Err(Refusal::Until(at)),
             Room::Yes if is_full => return Err(Refusal::Full),
@@ -245,7 +249,6 @@ impl Lanes {
         let freed = {
             let mut guard = self.0.lock();
             let state = &mut *guard;
-            let accepted = state.accepted;
             let Some(lane) = state.lanes.get_mut(&slot.id) else { return };
             let unproven_before = lane.unproven();
             lane.in_flight -= 1;
@@ -253,9 +256,7 @@ impl Lanes {
                 lane.learn(heard, slot.is_probe, limits.per_lane);
             }
             state.unproven = state.unproven - unproven_before + lane.unproven();
-            let at = heard.map(|heard| heard.at);
-            let most = at.map_or(limits.per_lane, |at| lane.most(limits, accepted.per_second(at), at));
-            let own = lane.is_to_be_named(most, at).then_some(slot.id);
+            let own = lane.is_to_be_named(lane.share, heard.map(|heard| heard.at)).then_some(slot.id);
             lane.wanted_since = lane.wanted_since.filter(|_| own.is_none());
             let has_share = state.unproven < limits.unproven;
             [own, has_share.then(|| state.unblock(|state| &mut state.starved_unproven)).flatten()]
@@ -295,8 +296,8 @@ impl Inner {
 
 impl State {
     /// How many requests a lane may have in flight, as far as the others are concerned.
-    fn most(&self, lane: &Lane, limits: &LaneLimits, now: Timestamp) -> usize {
-        lane.most(limits, self.accepted.per_second(now), now)
+    fn share(&self, lane: &Lane, limits: &LaneLimits, now: Timestamp) -> usize {
+        lane.share(limits, self.accepted.per_second(now), now)
     }
 
     /// A lane, made if it is not known. None if too many are, and all of them are in use.

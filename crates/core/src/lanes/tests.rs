@@ -55,9 +55,9 @@ fn a_full_lane_leaves_room_for_others() {
 fn what_waits_for_a_slow_endpoint_leaves_room_for_others_while_there_are_any() {
     let (lanes, heard) = lanes(400, 256);
     let took = Duration::from_millis(100);
-    let answer = |slot: &mut Slot| slot.heard(Heard { took, ..told(Answer::Well, 0, NOW) });
+    let answer = |slot: &mut Slot, at| slot.heard(Heard { took, ..told(Answer::Well, 0, at) });
     for _ in 0..256 {
-        answer(&mut lanes.reserve(A, NOW).expect("a slot"));
+        answer(&mut lanes.reserve(A, NOW).expect("a slot"), NOW);
     }
     let most = |now| {
         let mut held = Vec::new();
@@ -66,13 +66,17 @@ fn what_waits_for_a_slow_endpoint_leaves_room_for_others_while_there_are_any() {
         }
         let limit = lanes.health(A, now).limit;
         assert_eq!(held.len(), limit);
-        held.iter_mut().for_each(answer);
-        assert_eq!(heard.try_iter().count(), 1, "it is told when it may have more");
+        let soon = now + Duration::from_millis(1);
+        let claim = (limit / 25).max(4);
+        held.iter_mut().take(claim - 1).for_each(|slot| answer(slot, soon));
+        assert_eq!(heard.try_iter().count(), 0, "too few for a claim");
+        held.iter_mut().skip(claim - 1).for_each(|slot| answer(slot, soon));
+        assert_eq!(heard.try_iter().count(), 1, "it is told once there are enough");
         limit
     };
     let later = NOW + Duration::from_secs(3);
     assert_eq!(most(later), 256);
-    drop(lanes.reserve(B, later));
+    (0..10).for_each(|_| drop(lanes.reserve(B, later)));
     assert_eq!(most(later), 33);
     assert_eq!(most(later + Duration::from_secs(2)), 256);
 }
