@@ -1,8 +1,8 @@
 //! Lanes: who may send how much at once, so that one bad endpoint hurts nobody else.
 //!
 //! A lane is (tenant, origin, path without query). Every request in flight holds a [`Slot`] of the
-//! process and of its lane. How many a lane may hold follows how its endpoint answers; those that have
-//! not answered well share a part of all slots, so that the others always find some.
+//! process and of its lane. How many a lane may hold follows how its endpoint answers, and what is
+//! accepted for others; those that have not answered well share a part of all slots, so that the others always find some.
 
 mod accepted;
 mod id;
@@ -30,7 +30,7 @@ pub struct LaneLimits {
     pub per_lane: usize,
     /// In all lanes together whose endpoints have not answered well the last time.
     pub unproven: usize,
-    /// Deliveries a second that a lane may make while this node accepts some for others, or four times as many as for itself;
+    /// Deliveries a second that a lane may make while this node accepts ten or more for others, or four times as many as for itself;
     /// twice as many for each minute that rows of it wait. It has no more in flight than make that pace, but always
     /// as many as a lane that nobody knows anything about.
     pub pace_beside: usize,
