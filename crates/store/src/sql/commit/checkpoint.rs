@@ -4,6 +4,7 @@ use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::Connection;
@@ -25,7 +26,7 @@ const COMMIT_ROWS: usize = 16;
 
 /// Says when the next checkpoint is due.
 pub(super) struct Pace {
-    rows: usize,
+    rows: AtomicUsize,
     due: SyncSender<()>,
 }
 
@@ -33,14 +34,14 @@ impl Pace {
     /// And who is to hear of it.
     pub(super) fn new() -> (Self, Receiver<()>) {
         let (due, heard) = sync_channel(1);
-        (Self { rows: 0, due }, heard)
+        (Self { rows: AtomicUsize::new(0), due }, heard)
     }
 
     /// So many rows were committed.
-    pub(super) fn committed(&mut self, rows: usize) {
-        self.rows += COMMIT_ROWS + rows;
-        if self.rows >= ROWS {
-            self.rows = 0;
+    pub(super) fn committed(&self, rows: usize) {
+        let more = COMMIT_ROWS + rows;
+        if self.rows.fetch_add(more, Ordering::Relaxed) + more >= ROWS {
+            self.rows.store(0, Ordering::Relaxed);
             // One that is due already takes these along.
             let _ = self.due.try_send(());
         }
@@ -108,7 +109,7 @@ impl Checkpoints {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::AtomicBool;
 
     use super::*;
 

@@ -158,9 +158,15 @@ impl Inbox {
         }
     }
 
-    /// A batch is behind its commit.
+    /// A batch is behind its commit, and will be synced beside the next.
     pub(super) fn committed(&self) {
         self.lock().unsynced += 1;
+    }
+
+    /// Whether the last commit was of few rows, and nothing is on its way to the disk.
+    pub(super) fn is_calm(&self) -> bool {
+        let waiting = self.lock();
+        waiting.unsynced == 0 && waiting.last_rows < BUSY
     }
 
     /// So many batches are on disk: what waited for that is committed.
@@ -253,6 +259,20 @@ mod tests {
         put(&inbox, 1);
         assert!(is_rung(&inbox));
         assert_eq!(due(&inbox), Due::Now);
+    }
+
+    #[test]
+    fn it_is_calm_while_little_is_committed_and_all_of_it_is_on_disk() {
+        let inbox = Inbox::of_one();
+        put(&inbox, BUSY - 1);
+        drop(Batch::of(&mut inbox.lock(), Takes::Both));
+        assert!(inbox.is_calm());
+        inbox.committed();
+        assert!(!inbox.is_calm());
+        inbox.synced(1);
+        put(&inbox, BUSY);
+        drop(Batch::of(&mut inbox.lock(), Takes::Both));
+        assert!(!inbox.is_calm());
     }
 
     #[test]

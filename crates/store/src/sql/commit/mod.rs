@@ -34,6 +34,7 @@ use inbox::{Bell, Inbox, WAITING_BYTES, Waiting};
 pub(crate) use scripts::Scripts;
 pub(crate) use statements::Statements;
 pub(crate) use sync::Log;
+use sync::Syncs;
 use writer::{Ledger, Writer};
 
 /// What a row weighs beside its event's payload, in bytes.
@@ -60,9 +61,14 @@ impl GroupCommit {
         let inbox = Inbox::of_one();
         let (to_sync, committed) = mpsc::sync_channel::<(Batch, Committed)>(MAX_UNSYNCED);
         let (pace, due) = Pace::new();
+        let syncs = Arc::new(Syncs::new(log, Arc::clone(&inbox), hand_over.clone(), pace));
         let done = Box::new({
-            let inbox = Arc::clone(&inbox);
+            let (inbox, syncs) = (Arc::clone(&inbox), Arc::clone(&syncs));
             move |batch, committed| {
+                // With little to do, another thread would only have to be woken for it.
+                if inbox.is_calm() {
+                    return syncs.one(batch, committed);
+                }
                 inbox.committed();
                 if let Err(mpsc::SendError((batch, _))) = to_sync.send((batch, committed)) {
                     inbox.close();
@@ -77,10 +83,7 @@ impl GroupCommit {
             let runtime = runtime.clone();
             move || runtime.block_on(writer.run())
         });
-        let syncing = tokio::task::spawn_blocking({
-            let (inbox, hand_over) = (Arc::clone(&inbox), hand_over.clone());
-            move || sync::run(&log, &committed, &inbox, &hand_over, pace)
-        });
+        let syncing = tokio::task::spawn_blocking(move || syncs.run(&committed));
         let checkpointing = tokio::task::spawn_blocking(move || checkpoints.run(&due, &runtime));
         Self { inbox, writers: Mutex::new(vec![writing, syncing, checkpointing]) }
     }

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, OnceLock};
 
 use super::batch::{Batch, Committed};
 use super::checkpoint::Pace;
 use super::finish::finish;
 use super::inbox::Inbox;
-use crate::error::StoreError;
+use crate::error::{Result, StoreError};
 use crate::hand_over::HandOver;
 
 /// SQLite's write-ahead log, which holds all that was committed and is not in the database file yet.
@@ -35,27 +35,102 @@ impl Log {
     }
 }
 
-/// Finishes batches once they are on disk: all that were committed during one sync share the next.
-///
-/// A sync that fails is the end: nobody knows what of the log is on disk, and the next one would say
-/// that all is well.
-pub(super) fn run(
-    log: &Log,
-    committed: &Receiver<(Batch, Committed)>,
-    inbox: &Arc<Inbox>,
-    hand_over: &HandOver,
-    mut pace: Pace,
-) {
-    while let Ok(first) = committed.recv() {
-        let batches: Vec<_> = std::iter::once(first).chain(committed.try_iter()).collect();
-        if let Err(error) = log.0.sync_data() {
-            tracing::error!(%error, "the log of the database cannot be synced; nothing more is accepted");
-            inbox.close();
-            let error = StoreError::Unavailable(error.to_string());
-            return batches.into_iter().for_each(|(batch, _)| batch.fail(&error));
+/// Brings commits to the disk, and tells then what came of them.
+pub(super) struct Syncs {
+    log: Log,
+    inbox: Arc<Inbox>,
+    hand_over: HandOver,
+    pace: Pace,
+    /// Why nothing more comes to the disk.
+    broken: OnceLock<String>,
+}
+
+impl Syncs {
+    pub(super) fn new(log: Log, inbox: Arc<Inbox>, hand_over: HandOver, pace: Pace) -> Self {
+        Self { log, inbox, hand_over, pace, broken: OnceLock::new() }
+    }
+
+    /// One sync after the other, each for all that was committed during the last.
+    pub(super) fn run(&self, committed: &Receiver<(Batch, Committed)>) {
+        while let Ok(first) = committed.recv() {
+            let batches: Vec<_> = std::iter::once(first).chain(committed.try_iter()).collect();
+            let synced = self.sync();
+            self.inbox.synced(batches.len());
+            batches.into_iter().for_each(|(batch, committed)| self.tell(batch, committed, &synced));
         }
-        inbox.synced(batches.len());
-        batches.iter().for_each(|(batch, _)| pace.committed(batch.len()));
-        batches.into_iter().for_each(|(batch, committed)| finish(batch, committed, hand_over));
+    }
+
+    /// A sync for one.
+    pub(super) fn one(&self, batch: Batch, committed: Committed) {
+        let synced = self.sync();
+        self.tell(batch, committed, &synced);
+    }
+
+    /// One that fails is the end: nobody knows what of the log is on disk, and the next one would say that all is well.
+    fn sync(&self) -> Result<()> {
+        if self.broken.get().is_none()
+            && let Err(error) = self.log.0.sync_data()
+        {
+            tracing::error!(%error, "the log of the database cannot be synced; nothing more is accepted");
+            self.inbox.close();
+            // Nobody else syncs at the same time.
+            let _ = self.broken.set(error.to_string());
+        }
+        self.broken.get().map_or(Ok(()), |error| Err(StoreError::Unavailable(error.clone())))
+    }
+
+    fn tell(&self, batch: Batch, committed: Committed, synced: &Result<()>) {
+        match synced {
+            Ok(()) => {
+                self.pace.committed(batch.len());
+                finish(batch, committed, &self.hand_over);
+            }
+            Err(error) => batch.fail(error),
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::collections::HashSet;
+
+    use postrider_core::Timestamp;
+    use postrider_core::lanes::{LaneId, LaneLimits};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::sql::claimed_row::ClaimWish;
+    use crate::sql::commit::batch::Claim;
+
+    fn syncs(log: File) -> Syncs {
+        let (hand_over, _) = HandOver::new(LaneLimits::default());
+        Syncs::new(Log(log), Inbox::of_one(), hand_over, Pace::new().0)
+    }
+
+    /// What somebody hears whose claim was committed.
+    fn told(syncs: &Syncs) -> Result<usize> {
+        let (reply, mut answer) = oneshot::channel();
+        let claims = vec![Claim { wish: ClaimWish { lane: LaneId(1), limit: 1 }, reply }];
+        let batch = Batch { claims, ..Batch::default() };
+        let (inserted, at) = (HashSet::new(), Timestamp::from_micros(0));
+        syncs.one(batch, Committed { inserted, settled: Vec::new(), claimed: vec![Vec::new()], at });
+        answer.try_recv().expect("an answer").map(|rows| rows.len())
+    }
+
+    #[test]
+    fn what_is_on_disk_is_told() {
+        let syncs = syncs(tempfile::tempfile().expect("a file"));
+        assert!(matches!(told(&syncs), Ok(0)));
+    }
+
+    #[test]
+    fn after_a_sync_that_failed_nothing_counts_as_being_on_disk() {
+        // A device that cannot be synced.
+        let device = File::options().write(true).open("/dev/null").expect("opens");
+        let mut syncs = syncs(device);
+        assert!(matches!(told(&syncs), Err(StoreError::Unavailable(_))));
+        assert!(syncs.inbox.lock().closed);
+        syncs.log = Log(tempfile::tempfile().expect("a file"));
+        assert!(matches!(told(&syncs), Err(StoreError::Unavailable(_))), "nobody knows what the next sync is of");
     }
 }
