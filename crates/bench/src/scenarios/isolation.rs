@@ -14,7 +14,9 @@ const SECONDS: f64 = 18.0;
 const HANGING_ENDPOINTS: u64 = 10;
 
 const BURST_EVENTS: u64 = 100_000;
-/// How long the others publish before it, and behind it.
+/// How many a second the others publish.
+const OTHERS: f64 = 400.0;
+/// How long they do before it, behind it, and after it.
 const QUIET_SECONDS: f64 = 10.0;
 /// And beside it.
 const BESIDE_SECONDS: f64 = 12.0;
@@ -27,12 +29,7 @@ fn one_in_ten_hangs(number: u64) -> String {
 }
 
 impl Bench {
-    pub(super) async fn isolation(&mut self) -> Result<(), String> {
-        self.hanging().await?;
-        self.burst().await
-    }
-
-    async fn hanging(&mut self) -> Result<(), String> {
+    pub(super) async fn hanging(&mut self) -> Result<(), String> {
         let load = open(self.most * 0.3, SECONDS);
         let well = load.events - load.events.div_ceil(10);
         let mut lines = Vec::new();
@@ -74,19 +71,50 @@ impl Bench {
         Ok(())
     }
 
-    async fn burst(&mut self) -> Result<(), String> {
+    pub(super) async fn burst(&mut self) -> Result<(), String> {
         let (mut server, _folder) = self.installed(false).await?;
-        self.warm_up(&server, 400.0).await?;
-        let before = open(400.0, QUIET_SECONDS);
-        let (_, quiet) = self.deliver(&server, before, Expected::all("before a burst", before.events)).await?;
+        self.warm_up(&server, OTHERS).await?;
+        let before = self.others(&server, "before a burst").await?;
         let tenant = server.tenant("bursts").await?;
         server.act_as(Some(&tenant));
         server.subscribe(EVENT_TYPE, &self.receiver.url("/slow?ms=100")).await?;
         let bursting = burst_of(&server);
         server.act_as(None);
+        let beside = self.others_beside(&server, bursting).await?;
+        // Held up while others publish, much of it came only afterwards: now all of it waits.
+        self.figures.note("pending behind a burst", server.accepted().await? - server.ended().await?);
         self.receiver.reset().await?;
-        let steady = open(400.0, BESIDE_SECONDS);
-        let others_before = server.accepted().await?;
+        let behind = self.others(&server, "behind a burst").await?;
+        drop(server);
+        let after = self.after_a_burst().await?;
+        let [before, beside, behind, after] =
+            [("before", before), ("beside", beside), ("behind", behind), ("after", after)].map(|(when, stats)| {
+                self.figures.note(format!("p99 {when} a burst, ms"), stats.latency.p99_ms);
+                let seconds = seconds_p99(&stats);
+                self.figures.note(format!("p99 {when} a burst, median of its seconds, ms"), median(&seconds));
+                seconds
+            });
+        // The machine of before is not that of half a minute later: there are quiet seconds on both sides.
+        let without = median(&[before, after].concat());
+        self.figures.add(BURST, median(&beside).max(median(&behind)) / without);
+        Ok(())
+    }
+
+    /// What the others see for a while, with nothing else new.
+    async fn others(&mut self, server: &Installation, when: &'static str) -> Result<Stats, String> {
+        let load = open(OTHERS, QUIET_SECONDS);
+        self.deliver(server, load, Expected::all(when, load.events)).await.map(|(_, stats)| stats)
+    }
+
+    /// What they see while the burst comes.
+    async fn others_beside(
+        &mut self,
+        server: &Installation,
+        bursting: impl Future<Output = Sent>,
+    ) -> Result<Stats, String> {
+        self.receiver.reset().await?;
+        let steady = open(OTHERS, BESIDE_SECONDS);
+        let before = server.accepted().await?;
         let (burst, (sent, taken, beside)) = tokio::join!(bursting, async {
             let sent = server.publish(steady, |_| EVENT_TYPE.to_owned()).await;
             (sent, server.accepted().await, self.receiver.wait_for("/ok", steady.events).await)
@@ -97,22 +125,16 @@ impl Bench {
             self.figures.faults.push(format!("a burst: {} accepted, refused {:?}", burst.accepted, burst.refused));
         }
         #[expect(clippy::cast_precision_loss, reason = "numbers of events")]
-        let taken = taken - others_before - steady.events as f64;
+        let taken = taken - before - steady.events as f64;
         self.figures.note("of a burst, accepted beside others, events/s", taken / BESIDE_SECONDS);
-        // Held up while others publish, much of it came only afterwards: now all of it waits.
-        self.figures.note("pending behind a burst", server.accepted().await? - server.ended().await?);
-        self.receiver.reset().await?;
-        let (_, behind) = self.deliver(&server, before, Expected::all("behind a burst", before.events)).await?;
-        let [quiet, beside, behind] =
-            [("before", quiet), ("beside", beside), ("behind", behind)].map(|(when, stats)| {
-                self.figures.note(format!("p99 {when} a burst, ms"), stats.latency.p99_ms);
-                let of_a_second = median(&seconds_p99(&stats));
-                self.figures.note(format!("p99 {when} a burst, median of its seconds, ms"), of_a_second);
-                of_a_second
-            });
-        self.figures.add(BURST, beside.max(behind) / quiet);
-        drop(server);
-        Ok(())
+        Ok(beside)
+    }
+
+    /// What they see of a server that knows of no burst.
+    async fn after_a_burst(&mut self) -> Result<Stats, String> {
+        let (server, _folder) = self.installed(false).await?;
+        self.warm_up(&server, OTHERS).await?;
+        self.others(&server, "after a burst").await
     }
 }
 

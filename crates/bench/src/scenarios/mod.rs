@@ -72,8 +72,11 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), String> {
         if wants("latency") {
             bench.latency().await?;
         }
-        if wants("isolation") {
-            bench.isolation().await?;
+        if wants("isolation from hanging endpoints") {
+            bench.hanging().await?;
+        }
+        if wants("isolation from a burst") {
+            bench.burst().await?;
         }
         if wants("nodes") {
             bench.nodes().await?;
