@@ -65,6 +65,11 @@ impl Batch {
         self.settles.len() + self.accepts.len() + self.claims.len()
     }
 
+    /// Whether it holds nothing that somebody waits for.
+    pub(super) fn has_only_settles(&self) -> bool {
+        self.accepts.is_empty() && self.claims.is_empty()
+    }
+
     pub(super) fn settlements(&self) -> Vec<&Settlement> {
         self.settles.iter().map(|settle| &*settle.settlement).collect()
     }
@@ -132,4 +137,41 @@ fn take_settles(waiting: &mut VecDeque<Settle>) -> Vec<Settle> {
         taken.extend(waiting.pop_front());
     }
     taken
+}
+
+#[cfg(test)]
+pub(super) mod examples {
+    use postrider_core::lanes::LaneId;
+    use postrider_core::lifecycle::Decision;
+    use postrider_core::target::TargetId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Something was delivered; who hears that it is written down.
+    pub(in super::super) fn settle() -> (Settle, oneshot::Receiver<Result<bool>>) {
+        let (reply, told) = oneshot::channel();
+        let id = Uuid::from_u128(1);
+        let settlement = Arc::new(Settlement {
+            tenant_id: id.into(),
+            delivery_id: id.into(),
+            target: TargetId::OneOff(id.into()),
+            claim: 1,
+            decision: Decision::Delivered,
+            attempt: None,
+        });
+        (Settle { settlement, since: Instant::now(), reply }, told)
+    }
+
+    /// So many rows are asked for; who hears of them.
+    pub(in super::super) fn claim(limit: usize) -> (Claim, oneshot::Receiver<Result<Vec<ClaimedRow>>>) {
+        let (reply, told) = oneshot::channel();
+        (Claim { wish: ClaimWish { lane: LaneId(1), limit }, reply }, told)
+    }
+
+    /// A commit that did nothing.
+    pub(in super::super) fn nothing() -> Committed {
+        let at = Timestamp::from_micros(0);
+        Committed { inserted: HashSet::new(), settled: Vec::new(), claimed: Vec::new(), at }
+    }
 }

@@ -1,4 +1,6 @@
-//! What follows a commit that is on disk: answers, hand-overs, counts.
+//! What follows a commit once it is on disk: answers, hand-overs, counts.
+
+use std::time::Instant;
 
 use postrider_core::lifecycle::Decision;
 
@@ -6,6 +8,31 @@ use super::batch::{Batch, Committed};
 use crate::hand_over::HandOver;
 use crate::measure::{self, Rows};
 use crate::sql::accept;
+
+/// Says what follows a commit, at once or later.
+pub(super) trait Finish: Send {
+    /// A batch is behind its commit.
+    fn committed(&mut self, batch: Batch, committed: Committed);
+
+    /// When it is to catch up, if it holds something back.
+    fn due(&self) -> Option<Instant>;
+
+    /// Finishes what it holds back.
+    fn catch_up(&mut self);
+}
+
+/// Where a commit is on disk when it returns.
+impl Finish for HandOver {
+    fn committed(&mut self, batch: Batch, committed: Committed) {
+        finish(batch, committed, self);
+    }
+
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn catch_up(&mut self) {}
+}
 
 /// Tells everybody what became of a batch.
 pub(super) fn finish(batch: Batch, committed: Committed, hand_over: &HandOver) {

@@ -13,8 +13,9 @@ use crate::sql::accept::Accept;
 /// Bytes of events that may wait for their commit.
 pub(super) const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
-/// How long settlements wait for more: no publisher waits for them, and the database has less to do.
-const LINGER: Duration = Duration::from_millis(5);
+/// How long settlements wait for more, or for a sync that is not theirs alone: no publisher waits for them, and the
+/// database and the disk have less to do.
+pub(super) const LINGER: Duration = Duration::from_millis(5);
 /// So many need not wait.
 const ENOUGH: usize = 64;
 /// So many rows for one commit say that more come soon. After fewer, waiting would only make the next one larger.
@@ -196,35 +197,17 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Waker};
 
-    use postrider_core::lanes::LaneId;
-    use postrider_core::lifecycle::Decision;
-    use postrider_core::target::TargetId;
-    use tokio::sync::oneshot;
-    use uuid::Uuid;
-
     use super::*;
-    use crate::queue::Settlement;
-    use crate::sql::claimed_row::ClaimWish;
-    use crate::sql::commit::batch::Batch;
+    use crate::sql::commit::batch::{Batch, examples};
 
     fn put(inbox: &Inbox, rows: usize) {
-        let wish = ClaimWish { lane: LaneId(1), limit: rows };
-        inbox.put(&inbox.settles, |waiting| waiting.claims.push(Claim { wish, reply: oneshot::channel().0 }));
+        inbox.put(&inbox.settles, |waiting| waiting.claims.push(examples::claim(rows).0));
     }
 
     /// Puts an outcome in line, and says when.
     fn settle(inbox: &Inbox) -> Instant {
-        let since = Instant::now();
-        let id = Uuid::from_u128(1);
-        let settlement = Arc::new(Settlement {
-            tenant_id: id.into(),
-            delivery_id: id.into(),
-            target: TargetId::OneOff(id.into()),
-            claim: 1,
-            decision: Decision::Delivered,
-            attempt: None,
-        });
-        let settle = Settle { settlement, since, reply: oneshot::channel().0 };
+        let (settle, _) = examples::settle();
+        let since = settle.since;
         inbox.put(&inbox.settles, |waiting| waiting.settles.push_back(settle));
         since
     }

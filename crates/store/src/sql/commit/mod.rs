@@ -11,9 +11,10 @@ mod inbox;
 mod scripts;
 mod statements;
 mod sync;
+mod to_disk;
 mod writer;
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use postrider_core::World;
@@ -26,22 +27,19 @@ use super::claimed_row::{ClaimWish, ClaimedRow};
 use crate::error::{Result, StoreError};
 use crate::hand_over::HandOver;
 use crate::queue::Settlement;
-use batch::{Batch, Claim, Committed, Settle};
+use batch::{Claim, Settle};
 use checkpoint::Pace;
 pub(crate) use checkpoint::{Checkpoints, MOST_LOG_PAGES};
-use finish::finish;
 use inbox::{Bell, Inbox, WAITING_BYTES, Waiting};
 pub(crate) use scripts::Scripts;
 pub(crate) use statements::Statements;
 pub(crate) use sync::Log;
 use sync::Syncs;
+use to_disk::ToDisk;
 use writer::{Ledger, Writer};
 
 /// What a row weighs beside its event's payload, in bytes.
 const DELIVERY_BYTES: usize = 256;
-
-/// Most commits that wait for one sync.
-const MAX_UNSYNCED: usize = 16;
 
 /// A handle to the writers. When it is dropped, they write what waits and end.
 pub(crate) struct GroupCommit {
@@ -59,25 +57,11 @@ impl GroupCommit {
         hand_over: &HandOver,
     ) -> Self {
         let inbox = Inbox::of_one();
-        let (to_sync, committed) = mpsc::sync_channel::<(Batch, Committed)>(MAX_UNSYNCED);
         let (pace, due) = Pace::new();
         let syncs = Arc::new(Syncs::new(log, Arc::clone(&inbox), hand_over.clone(), pace));
-        let done = Box::new({
-            let (inbox, syncs) = (Arc::clone(&inbox), Arc::clone(&syncs));
-            move |batch, committed| {
-                // With little to do, another thread would only have to be woken for it.
-                if inbox.is_calm() {
-                    return syncs.one(batch, committed);
-                }
-                inbox.committed();
-                if let Err(mpsc::SendError((batch, _))) = to_sync.send((batch, committed)) {
-                    inbox.close();
-                    batch.fail(&closed());
-                }
-            }
-        });
+        let (finish, committed) = ToDisk::new(Arc::clone(&syncs), Arc::clone(&inbox));
         let bell = inbox.settles.clone();
-        let writer = Writer { ledger, bell, world: world.clone(), inbox: Arc::clone(&inbox), done };
+        let writer = Writer { ledger, finish, bell, world: world.clone(), inbox: Arc::clone(&inbox) };
         let runtime = Handle::current();
         let writing = tokio::task::spawn_blocking({
             let runtime = runtime.clone();
@@ -92,9 +76,8 @@ impl GroupCommit {
     pub(crate) fn as_tasks<L: Ledger>(accepts: L, records: L, world: &World, hand_over: &HandOver) -> Self {
         let inbox = Inbox::of_two();
         let start = |ledger, bell: &Bell| {
-            let (inbox, hand_over) = (Arc::clone(&inbox), hand_over.clone());
-            let done = Box::new(move |batch, committed| finish(batch, committed, &hand_over));
-            tokio::spawn(Writer { ledger, bell: bell.clone(), world: world.clone(), inbox, done }.run())
+            let (bell, world, inbox) = (bell.clone(), world.clone(), Arc::clone(&inbox));
+            tokio::spawn(Writer { ledger, finish: hand_over.clone(), bell, world, inbox }.run())
         };
         let writers = vec![start(accepts, &inbox.accepts), start(records, &inbox.settles)];
         Self { inbox, writers: Mutex::new(writers) }

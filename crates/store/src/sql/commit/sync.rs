@@ -33,6 +33,11 @@ impl Log {
         }
         Ok(Self(log))
     }
+
+    #[cfg(test)]
+    pub(super) const fn in_file(file: File) -> Self {
+        Self(file)
+    }
 }
 
 /// Brings commits to the disk, and tells then what came of them.
@@ -60,10 +65,10 @@ impl Syncs {
         }
     }
 
-    /// A sync for one.
-    pub(super) fn one(&self, batch: Batch, committed: Committed) {
+    /// One sync for all of these, by whoever made them.
+    pub(super) fn all(&self, batches: impl IntoIterator<Item = (Batch, Committed)>) {
         let synced = self.sync();
-        self.tell(batch, committed, &synced);
+        batches.into_iter().for_each(|(batch, committed)| self.tell(batch, committed, &synced));
     }
 
     /// One that fails is the end: nobody knows what of the log is on disk, and the next one would say that all is well.
@@ -92,15 +97,10 @@ impl Syncs {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::collections::HashSet;
-
-    use postrider_core::Timestamp;
-    use postrider_core::lanes::{LaneId, LaneLimits};
-    use tokio::sync::oneshot;
+    use postrider_core::lanes::LaneLimits;
 
     use super::*;
-    use crate::sql::claimed_row::ClaimWish;
-    use crate::sql::commit::batch::Claim;
+    use crate::sql::commit::batch::examples;
 
     fn syncs(log: File) -> Syncs {
         let (hand_over, _) = HandOver::new(LaneLimits::default());
@@ -109,11 +109,9 @@ mod tests {
 
     /// What somebody hears whose claim was committed.
     fn told(syncs: &Syncs) -> Result<usize> {
-        let (reply, mut answer) = oneshot::channel();
-        let claims = vec![Claim { wish: ClaimWish { lane: LaneId(1), limit: 1 }, reply }];
-        let batch = Batch { claims, ..Batch::default() };
-        let (inserted, at) = (HashSet::new(), Timestamp::from_micros(0));
-        syncs.one(batch, Committed { inserted, settled: Vec::new(), claimed: vec![Vec::new()], at });
+        let (claim, mut answer) = examples::claim(1);
+        let batch = Batch { claims: vec![claim], ..Batch::default() };
+        syncs.all([(batch, Committed { claimed: vec![Vec::new()], ..examples::nothing() })]);
         answer.try_recv().expect("an answer").map(|rows| rows.len())
     }
 

@@ -7,7 +7,8 @@ use std::time::Instant;
 use postrider_core::{Timestamp, World};
 
 use super::batch::{Batch, Committed};
-use super::inbox::{Bell, Due, Inbox};
+use super::finish::Finish;
+use super::inbox::{Bell, Due, Inbox, Takes};
 use crate::error::{Result, StoreError};
 use crate::measure;
 
@@ -20,23 +21,23 @@ pub(crate) trait Ledger: Send + 'static {
     fn commit(&mut self, batch: &Batch, now: Timestamp) -> impl Future<Output = Result<Committed>> + Send;
 }
 
-pub(super) struct Writer<L: Ledger> {
+pub(super) struct Writer<L: Ledger, F: Finish> {
     pub(super) ledger: L,
+    /// Hears of each commit.
+    pub(super) finish: F,
     /// Says what it takes, and when.
     pub(super) bell: Bell,
     pub(super) world: World,
     pub(super) inbox: Arc<Inbox>,
-    /// Called with each batch behind its commit.
-    pub(super) done: Box<dyn FnMut(Batch, Committed) + Send>,
 }
 
-impl<L: Ledger> Writer<L> {
+impl<L: Ledger, F: Finish> Writer<L, F> {
     pub(super) async fn run(mut self) {
-        while let Some(batch) = next_batch(&self.inbox, &self.bell).await {
+        while let Some(batch) = self.next_batch().await {
             let mut parts = vec![batch];
             while let Some(part) = parts.pop() {
                 match self.commit(&part).await {
-                    Ok(committed) => (self.done)(part, committed),
+                    Ok(committed) => self.finish.committed(part, committed),
                     // Only the culprit may fail: halve until it stands alone.
                     Err(error) if !error.is_temporary() && part.len() > 1 => {
                         tracing::warn!(%error, size = part.len(), "a batch failed; halving it");
@@ -68,24 +69,49 @@ impl<L: Ledger> Writer<L> {
             }
         }
     }
+    /// What is to be committed next. `None` when closed and empty, and nothing is held back.
+    async fn next_batch(&mut self) -> Option<Batch> {
+        loop {
+            match Next::of(&self.inbox, self.bell.takes) {
+                Next::Commit(batch) => return Some(batch),
+                Next::Wait(due) => self.wait(due).await,
+                Next::End => {
+                    self.finish.catch_up();
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Until somebody rings, `due`, or what is held back is finished.
+    async fn wait(&mut self, due: Option<Instant>) {
+        let held = self.finish.due();
+        if held.is_some_and(|at| at <= Instant::now()) {
+            return self.finish.catch_up();
+        }
+        match due.into_iter().chain(held).min() {
+            Some(at) => drop(tokio::time::timeout_at(at.into(), self.bell.rung()).await),
+            None => self.bell.rung().await,
+        }
+    }
 }
 
-/// What is to be committed next. `None` when closed and empty.
-async fn next_batch(inbox: &Inbox, bell: &Bell) -> Option<Batch> {
-    loop {
-        let due = {
-            let mut waiting = inbox.lock();
-            match waiting.due(bell.takes) {
-                Due::WhenRung if waiting.closed => return None,
-                Due::At(at) if at > Instant::now() => Some(at),
-                Due::WhenRung => None,
-                Due::Now | Due::At(_) => return Some(Batch::of(&mut waiting, bell.takes)),
-            }
-        };
-        match due {
-            // Whatever comes first: more, or the end of the wait.
-            Some(at) => drop(tokio::time::timeout_at(at.into(), bell.rung()).await),
-            None => bell.rung().await,
+/// What a writer does next.
+enum Next {
+    Commit(Batch),
+    /// Until somebody rings, or until then.
+    Wait(Option<Instant>),
+    End,
+}
+
+impl Next {
+    fn of(inbox: &Inbox, takes: Takes) -> Self {
+        let mut waiting = inbox.lock();
+        match waiting.due(takes) {
+            Due::WhenRung if waiting.closed => Self::End,
+            Due::WhenRung => Self::Wait(None),
+            Due::At(at) if at > Instant::now() => Self::Wait(Some(at)),
+            Due::Now | Due::At(_) => Self::Commit(Batch::of(&mut waiting, takes)),
         }
     }
 }
