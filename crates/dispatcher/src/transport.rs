@@ -24,6 +24,9 @@ const IDLE: Duration = Duration::from_secs(4);
 /// Most bytes of a response that are held before they are understood, its headers above all: twice what is kept of them.
 /// An unfinished head is read up to here, however many headers it has.
 const UNREAD: usize = 32 * 1024;
+/// Bytes that the kernel is asked to take in before they are read (Linux allows twice that, with what it notes about
+/// them): a flood waits at its sender instead. Answers and handshakes are seldom larger.
+const RECEIVED: usize = 8 * 1024;
 
 /// Sends requests, and keeps connections for the next ones. It knows no proxy, follows no redirect and
 /// decompresses nothing; only a request of which nothing was written is written to another connection.
@@ -39,6 +42,7 @@ pub(crate) fn transport(resolver: VettingResolver, extra_roots: Option<&[u8]>) -
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
+    tcp.set_recv_buffer_size(Some(RECEIVED));
     let tls = HttpsConnectorBuilder::new().with_tls_config(tls_config(extra_roots)?);
     let connector = TimedConnector::new(tls.https_or_http().enable_http1().wrap_connector(PacedConnector(tcp)));
     let client = Client::builder(TokioExecutor::new())

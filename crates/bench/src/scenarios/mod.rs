@@ -88,8 +88,9 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), String> {
     if arguments.full && wants("large") {
         bench.large().await?;
     }
-    if arguments.full && wants("hostile") {
-        bench.hostile(arguments.rounds).await?;
+    let kinds: Vec<_> = hostile::kinds().filter(|kind| wants(&format!("hostile: {}", kind.name))).collect();
+    if arguments.full && !kinds.is_empty() {
+        bench.hostile(arguments.rounds, &kinds).await?;
     }
     bench.report()
 }
