@@ -26,6 +26,9 @@ const QUIET: Duration = Duration::from_secs(60);
 const STAYS_QUIET: Duration = Duration::from_millis(1_500);
 /// Events read at once for the judgement.
 const READERS: usize = 16;
+/// How often an event is asked for that is neither shown nor missing, and the time between.
+const READ_TRIES: usize = 20;
+const READ_AGAIN: Duration = Duration::from_millis(250);
 /// Deliveries that are shown with their event; the rest are in lists.
 const SHOWN: usize = 250;
 /// Events that are looked at now and then, to see later that their record stands.
@@ -382,12 +385,12 @@ async fn read_events(server: &Arc<Server>, ids: impl Iterator<Item = String>) ->
     let (mut events, mut tasks) = (HashMap::new(), JoinSet::new());
     for id in ids {
         if tasks.len() == READERS {
-            events.extend(tasks.join_next().await.and_then(Result::ok).flatten());
+            let read = tasks.join_next().await.expect("a reader");
+            events.extend(read.expect("no reader panics"));
         }
         let server = Arc::clone(server);
         tasks.spawn(async move {
-            let answer = server.request("GET", &format!("/api/v1/events/{id}/"), None).await;
-            let mut event = (answer.status == 200).then_some(answer.body)?;
+            let mut event = read_event(&server, &id).await?;
             if is_cut(&event) {
                 event["deliveries"] = read_deliveries(&server, &id).await.into();
             }
@@ -395,9 +398,27 @@ async fn read_events(server: &Arc<Server>, ids: impl Iterator<Item = String>) ->
         });
     }
     while let Some(read) = tasks.join_next().await {
-        events.extend(read.ok().flatten());
+        events.extend(read.expect("no reader panics"));
     }
     events
+}
+
+/// The event, or nothing if it is not there. One who is too busy is asked again: that is not a loss.
+///
+/// # Panics
+/// If it cannot be had, and is not missing either.
+async fn read_event(server: &Server, id: &str) -> Option<Value> {
+    let mut last = String::new();
+    for _ in 0..READ_TRIES {
+        match server.try_request(server.key(), "GET", &format!("/api/v1/events/{id}/"), None).await {
+            Ok(answer) if answer.status == 200 => return Some(answer.body),
+            Ok(answer) if answer.status == 404 => return None,
+            Ok(answer) => last = format!("{}: {}", answer.status, answer.body),
+            Err(error) => last = error.to_string(),
+        }
+        tokio::time::sleep(READ_AGAIN).await;
+    }
+    panic!("event {id} cannot be read: {last}");
 }
 
 /// Whether an event has more deliveries than are shown with it.
