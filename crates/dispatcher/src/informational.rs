@@ -7,7 +7,7 @@ use http::Request;
 use tokio::sync::Notify;
 
 /// Most of them before the answer itself.
-const MOST: u32 = 100;
+const MOST: u32 = 16;
 
 /// Counts those that come for one request.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use postrider_core::attempt::HEAD_LIMIT;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
@@ -21,9 +22,9 @@ use crate::resolve::VettingResolver;
 
 /// Node's servers close idle connections after 5 s: we do so before them.
 const IDLE: Duration = Duration::from_secs(4);
-/// Most bytes of a response that are held before they are understood, its headers above all: twice what is kept of them.
-/// An unfinished head is read up to here, however many headers it has.
-const UNREAD: usize = 32 * 1024;
+/// Most bytes of a response that are held before they are understood, its headers above all: what is kept of them, and
+/// as many as Node's client takes. An unfinished head is read up to here, however many headers it has.
+const UNREAD: usize = HEAD_LIMIT;
 /// Bytes that the kernel is asked to take in before they are read (Linux allows twice that, with what it notes about
 /// them): a flood waits at its sender instead. Answers and handshakes are seldom larger.
 const RECEIVED: usize = 8 * 1024;

@@ -1,10 +1,12 @@
 //! `/api/v1/events/`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::time::Instant;
 
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::cursor::{self, Listed};
@@ -65,17 +67,28 @@ impl<'a> ResultJson<'a> {
     }
 }
 
+/// The header of that name, if there is one.
+pub(crate) struct IdempotencyKey(Option<HeaderValue>);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get("idempotency-key").cloned()))
+    }
+}
+
 /// Publishes one event.
 pub(crate) async fn publish(
     State(api): State<Api>,
     Publish(caller): Publish,
-    headers: HeaderMap,
+    IdempotencyKey(key): IdempotencyKey,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
     let read = |catalogue: &TenantCatalogue| vec![read_draft(&body, &api, catalogue)];
     let mut draft = read_drafts(&api, caller, read).await?.pop().ok_or_else(Problem::internal)??;
-    if let Some(key) = headers.get("idempotency-key") {
-        draft.idempotency_key = Some(key_of_header(key, draft.idempotency_key.as_deref())?);
+    if let Some(key) = key {
+        draft.idempotency_key = Some(key_of_header(&key, draft.idempotency_key.as_deref())?);
     }
     api.quotas.check_pending(caller.tenant_id, &api).await?;
     api.turns.published(caller.tenant_id, api.world.now());
@@ -87,7 +100,7 @@ pub(crate) async fn publish(
     Ok(json::answer(status, &ReceiptJson::from(receipt)))
 }
 
-fn key_of_header(value: &axum::http::HeaderValue, in_body: Option<&str>) -> Result<String, Problem> {
+fn key_of_header(value: &HeaderValue, in_body: Option<&str>) -> Result<String, Problem> {
     let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_LIMIT);
     let wrong = || Problem::invalid_field("Idempotency-Key", format!("must be 1 to {KEY_LIMIT} ASCII characters"));
     let key = key.ok_or_else(wrong)?;
@@ -101,10 +114,10 @@ fn key_of_header(value: &axum::http::HeaderValue, in_body: Option<&str>) -> Resu
 pub(crate) async fn publish_batch(
     State(api): State<Api>,
     Publish(caller): Publish,
-    headers: HeaderMap,
+    IdempotencyKey(key): IdempotencyKey,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
-    if headers.contains_key("idempotency-key") {
+    if key.is_some() {
         let why = "is for one event; give each event of a batch an idempotency_key of its own";
         return Err(Problem::invalid_field("Idempotency-Key", why));
     }

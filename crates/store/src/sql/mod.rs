@@ -185,7 +185,7 @@ impl<DB: Dialect> Sql<DB> {
     async fn cached_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         match self.cache.get(tenant_id) {
             Some(known) => Ok(Some(known)),
-            None => self.load_snapshot(tenant_id).await,
+            None => Box::pin(self.load_snapshot(tenant_id)).await,
         }
     }
 
@@ -195,11 +195,12 @@ impl<DB: Dialect> Sql<DB> {
         let Some(newest) = versions.newest(tenant_id).await? else { return Ok(None) };
         match self.cache.get(tenant_id) {
             Some(known) if known.version() >= newest => Ok(Some(known)),
-            _ => self.load_snapshot(tenant_id).await,
+            _ => Box::pin(self.load_snapshot(tenant_id)).await,
         }
     }
 
-    /// The tenant's catalogue from the database; kept in memory.
+    /// The tenant's catalogue from the database; kept in memory. Its future is large and seldom needed: whoever may need
+    /// it for each event keeps it on the heap, not in its own.
     async fn load_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         let mut reader = self.lookup().await?;
         // The version is read first: should the rest be newer, an accept finds the version stale.

@@ -100,7 +100,7 @@ impl<DB: Dialect> Sql<DB> {
             {
                 return earlier;
             }
-            self.load_snapshot(tenant_id).await?.ok_or(PublishError::NoTenant)?;
+            Box::pin(self.load_snapshot(tenant_id)).await?.ok_or(PublishError::NoTenant)?;
             let against = self.matched_against(tenant_id, std::slice::from_ref(draft)).await?;
             in_line = self.put_in_line(&against, draft).await?;
         }
@@ -114,7 +114,7 @@ impl<DB: Dialect> Sql<DB> {
         let catalogue = self.cached_snapshot(tenant_id).await?.ok_or(PublishError::NoTenant)?;
         let resource_ids = || drafts.iter().filter_map(|draft| draft.resource_id.as_deref());
         let callbacks = if catalogue.has_callbacks() && resource_ids().next().is_some() {
-            self.callbacks_of(tenant_id, resource_ids()).await?
+            Box::pin(self.callbacks_of(tenant_id, resource_ids())).await?
         } else {
             HashMap::new()
         };
