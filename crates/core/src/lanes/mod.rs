@@ -146,10 +146,9 @@ impl Lanes {
     #[must_use]
     pub fn reserve_waiting(&self, id: LaneId, wanted: usize, now: Timestamp) -> Reserved {
         let mut state = self.0.lock();
-        let wanted = state
-            .lanes
-            .get(&id)
-            .map_or(wanted, |lane| lane.claim_size(state.share(lane, &self.0.limits, now)).min(wanted));
+        let accepted = state.accepted.per_second(now);
+        let share = |lane: &Lane| lane.share(&self.0.limits, accepted, now);
+        let wanted = state.lanes.get(&id).map_or(wanted, |lane| lane.claim_size(share(lane)).min(wanted));
         let mut slots = Vec::new();
         while slots.len() < wanted {
             match self.take(&mut state, id, now) {
@@ -201,12 +200,13 @@ impl Lanes {
     #[must_use]
     pub fn health(&self, id: LaneId, now: Timestamp) -> LaneHealth {
         let state = self.0.lock();
+        let accepted = state.accepted.per_second(now);
         let unknown = Lane::new(now);
         let (lane, is_known) = state.lanes.get(&id).map_or((&unknown, false), |lane| (lane, true));
         LaneHealth {
             state: if is_known { lane.state(now) } else { LaneState::Open },
             in_flight: lane.in_flight,
-            limit: lane.limit(now, state.share(lane, &self.0.limits, now)),
+            limit: lane.limit(now, lane.share(&self.0.limits, accepted, now)),
             next_probe_at: lane.next_probe_at(),
         }
     }
@@ -295,11 +295,6 @@ impl Inner {
 }
 
 impl State {
-    /// How many requests a lane may have in flight, as far as the others are concerned.
-    fn share(&self, lane: &Lane, limits: &LaneLimits, now: Timestamp) -> usize {
-        lane.share(limits, self.accepted.per_second(now), now)
-    }
-
     /// A lane, made if it is not known. None if too many are, and all of them are in use.
     fn lane(&mut self, id: LaneId, now: Timestamp) -> Option<&mut Lane> {
         if self.lanes.len() >= REMEMBERED && !self.lanes.contains_key(&id) {

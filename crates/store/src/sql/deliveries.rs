@@ -11,7 +11,7 @@ use postrider_core::{CallbackId, DeliveryId, EventId, SubscriptionId, TenantId, 
 use super::claim::load_event;
 use super::conditions::{Conditions, state_condition};
 use super::dialect::RowSet;
-use super::events::{IDS, id_rows};
+use super::ids::{IDS, id_rows};
 use super::{Dialect, Query, Row, Sql, attempts, callbacks, window};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryFilter, DeliveryView, Sent};
@@ -192,7 +192,7 @@ impl<DB: Dialect> Sql<DB> {
             first = DB::Rows::parameters(IDS) + 1,
             second = DB::Rows::parameters(IDS) + 2,
         );
-        let query = Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(event_ids.iter().copied()));
+        let query = Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(event_ids.iter().map(|id| id.uuid())));
         let rows = query.id(tenant_id.uuid()).bind(SHOWN_IN_LIST).rows(&mut *self.reader().await?).await?;
         rows.iter().map(|row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() })).collect()
     }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use postrider_core::{EventId, TenantId};
 
 use super::dialect::RowSet;
-use super::events::{IDS, id_rows};
+use super::ids::{IDS, id_rows};
 use super::{Dialect, Query};
 use crate::error::Result;
 
@@ -105,7 +105,7 @@ fn ids<DB: Dialect>() -> String {
 
 /// A statement about events of a tenant.
 fn of_events<DB: Dialect>(sql: String, tenant_id: TenantId, events: &[EventId]) -> Query<DB> {
-    Query::<DB>::assembled(sql).id(tenant_id.uuid()).bind_rows(id_rows::<DB>(events.iter().copied()))
+    Query::<DB>::assembled(sql).id(tenant_id.uuid()).bind_rows(id_rows::<DB>(events.iter().map(|id| id.uuid())))
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use postrider_core::{CallbackId, EventId, SubscriptionId, TenantId};
 
 use super::claim::read_one_off;
 use super::conditions::{Conditions, state_condition};
-use super::dialect::{Cells, Kind, RowSet, Schema};
+use super::dialect::RowSet;
+use super::ids::{IDS, id_rows};
 use super::{Dialect, Query, Row, Sql, window};
 use crate::error::{Result, StoreError};
 use crate::journal::{EventFilter, EventView, StatusCounts};
@@ -104,18 +105,6 @@ impl<DB: Dialect> Sql<DB> {
     }
 }
 
-pub(super) const IDS: Schema = &[("id", Kind::Uuid)];
-
-/// A row for each id.
-pub(super) fn id_rows<DB: Dialect>(ids: impl Iterator<Item = EventId>) -> DB::Rows {
-    let mut rows = DB::Rows::new(IDS);
-    for id in ids {
-        rows.uuid(Some(id.uuid()));
-        rows.end_row();
-    }
-    rows
-}
-
 async fn count_states<DB: Dialect>(
     db: &mut DB::Connection,
     ids: impl Iterator<Item = EventId>,
@@ -127,7 +116,7 @@ async fn count_states<DB: Dialect>(
         DB::BY_EVENT
     );
     let mut counts: HashMap<EventId, StatusCounts> = HashMap::new();
-    for row in Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids)).rows(db).await? {
+    for row in Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids.map(EventId::uuid))).rows(db).await? {
         let state = DeliveryState::from_code(row.get(1)?).ok_or(StoreError::Damaged("a delivery's state"))?;
         counts.entry(row.id::<EventId>(0)?).or_default().add(state, row.get(2)?);
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::accept::{self, MAX_TARGETS, UNKNOWN_PROFILE};
 use super::claim::load_event;
 use super::dialect::{Cells, RowSet};
-use super::events::IDS;
+use super::ids::IDS;
 use super::{Dialect, Query, Row, Sql};
 use crate::error::Result;
 use crate::measure;

@@ -25,6 +25,7 @@ mod events;
 mod explain;
 mod failing;
 mod fan_out;
+mod ids;
 mod journal;
 mod kept;
 mod leases;

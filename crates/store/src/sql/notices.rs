@@ -7,7 +7,7 @@ use postrider_core::{TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::dialect::{Cells, RowSet};
-use super::events::IDS;
+use super::ids::IDS;
 use super::{Dialect, Query, Row, Sql, event_types, tenants};
 use crate::error::{Result, StoreError};
 use crate::journal::PublishError;

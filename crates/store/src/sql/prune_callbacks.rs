@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use postrider_core::{CallbackId, TenantId, Timestamp};
 
-use super::dialect::{Cells, RowSet};
-use super::events::IDS;
+use super::dialect::RowSet;
+use super::ids::{IDS, id_rows};
 use super::{Dialect, Query, Sql};
 use crate::error::Result;
 
@@ -62,7 +62,8 @@ impl<DB: Dialect> Sql<DB> {
              where c.id in (select r.id from {} r) and c.deleted_at is null and {NO_EVENTS}",
             DB::Rows::source(IDS, 2)
         );
-        let query = Query::<DB>::assembled(sql).time(self.world.now()).bind_rows(id_rows::<DB>(ids));
+        let query =
+            Query::<DB>::assembled(sql).time(self.world.now()).bind_rows(id_rows::<DB>(ids.iter().map(|id| id.uuid())));
         query.run(&mut change.tx).await?;
         self.commit_change(change).await
     }
@@ -74,18 +75,9 @@ impl<DB: Dialect> Sql<DB> {
         let mut tx = self.begin().await?;
         for (table, id) in [("callbacks", "id"), ("target_stats", "target_id")] {
             let sql = format!("delete from {table} where {id} in (select r.id from {} r)", DB::Rows::source(IDS, 1));
-            Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids)).run(&mut tx).await?;
+            Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids.iter().map(|id| id.uuid()))).run(&mut tx).await?;
         }
         tx.commit().await?;
         Ok(())
     }
-}
-
-fn id_rows<DB: Dialect>(ids: &[CallbackId]) -> DB::Rows {
-    let mut rows = DB::Rows::new(IDS);
-    for id in ids {
-        rows.uuid(Some(id.uuid()));
-        rows.end_row();
-    }
-    rows
 }
