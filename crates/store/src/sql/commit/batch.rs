@@ -65,9 +65,10 @@ impl Batch {
         self.settles.len() + self.accepts.len() + self.claims.len()
     }
 
-    /// Whether it holds nothing that somebody waits for.
-    pub(super) fn has_only_settles(&self) -> bool {
-        self.accepts.is_empty() && self.claims.is_empty()
+    /// Its claims and what they got, as a batch of their own.
+    pub(super) fn take_claims(&mut self, committed: &mut Committed) -> (Self, Committed) {
+        let batch = Self { claims: std::mem::take(&mut self.claims), ..Self::default() };
+        (batch, Committed { claimed: std::mem::take(&mut committed.claimed), ..Committed::nothing(committed.at) })
     }
 
     pub(super) fn settlements(&self) -> Vec<&Settlement> {
@@ -126,6 +127,13 @@ pub(crate) struct Committed {
     pub(super) at: Timestamp,
 }
 
+impl Committed {
+    /// Of an empty batch.
+    pub(super) fn nothing(at: Timestamp) -> Self {
+        Self { inserted: HashSet::new(), settled: Vec::new(), claimed: Vec::new(), at }
+    }
+}
+
 /// Up to a batch of settlements, no two of the same delivery: the second must see the first.
 fn take_settles(waiting: &mut VecDeque<Settle>) -> Vec<Settle> {
     let mut taken: Vec<Settle> = Vec::new();
@@ -141,9 +149,12 @@ fn take_settles(waiting: &mut VecDeque<Settle>) -> Vec<Settle> {
 
 #[cfg(test)]
 pub(super) mod examples {
+    use postrider_core::event::{Event, EventDraft};
+    use postrider_core::event_type::EventTypeName;
     use postrider_core::lanes::LaneId;
     use postrider_core::lifecycle::Decision;
     use postrider_core::target::TargetId;
+    use tokio::sync::Semaphore;
     use uuid::Uuid;
 
     use super::*;
@@ -163,6 +174,32 @@ pub(super) mod examples {
         (Settle { settlement, since: Instant::now(), reply }, told)
     }
 
+    /// An event for nobody; who hears whether it was inserted.
+    pub(in super::super) fn accept() -> (Accept, oneshot::Receiver<Result<bool>>) {
+        let (reply, told) = oneshot::channel();
+        let id = Uuid::from_u128(1);
+        let event_type = EventTypeName::parse("screening.completed").expect("a name");
+        let event = Event {
+            id: id.into(),
+            tenant_id: id.into(),
+            created_at: Timestamp::from_micros(0),
+            draft: EventDraft::new(event_type, "{}".into()),
+        };
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("room");
+        let accept = Accept {
+            event: Arc::new(event),
+            request_hash: None,
+            version: 1,
+            targets: Vec::new(),
+            delivery_count: 0,
+            fans_out: false,
+            turned_away: Vec::new(),
+            reply,
+            _room: room,
+        };
+        (accept, told)
+    }
+
     /// So many rows are asked for; who hears of them.
     pub(in super::super) fn claim(limit: usize) -> (Claim, oneshot::Receiver<Result<Vec<ClaimedRow>>>) {
         let (reply, told) = oneshot::channel();
@@ -171,7 +208,6 @@ pub(super) mod examples {
 
     /// A commit that did nothing.
     pub(in super::super) fn nothing() -> Committed {
-        let at = Timestamp::from_micros(0);
-        Committed { inserted: HashSet::new(), settled: Vec::new(), claimed: Vec::new(), at }
+        Committed::nothing(Timestamp::from_micros(0))
     }
 }

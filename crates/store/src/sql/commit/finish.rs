@@ -44,7 +44,6 @@ pub(super) fn finish(batch: Batch, committed: Committed, hand_over: &HandOver) {
     for accept in batch.accepts {
         accept::finish(accept, &inserted, at, hand_over);
     }
-    // What was claimed may have been accepted a moment ago: nothing is sent that power could still undo.
     for (claim, claimed) in batch.claims.into_iter().zip(claimed) {
         drop(claim.reply.send(Ok(claimed)));
     }

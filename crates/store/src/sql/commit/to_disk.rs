@@ -32,6 +32,27 @@ impl ToDisk {
         (Self { syncs, inbox, beside, held: Vec::new(), since: Instant::now() }, committed)
     }
 
+    fn hold(&mut self, batch: Batch, committed: Committed) {
+        if self.held.is_empty() {
+            self.since = Instant::now();
+        }
+        self.held.push((batch, committed));
+    }
+
+    /// With nothing accepted in it, nor unsynced before it, nobody waits for its sync: what was claimed is on disk
+    /// itself, and a claim that power undoes was of a process that sends nothing any more.
+    fn put_off(&mut self, mut batch: Batch, mut committed: Committed) {
+        if !batch.claims.is_empty() {
+            self.syncs.none(batch.take_claims(&mut committed));
+        }
+        if !batch.settles.is_empty() {
+            self.hold(batch, committed);
+        }
+        if self.held.len() > MAX_UNSYNCED {
+            self.catch_up();
+        }
+    }
+
     fn sync_beside(&mut self) {
         for one in self.held.drain(..) {
             self.inbox.committed();
@@ -45,14 +66,13 @@ impl ToDisk {
 
 impl Finish for ToDisk {
     fn committed(&mut self, batch: Batch, committed: Committed) {
-        let may_wait = batch.has_only_settles() && self.held.len() < MAX_UNSYNCED;
-        if self.held.is_empty() {
-            self.since = Instant::now();
-        }
-        self.held.push((batch, committed));
         if !self.inbox.is_calm() {
+            self.hold(batch, committed);
             self.sync_beside();
-        } else if !may_wait {
+        } else if batch.accepts.is_empty() {
+            self.put_off(batch, committed);
+        } else {
+            self.hold(batch, committed);
             // Another thread would only have to be woken for it.
             self.catch_up();
         }
@@ -101,7 +121,14 @@ mod tests {
         told
     }
 
-    /// Commits a claim, which somebody waits for.
+    /// Commits an event; its publisher hears of it.
+    fn accept(to_disk: &mut ToDisk) -> oneshot::Receiver<Result<bool>> {
+        let (accept, told) = examples::accept();
+        to_disk.committed(Batch { accepts: vec![accept], ..Batch::default() }, examples::nothing());
+        told
+    }
+
+    /// Commits a claim; who made it hears of it.
     fn claim(to_disk: &mut ToDisk) -> oneshot::Receiver<Result<Vec<ClaimedRow>>> {
         let (claim, told) = examples::claim(1);
         let committed = Committed { claimed: vec![Vec::new()], ..examples::nothing() };
@@ -110,18 +137,54 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_wait_for_the_sync_of_something_that_somebody_waits_for() {
+    fn outcomes_wait_for_the_sync_of_an_event() {
         let (mut to_disk, beside) = to_disk();
         assert_eq!(to_disk.due(), None);
         let before = Instant::now();
         let mut outcome = settle(&mut to_disk);
         assert!(outcome.try_recv().is_err());
         assert!(to_disk.due().is_some_and(|at| at >= before + LINGER && at <= Instant::now() + LINGER));
-        let mut claimed = claim(&mut to_disk);
-        assert!(claimed.try_recv().is_ok_and(|rows| rows.is_ok()));
+        let mut accepted = accept(&mut to_disk);
+        assert!(accepted.try_recv().is_ok_and(|answer| answer.is_ok()));
         assert!(outcome.try_recv().is_ok_and(|is_changed| matches!(is_changed, Ok(true))));
         assert_eq!(to_disk.due(), None);
         assert!(matches!(beside.try_recv(), Err(TryRecvError::Empty)));
+    }
+
+    #[test]
+    fn claims_wait_for_no_sync_while_all_that_was_accepted_is_on_disk() {
+        let (mut to_disk, _beside) = to_disk();
+        let mut alone = claim(&mut to_disk);
+        assert!(alone.try_recv().is_ok_and(|rows| rows.is_ok()));
+        assert_eq!(to_disk.due(), None, "nobody needs it on disk");
+        let mut outcome = settle(&mut to_disk);
+        let mut beside_outcome = claim(&mut to_disk);
+        assert!(beside_outcome.try_recv().is_ok_and(|rows| rows.is_ok()));
+        assert!(outcome.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_claim_and_an_outcome_of_one_commit_are_told_apart() {
+        let (mut to_disk, _beside) = to_disk();
+        let (claim, mut claimed) = examples::claim(1);
+        let (settle, mut outcome) = examples::settle();
+        let committed =
+            Committed { settled: vec![Ok(Settled::IN_TIME)], claimed: vec![Vec::new()], ..examples::nothing() };
+        to_disk.committed(Batch { claims: vec![claim], settles: vec![settle], ..Batch::default() }, committed);
+        assert!(claimed.try_recv().is_ok_and(|rows| rows.is_ok()));
+        assert!(outcome.try_recv().is_err());
+        to_disk.catch_up();
+        assert!(outcome.try_recv().is_ok_and(|is_changed| matches!(is_changed, Ok(true))));
+    }
+
+    #[test]
+    fn a_claim_beside_an_event_waits_for_its_sync() {
+        let (mut to_disk, beside) = to_disk();
+        to_disk.inbox.committed();
+        let mut accepted = accept(&mut to_disk);
+        let mut claimed = claim(&mut to_disk);
+        assert!(accepted.try_recv().is_err() && claimed.try_recv().is_err());
+        assert_eq!(beside.try_iter().count(), 2);
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl<L: Ledger, F: Finish> Writer<L, F> {
             }
         }
     }
+
     /// What is to be committed next. `None` when closed and empty, and nothing is held back.
     async fn next_batch(&mut self) -> Option<Batch> {
         loop {
