@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use postrider_core::{TenantId, Timestamp};
+use postrider_store::Urgency;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
@@ -43,6 +44,13 @@ pub(crate) struct Turn {
     /// How many.
     pub(crate) events: usize,
     line: Option<OwnedMutexGuard<Instant>>,
+}
+
+impl Turn {
+    /// Beside others, its events make no commits of their own.
+    pub(crate) const fn urgency(&self) -> Urgency {
+        if self.line.is_some() { Urgency::Patient } else { Urgency::Pressing }
+    }
 }
 
 impl Drop for Turn {
@@ -143,13 +151,14 @@ mod tests {
         let first = turns.take(tenant(1), 1000, at(0)).await;
         let second = turns.take(tenant(1), 1000, at(0)).await;
         assert_eq!((first.events, second.events), (1000, 1000));
+        assert_eq!(first.urgency(), Urgency::Pressing);
     }
 
     #[tokio::test]
     async fn beside_others_a_tenant_has_one_small_turn_at_a_time() {
         let turns = beside();
         let turn = turns.take(tenant(1), 1000, at(1)).await;
-        assert_eq!(turn.events, PIECE);
+        assert_eq!((turn.events, turn.urgency()), (PIECE, Urgency::Patient));
         let mut own = Box::pin(turns.take(tenant(1), 2, at(1)));
         assert!(!is_ready(own.as_mut()));
         assert_eq!(turns.take(tenant(2), 2, at(2)).await.events, 2, "another tenant's");

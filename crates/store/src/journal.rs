@@ -32,6 +32,15 @@ pub struct Receipt {
     pub duplicate: bool,
 }
 
+/// When events are to be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// With the next commit.
+    Pressing,
+    /// Along with somebody else's event, or after five milliseconds: so that they make no commits that others wait for.
+    Patient,
+}
+
 /// An event was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -231,7 +240,12 @@ pub enum ReopenError {
 pub trait Journal: Send + Sync + 'static {
     /// Accepts events, each by itself: `Ok` means that it and its deliveries are on disk. In the
     /// order of `drafts`.
-    async fn publish(&self, tenant_id: TenantId, drafts: Vec<EventDraft>) -> Vec<Result<Receipt, PublishError>>;
+    async fn publish(
+        &self,
+        tenant_id: TenantId,
+        drafts: Vec<EventDraft>,
+        urgency: Urgency,
+    ) -> Vec<Result<Receipt, PublishError>>;
 
     /// Events, newest first, without payloads.
     async fn events(&self, tenant_id: TenantId, filter: &EventFilter, page: Page) -> Result<Listed<EventView>>;

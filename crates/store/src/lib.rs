@@ -31,7 +31,7 @@ pub use error::{Result, StoreError};
 pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};
 pub use journal::{
     AuditFilter, DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt,
-    ReopenError, Sent, StatusCounts,
+    ReopenError, Sent, StatusCounts, Urgency,
 };
 pub use maintain::{MaintainError, backup, move_to_postgres};
 pub use measure::describe_store_metrics;

@@ -14,7 +14,7 @@ use postrider_core::event::{EventDraft, KEY_LIMIT, METADATA_LIMIT, OneOff, resou
 use postrider_core::event_type::EventTypeName;
 use postrider_core::json::compact;
 use postrider_core::{EventId, SubscriptionId, Timestamp};
-use postrider_store::{EventFilter, EventView, Receipt, StatusCounts};
+use postrider_store::{EventFilter, EventView, Receipt, StatusCounts, Urgency};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -93,7 +93,7 @@ pub(crate) async fn publish(
     api.quotas.check_pending(caller.tenant_id, &api).await?;
     api.turns.published(caller.tenant_id, api.world.now());
     let begun = Instant::now();
-    let mut results = api.journal.publish(caller.tenant_id, vec![draft]).await;
+    let mut results = api.journal.publish(caller.tenant_id, vec![draft], Urgency::Pressing).await;
     measure::accepted(begun.elapsed());
     let receipt = results.pop().ok_or_else(Problem::internal)??;
     let status = if receipt.duplicate { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -130,7 +130,7 @@ pub(crate) async fn publish_batch(
         let rest = &events[results.len()..];
         let turn = api.turns.take(caller.tenant_id, rest.len(), api.world.now()).await;
         let some = &rest[..turn.events];
-        match publish_some(&api, caller, some).await {
+        match publish_some(&api, caller, some, turn.urgency()).await {
             Ok(more) => results.extend(more),
             Err(problem) if results.is_empty() => return Err(problem),
             // What was taken before this must be told.
@@ -146,6 +146,7 @@ async fn publish_some(
     api: &Api,
     caller: Caller,
     events: &[&RawValue],
+    urgency: Urgency,
 ) -> Result<Vec<Result<ReceiptJson, Problem>>, Problem> {
     let read_all = |catalogue: &TenantCatalogue| {
         events.iter().map(|event| read_draft(event.get().as_bytes(), api, catalogue)).collect()
@@ -153,7 +154,7 @@ async fn publish_some(
     let read = read_drafts(api, caller, read_all).await?;
     let drafts: Vec<EventDraft> = read.iter().filter_map(|draft| draft.as_ref().ok().cloned()).collect();
     let begun = Instant::now();
-    let mut published = api.journal.publish(caller.tenant_id, drafts).await.into_iter();
+    let mut published = api.journal.publish(caller.tenant_id, drafts, urgency).await.into_iter();
     measure::accepted(begun.elapsed());
     let result = |draft: Result<EventDraft, Problem>| {
         draft?;

@@ -4,7 +4,7 @@ use postrider_core::World;
 use postrider_core::event::{EventDraft, METADATA_LIMIT, resource_id_of};
 use postrider_core::event_type::EventTypeName;
 use postrider_core::profile::Profiles;
-use postrider_store::{PublishError, Receipt, StoreError};
+use postrider_store::{PublishError, Receipt, StoreError, Urgency};
 use serde_json::json;
 
 use super::{open_tenant, plain, settings_of};
@@ -27,7 +27,7 @@ pub(crate) async fn run(args: TriggerArgs, world: World) -> Result<(), String> {
     })?;
     let json = args.of.json;
     let draft = draft(&profiles, name, args)?;
-    let mut published = stores.journal.publish(tenant.id, vec![draft]).await;
+    let mut published = stores.journal.publish(tenant.id, vec![draft], Urgency::Pressing).await;
     let receipt =
         published.pop().ok_or("the event was not published")?.map_err(|error: PublishError| error.to_string());
     stores.queue.close().await;

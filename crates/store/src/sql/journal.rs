@@ -12,14 +12,19 @@ use super::{Dialect, Sql, audit};
 use crate::error::Result;
 use crate::journal::{
     AuditFilter, DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt,
-    ReopenError, Sent,
+    ReopenError, Sent, Urgency,
 };
 use crate::queue::Backlog;
 
 #[async_trait]
 impl<DB: Dialect> Journal for Sql<DB> {
-    async fn publish(&self, tenant_id: TenantId, drafts: Vec<EventDraft>) -> Vec<Result<Receipt, PublishError>> {
-        self.publish_all(tenant_id, drafts).await
+    async fn publish(
+        &self,
+        tenant_id: TenantId,
+        drafts: Vec<EventDraft>,
+        urgency: Urgency,
+    ) -> Vec<Result<Receipt, PublishError>> {
+        self.publish_all(tenant_id, drafts, urgency).await
     }
 
     async fn events(&self, tenant_id: TenantId, filter: &EventFilter, page: Page) -> Result<Listed<EventView>> {

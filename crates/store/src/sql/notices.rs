@@ -10,7 +10,7 @@ use super::dialect::{Cells, RowSet};
 use super::ids::IDS;
 use super::{Dialect, Query, Row, Sql, event_types, tenants};
 use crate::error::{Result, StoreError};
-use crate::journal::PublishError;
+use crate::journal::{PublishError, Urgency};
 
 /// Notices told in one step.
 const STEP: i64 = 100;
@@ -73,7 +73,9 @@ impl<DB: Dialect> Sql<DB> {
         drop(reader);
         let told = match listener {
             Some(tenant_id) => {
-                let results = self.publish_all(tenant_id, kept.iter().map(|kept| kept.draft.clone()).collect()).await;
+                let results = self
+                    .publish_all(tenant_id, kept.iter().map(|kept| kept.draft.clone()).collect(), Urgency::Pressing)
+                    .await;
                 // Published before: the same key.
                 let is_told = |result: &Result<_, PublishError>| !matches!(result, Err(PublishError::Store(_)));
                 kept.iter().zip(&results).filter(|(_, result)| is_told(result)).map(|(kept, _)| kept.id).collect()

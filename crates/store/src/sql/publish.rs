@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::accept::{Accept, MAX_TARGETS, Target};
 use super::{Dialect, GroupCommit, Query, Sql, tenants};
 use crate::error::{Result, StoreError};
-use crate::journal::{PublishError, Receipt};
+use crate::journal::{PublishError, Receipt, Urgency};
 
 /// How often an event is matched again because the catalogue moved meanwhile.
 const MAX_ROUNDS: usize = 20;
@@ -57,6 +57,7 @@ impl<DB: Dialect> Sql<DB> {
         &self,
         tenant_id: TenantId,
         drafts: Vec<EventDraft>,
+        urgency: Urgency,
     ) -> Vec<Result<Receipt, PublishError>> {
         let mut in_line = Vec::with_capacity(drafts.len());
         for (n, some) in drafts.chunks(LOOKED_UP_AT_ONCE).enumerate() {
@@ -67,7 +68,7 @@ impl<DB: Dialect> Sql<DB> {
             let matched_against = self.matched_against(tenant_id, some).await;
             for draft in some {
                 in_line.push(match &matched_against {
-                    Ok(against) => self.put_in_line(against, draft).await,
+                    Ok(against) => self.put_in_line(against, draft, urgency).await,
                     Err(error) => Err(error.copy()),
                 });
             }
@@ -102,7 +103,7 @@ impl<DB: Dialect> Sql<DB> {
             }
             Box::pin(self.load_snapshot(tenant_id)).await?.ok_or(PublishError::NoTenant)?;
             let against = self.matched_against(tenant_id, std::slice::from_ref(draft)).await?;
-            in_line = self.put_in_line(&against, draft).await?;
+            in_line = self.put_in_line(&against, draft, Urgency::Pressing).await?;
         }
         Err(StoreError::Unavailable("subscriptions change faster than events can be matched".to_owned()).into())
     }
@@ -121,7 +122,12 @@ impl<DB: Dialect> Sql<DB> {
         Ok(Against { catalogue, callbacks })
     }
 
-    async fn put_in_line(&self, against: &Against, draft: &EventDraft) -> Result<InLine, PublishError> {
+    async fn put_in_line(
+        &self,
+        against: &Against,
+        draft: &EventDraft,
+        urgency: Urgency,
+    ) -> Result<InLine, PublishError> {
         let catalogue = &against.catalogue;
         let event = self.event(catalogue, draft);
         let Matches { matching, turned_away } = catalogue.matches(&event);
@@ -153,7 +159,7 @@ impl<DB: Dialect> Sql<DB> {
             duplicate: false,
         };
         let (reply, answer) = oneshot::channel();
-        self.commits.accept(Accept {
+        let accept = Accept {
             event: Arc::new(event),
             request_hash: draft.idempotency_key.is_some().then(|| draft.request_hash()),
             version: catalogue.version(),
@@ -163,7 +169,8 @@ impl<DB: Dialect> Sql<DB> {
             turned_away,
             reply,
             _room: room,
-        });
+        };
+        self.commits.accept(accept, urgency);
         Ok(InLine { receipt, version: catalogue.version(), answer })
     }
 

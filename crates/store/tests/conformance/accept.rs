@@ -1,10 +1,11 @@
 //! Accepting events.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use postrider_core::delivery::DeliveryState;
 use postrider_core::lanes::LaneLimits;
-use postrider_store::PublishError;
+use postrider_store::{PublishError, Urgency};
 
 use crate::fixture::{Fixture, draft};
 
@@ -31,7 +32,7 @@ pub(crate) async fn hands_over_while_there_are_slots_and_queues_the_rest(f: Fixt
     let subscription = f.subscribe("https://a.example/hook").await;
     let (stores, mut inbox) = f.beside(LaneLimits { total: 10, per_lane: 2, ..LaneLimits::default() }).await;
     for _ in 0..3 {
-        stores.journal.publish(f.tenant, vec![draft(None)]).await.remove(0).expect("accepted");
+        stores.journal.publish(f.tenant, vec![draft(None)], Urgency::Pressing).await.remove(0).expect("accepted");
     }
     let first = inbox.handed.try_recv().expect("a slot");
     let second = inbox.handed.try_recv().expect("a slot");
@@ -45,10 +46,10 @@ pub(crate) async fn hands_over_while_there_are_slots_and_queues_the_rest(f: Fixt
 pub(crate) async fn queues_behind_rows_that_wait(mut f: Fixture) {
     f.subscribe("https://a.example/hook").await;
     let (stores, mut inbox) = f.beside(LaneLimits { total: 10, per_lane: 1, ..LaneLimits::default() }).await;
-    stores.journal.publish(f.tenant, vec![draft(None), draft(None)]).await;
+    stores.journal.publish(f.tenant, vec![draft(None), draft(None)], Urgency::Pressing).await;
     drop(inbox.handed.try_recv().expect("the first has a slot"));
     assert!(inbox.handed.try_recv().is_err());
-    stores.journal.publish(f.tenant, vec![draft(None)]).await;
+    stores.journal.publish(f.tenant, vec![draft(None)], Urgency::Pressing).await;
     assert!(inbox.handed.try_recv().is_err(), "there is a slot, but another waits");
     assert!(f.handed().is_none(), "other processes hear nothing");
 }
@@ -61,10 +62,16 @@ pub(crate) async fn a_key_publishes_once(f: Fixture) {
     assert_eq!((again.id, again.created_at, again.deliveries), (first.id, first.created_at, first.deliveries));
     let mut other = draft(Some("k"));
     other.payload = "{}".into();
-    let refused = f.stores.journal.publish(f.tenant, vec![other]).await.remove(0);
+    let refused = f.stores.journal.publish(f.tenant, vec![other], Urgency::Pressing).await.remove(0);
     assert!(matches!(refused, Err(PublishError::KeyReused)), "{refused:?}");
     let elsewhere = f.stores.catalogue.create_tenant("second", "standard").await.expect("stored").expect("free").id;
-    let theirs = f.stores.journal.publish(elsewhere, vec![draft(Some("k"))]).await.remove(0).expect("accepted");
+    let theirs = f
+        .stores
+        .journal
+        .publish(elsewhere, vec![draft(Some("k"))], Urgency::Pressing)
+        .await
+        .remove(0)
+        .expect("accepted");
     assert!(!theirs.duplicate, "keys belong to their tenant");
 }
 
@@ -74,7 +81,9 @@ pub(crate) async fn a_hundred_at_once_make_one_event(f: Fixture) {
     let tasks: Vec<_> = (0..100)
         .map(|_| {
             let (journal, tenant) = (Arc::clone(&journal), f.tenant);
-            tokio::spawn(async move { journal.publish(tenant, vec![draft(Some("k"))]).await.remove(0) })
+            tokio::spawn(
+                async move { journal.publish(tenant, vec![draft(Some("k"))], Urgency::Pressing).await.remove(0) },
+            )
         })
         .collect();
     let mut receipts = Vec::new();
@@ -101,12 +110,24 @@ pub(crate) async fn does_not_use_one_deleted_by_another_process(f: Fixture) {
     assert_eq!(f.publish().await.deliveries, 0);
 }
 
+pub(crate) async fn patient_events_are_accepted_alone_and_beside_others(f: Fixture) {
+    let journal = &f.stores.journal;
+    let patient = || journal.publish(f.tenant, vec![draft(None), draft(None)], Urgency::Patient);
+    let (alone, beside, pressing) = (patient().await, patient(), f.publish_draft(draft(None)));
+    let (beside, pressing) = tokio::join!(beside, pressing);
+    let ids: HashSet<_> = alone.into_iter().chain(beside).map(|result| result.expect("accepted").id).collect();
+    assert_eq!(ids.len(), 4);
+    for id in ids.into_iter().chain([pressing.id]) {
+        assert!(journal.event(f.tenant, id).await.expect("read").is_some());
+    }
+}
+
 pub(crate) async fn a_batch_answers_in_order(f: Fixture) {
     f.publish_draft(draft(Some("b"))).await;
     let mut other = draft(Some("b"));
     other.payload = "{}".into();
     let batch = vec![draft(Some("a")), draft(Some("b")), draft(None), draft(Some("a")), other];
-    let results = f.stores.journal.publish(f.tenant, batch).await;
+    let results = f.stores.journal.publish(f.tenant, batch, Urgency::Pressing).await;
     let duplicates: Vec<_> =
         results.iter().map(|result| result.as_ref().ok().map(|receipt| receipt.duplicate)).collect();
     assert_eq!(duplicates, [Some(false), Some(true), Some(false), Some(true), None]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use postrider_core::lanes::{LaneId, LaneLimits};
 use postrider_core::lifecycle::MARK_PAUSE;
 
-use postrider_store::Backlog;
+use postrider_store::{Backlog, Urgency};
 
 use crate::fixture::Fixture;
 
@@ -33,7 +33,8 @@ pub(crate) async fn the_longest_due_goes_first(f: Fixture) {
     let mut published = Vec::new();
     for _ in 0..3 {
         f.clock.advance(Duration::from_secs(1));
-        let result = stores.journal.publish(f.tenant, vec![crate::fixture::draft(None)]).await.remove(0);
+        let result =
+            stores.journal.publish(f.tenant, vec![crate::fixture::draft(None)], Urgency::Pressing).await.remove(0);
         published.push(result.expect("accepted").id);
     }
     let first = stores.queue.claim(lane, 2).await.expect("claimed");

@@ -25,7 +25,7 @@ use postrider_core::world::{Random, SystemRandom};
 use postrider_core::{Clock, DeliveryId, EventId, SubscriptionId, TenantId, Timestamp, World};
 use postrider_store::{
     Claimed, DatabaseUrl, DeliveryView, HandOver, Inbox, NewSubscription, Purpose, Receipt, Settlement, StoreOptions,
-    Stores,
+    Stores, Urgency,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -166,7 +166,7 @@ impl Fixture {
 
     pub(crate) async fn publish_draft(&self, draft: EventDraft) -> Receipt {
         self.clock.advance(Duration::from_micros(1));
-        let mut results = self.stores.journal.publish(self.tenant, vec![draft]).await;
+        let mut results = self.stores.journal.publish(self.tenant, vec![draft], Urgency::Pressing).await;
         results.pop().expect("a result").expect("accepted")
     }
 

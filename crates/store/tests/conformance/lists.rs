@@ -3,7 +3,7 @@
 use postrider_core::cursor::Page;
 use postrider_core::event::EventDraft;
 use postrider_core::event_type::EventTypeName;
-use postrider_store::EventFilter;
+use postrider_store::{EventFilter, Urgency};
 
 use crate::fixture::{Fixture, draft};
 
@@ -15,7 +15,7 @@ pub(crate) async fn what_is_rare_is_found_page_by_page(f: Fixture) {
     let first = f.publish_draft(EventDraft::new(rare.clone(), "{}".into())).await;
     for _ in 0..MANY / 300 {
         f.clock.advance(std::time::Duration::from_millis(2));
-        f.stores.journal.publish(f.tenant, (0..300).map(|_| draft(None)).collect()).await;
+        f.stores.journal.publish(f.tenant, (0..300).map(|_| draft(None)).collect(), Urgency::Pressing).await;
     }
     let filter = EventFilter { event_type: Some(rare.to_string()), ..EventFilter::default() };
     let list = async |page| f.stores.journal.events(f.tenant, &filter, page).await.expect("read");

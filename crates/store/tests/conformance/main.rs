@@ -103,6 +103,7 @@ backends! {
         a_hundred_at_once_make_one_event,
         uses_a_subscription_made_by_another_process,
         does_not_use_one_deleted_by_another_process,
+        patient_events_are_accepted_alone_and_beside_others,
         a_batch_answers_in_order,
     }
     accounts::{

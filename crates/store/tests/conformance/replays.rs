@@ -6,7 +6,7 @@ use postrider_core::delivery::{DeliveryState, FailReason};
 use postrider_core::lifecycle::Decision;
 use postrider_core::replay::{Count, Replay, ReplayScope, ReplayState, ReplayStatus};
 use postrider_core::{SubscriptionId, TenantId};
-use postrider_store::SettingsChange;
+use postrider_store::{SettingsChange, Urgency};
 use uuid::Uuid;
 
 use crate::fixture::Fixture;
@@ -131,7 +131,7 @@ pub(crate) async fn long_periods_are_gone_through_in_pages(f: Fixture) {
     f.stores.catalogue.update_subscription(f.tenant, subscription.id, off).await.expect("stored");
     for _ in 0..EVENTS / 100 {
         let drafts = (0..100).map(|_| crate::fixture::draft(None)).collect();
-        f.stores.journal.publish(f.tenant, drafts).await;
+        f.stores.journal.publish(f.tenant, drafts, Urgency::Pressing).await;
     }
     f.clock.advance(std::time::Duration::from_secs(1));
     let preview = f.stores.replays.preview_replay(f.tenant, &all(&f, Some(subscription.id))).await.expect("counted");

@@ -15,7 +15,7 @@ use postrider_core::target::TargetId;
 use postrider_core::target_url::TargetUrl;
 use postrider_store::{
     CallbackFilter, DeliveryFilter, NewCallback, ReopenError, Retention, Rotation, SettingsChange, TenantChange,
-    TenantChanged,
+    TenantChanged, Urgency,
 };
 
 use crate::fixture::{Fixture, draft};
@@ -88,7 +88,8 @@ pub(crate) async fn a_callback_gets_the_events_of_its_resource(mut f: Fixture) {
 pub(crate) async fn a_claimed_callback_comes_with_what_it_says(f: Fixture) {
     let made = create(&f, callback(&f, "é")).await;
     let (other, _inbox) = f.beside(LaneLimits { total: 0, ..LaneLimits::default() }).await;
-    let receipt = other.journal.publish(f.tenant, vec![draft(None)]).await.remove(0).expect("accepted");
+    let receipt =
+        other.journal.publish(f.tenant, vec![draft(None)], Urgency::Pressing).await.remove(0).expect("accepted");
     assert_eq!(receipt.deliveries, 1);
     let claimed = f.stores.queue.claim(made.lane(), 10).await.expect("claimed").remove(0);
     assert_eq!(claimed.callback.as_deref(), Some(&made));
@@ -237,7 +238,7 @@ pub(crate) async fn a_delivery_keeps_the_version_of_its_format(f: Fixture) {
     let subscription = f.subscribe_in(&old, f.tenant, "case.opened", "https://a.example/hook").await;
     let change = SettingsChange { profile: Some("sixth".to_owned()), ..SettingsChange::default() };
     old.catalogue.update_subscription(f.tenant, subscription.id, change).await.expect("stored");
-    old.journal.publish(f.tenant, vec![draft(None)]).await.remove(0).expect("accepted");
+    old.journal.publish(f.tenant, vec![draft(None)], Urgency::Pressing).await.remove(0).expect("accepted");
     let claimed = inbox.handed.try_recv().expect("handed over").claimed;
     assert_eq!(claimed.profile.as_deref(), Some(&before));
     old.queue.give_back(&[(f.tenant, claimed.id, claimed.claim)]).await.expect("given back");

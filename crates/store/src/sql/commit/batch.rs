@@ -46,7 +46,7 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// As much of what waits as one commit takes.
-    pub(super) fn of(waiting: &mut Waiting, takes: Takes) -> Self {
+    pub(super) fn of(waiting: &mut Waiting, takes: Takes, now: Instant) -> Self {
         let mut batch = Self::default();
         waiting.last_rows = waiting.number(takes);
         if takes != Takes::Accepts {
@@ -56,7 +56,7 @@ impl Batch {
             batch.claims = std::mem::take(&mut waiting.claims);
         }
         if takes != Takes::Settles {
-            batch.accepts = waiting.accepts.take(BATCH_ROWS, BATCH_BYTES);
+            batch.accepts = waiting.take_accepts(BATCH_ROWS, BATCH_BYTES, now);
         }
         batch
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use postrider_core::TenantId;
 use tokio::sync::{Notify, Semaphore};
 
 use super::batch::{Claim, Settle};
@@ -13,8 +14,8 @@ use crate::sql::accept::Accept;
 /// Bytes of events that may wait for their commit.
 pub(super) const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
-/// How long settlements wait for more, or for a sync that is not theirs alone: no publisher waits for them, and the
-/// database and the disk have less to do.
+/// How long settlements wait for more, or for a sync that is not theirs alone, and pieces of batches for somebody else's
+/// event: no publisher waits for the ones, the others are to take their time, and the database and the disk have less to do.
 pub(super) const LINGER: Duration = Duration::from_millis(5);
 /// So many need not wait.
 const ENOUGH: usize = 64;
@@ -45,6 +46,10 @@ pub(super) struct Waiting {
     pub(super) settles: VecDeque<Settle>,
     pub(super) claims: Vec<Claim>,
     pub(super) accepts: FairQueue<Accept>,
+    /// Events that are committed along with another, or after [`LINGER`].
+    pub(super) patient: FairQueue<Accept>,
+    /// Since when some of those wait.
+    patient_since: Option<Instant>,
     /// Batches behind their commit that are not on disk yet, where that is a step of its own.
     pub(super) unsynced: usize,
     /// How many rows waited for the last commit.
@@ -53,7 +58,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// How many rows or more would be written.
+    /// How many rows or more would be written, beside patient events.
     pub(super) fn number(&self, takes: Takes) -> usize {
         match takes {
             Takes::Both => {
@@ -65,9 +70,31 @@ impl Waiting {
         }
     }
 
+    /// Puts an event in line that need not be committed by itself.
+    pub(super) fn put_patient(&mut self, tenant_id: TenantId, weight: usize, accept: Accept, now: Instant) {
+        self.patient.push(tenant_id, weight, accept);
+        self.patient_since.get_or_insert(now);
+    }
+
+    /// Takes events for one commit, at most so many and about so many bytes. The patient ones come along with others;
+    /// by themselves, and before others, once they have waited for long enough.
+    pub(super) fn take_accepts(&mut self, count: usize, bytes: usize, now: Instant) -> Vec<Accept> {
+        let has_waited = self.patient_since.is_some_and(|since| now >= since + LINGER);
+        let is_due = has_waited || self.patient.len() >= ENOUGH || self.closed;
+        let (first, second) =
+            if is_due { (&mut self.patient, &mut self.accepts) } else { (&mut self.accepts, &mut self.patient) };
+        let mut taken = first.take(count, bytes);
+        if is_due || !taken.is_empty() {
+            taken.extend(second.take(count - taken.len(), bytes));
+        }
+        self.patient_since = self.patient_since.filter(|_| self.patient.len() > 0);
+        taken
+    }
+
     /// When what waits is to be committed.
     pub(super) fn due(&self, takes: Takes) -> Due {
-        match self.number(takes) {
+        let patient = if takes == Takes::Settles { 0 } else { self.patient.len() };
+        match self.number(takes) + patient {
             0 => return Due::WhenRung,
             ENOUGH.. => return Due::Now,
             _ if self.closed => return Due::Now,
@@ -77,18 +104,29 @@ impl Waiting {
             // What is on its way to the disk takes nothing more along: a commit made at its end is synced no later,
             // and has more in it.
             Takes::Both if self.unsynced > 0 => Due::WhenRung,
-            Takes::Both if self.last_rows >= BUSY && self.has_only_settles() => self.lingering(),
-            Takes::Both | Takes::Accepts => Due::Now,
-            Takes::Settles => self.lingering(),
+            _ if self.is_pressing(takes) => Due::Now,
+            _ => self.lingering_since(takes).map_or(Due::WhenRung, |since| Due::At(since + LINGER)),
         }
     }
 
-    fn has_only_settles(&self) -> bool {
-        self.claims.is_empty() && self.accepts.len() == 0
+    /// Whether something waits that is not to wait for company.
+    fn is_pressing(&self, takes: Takes) -> bool {
+        let has_accepts = self.accepts.len() > 0;
+        match takes {
+            Takes::Both => {
+                let has_settles = !self.settles.is_empty() && self.last_rows < BUSY;
+                has_accepts || has_settles || !self.claims.is_empty()
+            }
+            Takes::Settles => false,
+            Takes::Accepts => has_accepts,
+        }
     }
 
-    fn lingering(&self) -> Due {
-        self.settles.front().map_or(Due::WhenRung, |oldest| Due::At(oldest.since + LINGER))
+    /// Since when the first waits that waits for company.
+    fn lingering_since(&self, takes: Takes) -> Option<Instant> {
+        let settles = self.settles.front().map(|oldest| oldest.since).filter(|_| takes != Takes::Accepts);
+        let patient = self.patient_since.filter(|_| takes != Takes::Settles);
+        settles.into_iter().chain(patient).min()
     }
 }
 
@@ -175,7 +213,7 @@ impl Inbox {
         let is_worth_a_look = {
             let mut waiting = self.lock();
             waiting.unsynced -= batches;
-            waiting.number(Takes::Both) > 0
+            waiting.due(Takes::Both) != Due::WhenRung
         };
         if is_worth_a_look {
             self.settles.ring();
@@ -248,13 +286,13 @@ mod tests {
     fn it_is_calm_while_little_is_committed_and_all_of_it_is_on_disk() {
         let inbox = Inbox::of_one();
         put(&inbox, BUSY - 1);
-        drop(Batch::of(&mut inbox.lock(), Takes::Both));
+        drop(Batch::of(&mut inbox.lock(), Takes::Both, Instant::now()));
         assert!(inbox.is_calm());
         inbox.committed();
         assert!(!inbox.is_calm());
         inbox.synced(1);
         put(&inbox, BUSY);
-        drop(Batch::of(&mut inbox.lock(), Takes::Both));
+        drop(Batch::of(&mut inbox.lock(), Takes::Both, Instant::now()));
         assert!(!inbox.is_calm());
     }
 
@@ -276,7 +314,7 @@ mod tests {
         let inbox = Inbox::of_one();
         settle(&inbox);
         assert_eq!(due(&inbox), Due::Now, "nothing else goes on");
-        drop(Batch::of(&mut inbox.lock(), Takes::Both));
+        drop(Batch::of(&mut inbox.lock(), Takes::Both, Instant::now()));
         inbox.lock().last_rows = BUSY;
         assert!(is_rung(&inbox));
         let first = settle(&inbox);
@@ -304,14 +342,70 @@ mod tests {
         assert_eq!(due(&inbox), Due::Now);
     }
 
+    /// Puts an event in line that need not be committed by itself; says since when the first such waits.
+    fn put_patient(inbox: &Inbox) -> Option<Instant> {
+        let (accept, _) = examples::accept();
+        let (tenant_id, now) = (accept.event.tenant_id, Instant::now());
+        inbox.put(&inbox.accepts, |waiting| waiting.put_patient(tenant_id, 1, accept, now));
+        inbox.lock().patient_since
+    }
+
+    fn put_pressing(inbox: &Inbox) {
+        let (accept, _) = examples::accept();
+        inbox.put(&inbox.accepts, |waiting| waiting.accepts.push(accept.event.tenant_id, 1, accept));
+    }
+
+    #[test]
+    fn patient_events_come_along_with_another() {
+        for (inbox, takes) in [(Inbox::of_one(), Takes::Both), (Inbox::of_two(), Takes::Accepts)] {
+            let taken = |now| inbox.lock().take_accepts(9, 9, now).len();
+            let since = put_patient(&inbox).expect("it waits");
+            assert_eq!(inbox.lock().due(takes), Due::At(since + LINGER));
+            assert_eq!(taken(since), 0, "alone, too early");
+            put_pressing(&inbox);
+            assert_eq!(inbox.lock().due(takes), Due::Now);
+            assert_eq!(taken(since), 2);
+            assert_eq!(inbox.lock().due(takes), Due::WhenRung);
+            assert_eq!(inbox.lock().patient_since, None);
+        }
+    }
+
+    #[test]
+    fn an_outcome_takes_no_patient_events_along() {
+        let inbox = Inbox::of_one();
+        let since = put_patient(&inbox).expect("it waits");
+        settle(&inbox);
+        assert_eq!(due(&inbox), Due::Now);
+        let batch = Batch::of(&mut inbox.lock(), Takes::Both, since);
+        assert_eq!((batch.settles.len(), batch.accepts.len()), (1, 0));
+        assert_eq!(inbox.lock().last_rows, 1);
+        assert_eq!(due(&inbox), Due::At(since + LINGER));
+    }
+
+    #[test]
+    fn patient_events_wait_no_longer_than_until_they_are_due_or_many() {
+        let inbox = Inbox::of_one();
+        let since = put_patient(&inbox).expect("it waits");
+        put_pressing(&inbox);
+        assert_eq!(inbox.lock().take_accepts(1, 9, since + LINGER).len(), 1);
+        assert_eq!(inbox.lock().accepts.take(9, 9).len(), 1, "they go before others");
+        for _ in 0..ENOUGH {
+            put_patient(&inbox);
+        }
+        assert_eq!(due(&inbox), Due::Now);
+        assert_eq!(inbox.lock().take_accepts(ENOUGH, ENOUGH, since).len(), ENOUGH);
+    }
+
     #[test]
     fn at_the_end_nothing_waits_for_company_and_nothing_more_is_taken() {
         let inbox = Inbox::of_one();
         inbox.committed();
         put(&inbox, 1);
+        put_patient(&inbox);
         inbox.close();
         assert_eq!(due(&inbox), Due::Now);
+        assert_eq!(Batch::of(&mut inbox.lock(), Takes::Both, Instant::now()).len(), 2);
         put(&inbox, 1);
-        assert_eq!(inbox.lock().claims.len(), 1);
+        assert_eq!(inbox.lock().claims.len(), 0);
     }
 }

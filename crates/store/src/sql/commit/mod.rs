@@ -26,6 +26,7 @@ use super::accept::Accept;
 use super::claimed_row::{ClaimWish, ClaimedRow};
 use crate::error::{Result, StoreError};
 use crate::hand_over::HandOver;
+use crate::journal::Urgency;
 use crate::queue::Settlement;
 use batch::{Claim, Settle};
 use checkpoint::Pace;
@@ -96,9 +97,13 @@ impl GroupCommit {
     }
 
     /// Puts an event in line; its `reply` hears after the commit.
-    pub(super) fn accept(&self, accept: Accept) {
-        let weight = Self::weight(accept.event.draft.payload.len(), accept.rows());
-        self.inbox.put(&self.inbox.accepts, |waiting| waiting.accepts.push(accept.event.tenant_id, weight, accept));
+    pub(super) fn accept(&self, accept: Accept, urgency: Urgency) {
+        let (tenant_id, weight) =
+            (accept.event.tenant_id, Self::weight(accept.event.draft.payload.len(), accept.rows()));
+        self.inbox.put(&self.inbox.accepts, |waiting| match urgency {
+            Urgency::Pressing => waiting.accepts.push(tenant_id, weight, accept),
+            Urgency::Patient => waiting.put_patient(tenant_id, weight, accept, Instant::now()),
+        });
     }
 
     /// Writes a settlement down and waits for its commit. Whether it changed the delivery.

@@ -107,12 +107,13 @@ enum Next {
 
 impl Next {
     fn of(inbox: &Inbox, takes: Takes) -> Self {
+        let now = Instant::now();
         let mut waiting = inbox.lock();
         match waiting.due(takes) {
             Due::WhenRung if waiting.closed => Self::End,
             Due::WhenRung => Self::Wait(None),
-            Due::At(at) if at > Instant::now() => Self::Wait(Some(at)),
-            Due::Now | Due::At(_) => Self::Commit(Batch::of(&mut waiting, takes)),
+            Due::At(at) if at > now => Self::Wait(Some(at)),
+            Due::Now | Due::At(_) => Self::Commit(Batch::of(&mut waiting, takes, now)),
         }
     }
 }
