@@ -179,7 +179,8 @@ impl Lane {
     }
 
     /// How many it may have in flight, however well its endpoint answers, while so many deliveries a second are accepted for
-    /// all lanes: beside others, as many as keep a pace.
+    /// all lanes. Beside others, as many as keep a pace; or more, if its answers are quick: as many as a lane that nobody
+    /// knows if they take no time, and the fewer the longer they take.
     pub(super) fn share(&self, limits: &LaneLimits, accepted: usize, now: Timestamp) -> usize {
         let own = self.accepted.per_second(now);
         if accepted < own + FEW {
@@ -188,8 +189,10 @@ impl Lane {
         let waits = self.waiting_since.map_or(Duration::ZERO, |since| now.since(since));
         let doublings = waits.as_secs() / PATIENCE.as_secs();
         let pace = (limits.pace_beside << doublings.min(16)).max(own * CATCH_UP);
-        let in_flight = pace as u128 * (BESIDE_ANSWER + self.answers_in).as_micros() / 1_000_000;
-        usize::try_from(in_flight).unwrap_or(usize::MAX).max(START).min(limits.per_lane)
+        let held = (BESIDE_ANSWER + self.answers_in).as_micros();
+        let keep_pace = pace as u128 * held / 1_000_000;
+        let are_quick = START as u128 * BESIDE_ANSWER.as_micros() / held;
+        usize::try_from(keep_pace.max(are_quick)).unwrap_or(usize::MAX).max(LEAST).min(limits.per_lane)
     }
 
     pub(super) fn next_probe_at(&self) -> Option<Timestamp> {
@@ -377,7 +380,7 @@ mod tests {
         };
         assert_eq!([(100, 0), (100, 7), (5000, 9)].map(|(millis, own)| share(millis, own, own)), [MOST; 3], "alone");
         assert_eq!([9, 10].map(|others| share(100, 0, others)), [MOST, 55]);
-        assert_eq!([0, 10, 100, 200, 5000].map(|millis| share(millis, 0, 10)), [START, START, 55, 105, MOST]);
+        assert_eq!([0, 10, 100, 200, 5000].map(|millis| share(millis, 0, 10)), [START, START / 2, 55, 105, MOST]);
         assert_eq!(
             [125, 200, 1000].map(|own| share(100, own, 2000)),
             [55, 88, MOST],
