@@ -47,7 +47,7 @@ pub(super) struct Waiting {
     pub(super) claims: Vec<Claim>,
     pub(super) accepts: FairQueue<Accept>,
     /// Events that are committed along with another, or after [`LINGER`].
-    pub(super) patient: FairQueue<Accept>,
+    patient: FairQueue<Accept>,
     /// Since when some of those wait.
     patient_since: Option<Instant>,
     /// Batches behind their commit that are not on disk yet, where that is a step of its own.
