@@ -137,12 +137,13 @@ async fn the_demo_shows_that_all_is_well() {
         "The process is complete",
         "✔ genuine",
         "every signature there is was verified",
-        "+5.0 s  HTTP 200: OK",
         "retries_exhausted",
         "How to look at it by API",
     ] {
         assert!(out.contains(shown), "{shown} in\n{out}");
     }
+    let retried = out.lines().any(|line| line.contains("+5.") && line.contains("s  HTTP 200: OK"));
+    assert!(retried, "the second try after five seconds in\n{out}");
     assert!(!out.contains('\u{1b}'), "no colours in a pipe");
 }
 
