@@ -81,9 +81,11 @@ await run(async (page) => {
   await page.getByRole('alert').getByText('retry_schedule', { exact: true }).waitFor();
   await page.getByText('Settings', { exact: true }).click();
   await page.getByLabel('Description').fill('ours');
+  await page.getByRole('combobox', { name: /^Wire format/ }).selectOption('anycheck');
   await page.getByRole('textbox', { name: 'Filters' }).fill('{"n": {"$lt": 12345678901234567890123}}');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('Settings', { exact: true }).click();
+  assert.equal(await page.getByLabel('Seconds for one attempt').inputValue(), '5', 'the timeout is the new format\'s');
   await page.getByRole('textbox', { name: 'Filters' }).fill('{"id": "r-1"}');
   await page.getByRole('button', { name: 'Try the filters on the newest events' }).click();
   await page.getByRole('row', { name: /^yes screening.completed/ }).waitFor();

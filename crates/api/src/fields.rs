@@ -58,6 +58,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Reads a field that null gives back to a default: `absent` if it is not there, `null` if it is null.
+    pub(crate) fn nullable<T>(
+        &mut self,
+        name: &str,
+        [absent, null]: [T; 2],
+        read: impl FnOnce(&'a RawValue) -> Result<T, String>,
+    ) -> T {
+        let is_null = self.rest.contains_key(name) && !self.has(name);
+        let otherwise = if is_null { null } else { absent };
+        self.optional(name, read).unwrap_or(otherwise)
+    }
+
     /// Reads a field that must be there.
     pub(crate) fn required<T>(
         &mut self,

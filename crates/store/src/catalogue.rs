@@ -64,9 +64,31 @@ pub struct SettingsChange {
     /// When a failed delivery is tried again.
     pub retry_schedule: Option<RetrySchedule>,
     /// How long one attempt may take.
-    pub timeout: Option<AttemptTimeout>,
+    pub timeout: TimeoutChange,
     /// Sent with each request.
     pub headers: Option<StaticHeaders>,
+}
+
+/// What becomes of the time that one attempt may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeoutChange {
+    /// It stays as it is.
+    #[default]
+    Stays,
+    /// It is what the wire format says, and follows it.
+    Profiles,
+    /// It is this, whatever the wire format.
+    Own(AttemptTimeout),
+}
+
+impl TimeoutChange {
+    const fn apply(self, old: Option<AttemptTimeout>) -> Option<AttemptTimeout> {
+        match self {
+            Self::Stays => old,
+            Self::Profiles => None,
+            Self::Own(timeout) => Some(timeout),
+        }
+    }
 }
 
 impl SettingsChange {
@@ -80,7 +102,7 @@ impl SettingsChange {
             filters: self.filters.unwrap_or_else(|| old.filters.clone()),
             profile: self.profile.unwrap_or_else(|| old.profile.clone()),
             retry_schedule: self.retry_schedule.unwrap_or_else(|| old.retry_schedule.clone()),
-            timeout: self.timeout.or(old.timeout),
+            timeout: self.timeout.apply(old.timeout),
             headers: self.headers.unwrap_or_else(|| old.headers.clone()),
         }
     }

@@ -25,7 +25,7 @@ mod statistics;
 pub use accounts::{Accounts, NewUser};
 pub use catalogue::{
     CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
-    TenantChanged, TypeChange,
+    TenantChanged, TimeoutChange, TypeChange,
 };
 pub use error::{Result, StoreError};
 pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};

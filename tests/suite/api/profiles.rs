@@ -134,6 +134,10 @@ async fn a_subscription_takes_the_timeout_of_its_format() {
     assert_eq!(server.get(&path).await["timeout_seconds"], 15);
     server.request("PATCH", &path, Some(json!({"timeout_seconds": 7, "profile": "anycheck"}))).await;
     assert_eq!(server.get(&path).await["timeout_seconds"], 7);
+    server.request("PATCH", &path, Some(json!({"description": "ours"}))).await;
+    assert_eq!(server.get(&path).await["timeout_seconds"], 7, "what is absent stays");
+    server.request("PATCH", &path, Some(json!({"timeout_seconds": null}))).await;
+    assert_eq!(server.get(&path).await["timeout_seconds"], 5, "null gives it back to the format");
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub(super) struct WebhookSettings {
     /// Seconds to wait after each failed try.
     #[schema(max_items = 20, default = json!([5, 25, 125]), example = json!([5, 25, 125]))]
     retry_schedule: Option<Vec<Seconds>>,
-    /// How long one attempt may take in all, in seconds. Absent: as the wire format says.
+    /// How long one attempt may take in all, in seconds. Null, or absent when it is made: as the wire format says.
     #[schema(minimum = 1, maximum = 30)]
     timeout_seconds: Option<i64>,
     /// Sent with each request; names are tokens, values visible ASCII of at most 2,048 characters. Hop-by-hop headers,

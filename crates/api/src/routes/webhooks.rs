@@ -17,7 +17,7 @@ use postrider_core::subscription::{
 };
 use postrider_core::target_url::{TargetUrl, UrlPolicy};
 use postrider_core::{SubscriptionId, Timestamp};
-use postrider_store::{NewSubscription, Rotation, SettingsChange};
+use postrider_store::{NewSubscription, Rotation, SettingsChange, TimeoutChange};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -153,7 +153,9 @@ fn read_settings(api: &Api, fields: &mut Fields<'_>) -> SettingsChange {
         filters: fields.optional("filters", read_filters),
         profile: fields.optional("profile", |raw| read_profile(raw, &api.profiles)),
         retry_schedule: fields.optional("retry_schedule", read_schedule),
-        timeout: fields.optional("timeout_seconds", read_timeout),
+        timeout: fields.nullable("timeout_seconds", [TimeoutChange::Stays, TimeoutChange::Profiles], |raw| {
+            read_timeout(raw).map(TimeoutChange::Own)
+        }),
         headers: fields.optional("headers", read_headers),
     }
 }

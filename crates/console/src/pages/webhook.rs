@@ -123,7 +123,9 @@ fn settings(visit: &Visit, webhook: &Webhook, profiles: &[String]) -> Markup {
                 label { "URL" input name="webhook_url" type="url" value=(webhook.webhook_url) required; }
                 label { "Description" input name="description" value=(webhook.description) maxlength="1024"; }
                 label { "Filters" textarea name="filters" rows="6" spellcheck="false" { (filters) } }
-                label { "Seconds for one attempt" input name="timeout_seconds" type="number" min="1" max="30" value=(webhook.timeout_seconds); }
+                input type="hidden" name="shown_timeout_seconds" value=(webhook.timeout_seconds);
+                label { "Seconds for one attempt" input name="timeout_seconds" type="number" min="1" max="30" value=(webhook.timeout_seconds);
+                    span.hint { "Empty: as the wire format says." } }
                 label { "Seconds before each retry" input name="retry_schedule" value=(schedule(&webhook.retry_schedule)) pattern="[0-9, ]*";
                     span.hint { "Such as 5, 25, 125; empty for none." } }
                 input type="hidden" name="event_type" value=(webhook.event_type);
@@ -178,24 +180,39 @@ pub(super) async fn back(visit: &Visit, done: Result<Value, Fault>) -> Result<Re
 struct Change {
     #[serde(flatten)]
     settings: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_seconds: Option<Value>,
     filters: Option<Box<RawValue>>,
+}
+
+/// The timeout, if it is another than the page showed: left alone, it goes on following the wire format if it did.
+fn changed_timeout(sent: &Form) -> Option<Value> {
+    let timeout = sent.text("timeout_seconds");
+    match timeout.trim() {
+        "" => Some(Value::Null),
+        same if same == sent.text("shown_timeout_seconds") => None,
+        seconds => Some(number(seconds)),
+    }
+}
+
+/// A number as it was typed; what is none is for the API to refuse.
+fn number(text: &str) -> Value {
+    text.parse::<u64>().map_or_else(|_| json!(text), |n| json!(n))
 }
 
 /// Changes its settings.
 pub(crate) async fn update(visit: Visit, sent: Form) -> Result<Response, Fault> {
     let seconds = sent.text("retry_schedule");
     let seconds = seconds.split(',').map(str::trim).filter(|text| !text.is_empty());
-    let schedule: Vec<Value> =
-        seconds.map(|text| text.parse::<u64>().map_or_else(|_| json!(text), |n| json!(n))).collect();
-    let timeout = sent.text("timeout_seconds");
+    let schedule: Vec<Value> = seconds.map(number).collect();
     let settings = json!({
         "webhook_url": sent.text("webhook_url"),
         "description": sent.text("description"),
-        "timeout_seconds": timeout.parse::<u64>().map_or_else(|_| json!(timeout), |n| json!(n)),
         "retry_schedule": schedule,
         "profile": sent.text("profile"),
     });
-    let body = Change { settings, filters: read_json(&sent.text("filters")).or_else(|| read_json("{}")) };
+    let filters = read_json(&sent.text("filters")).or_else(|| read_json("{}"));
+    let body = Change { settings, timeout_seconds: changed_timeout(&sent), filters };
     let done = visit.change::<Value>(&sent, Method::PATCH, &path(&visit), &body).await;
     back(&visit, done).await
 }
