@@ -9,6 +9,9 @@ use postrider_core::{Clock, Timestamp};
 use postrider_server::SystemClock;
 use tokio::sync::watch;
 
+/// What a program under this clock writes once it has travelled.
+pub const TRAVELLED: &str = "travelled";
+
 /// The real clock, plus how far it has travelled. Cheap to clone.
 #[derive(Clone)]
 pub struct TravellingClock {

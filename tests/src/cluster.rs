@@ -61,10 +61,9 @@ impl Cluster {
         let found = Command::new(find).output().expect("the script runs");
         assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
         let programs = PathBuf::from(String::from_utf8(found.stdout).expect("a path").trim());
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-        let cluster = Self {
+        let mut cluster = Self {
             programs,
-            port,
+            port: 0,
             settings: settings.replace("{folder}", &folder.path().display().to_string()),
             folder,
         };
@@ -79,6 +78,8 @@ impl Cluster {
         let data = cluster.data();
         let usual = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
         cluster.run("initdb", &[&["-D", &data, "--wal-segsize", segment], &usual[..]].concat());
+        // Not earlier: somebody else may have it by then.
+        cluster.port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         cluster.go_on();
         cluster
     }

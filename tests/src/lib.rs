@@ -16,7 +16,7 @@ mod wall_clock;
 
 pub use authority::Authority;
 pub use browser::Browser;
-pub use clock::TravellingClock;
+pub use clock::{TRAVELLED, TravellingClock};
 pub use cluster::Cluster;
 pub use database::Database;
 pub use proxy::{Proxy, Way};

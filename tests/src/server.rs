@@ -9,8 +9,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::watch;
 
 use crate::PATIENCE;
+use crate::clock::TRAVELLED;
 use crate::database::{Database, sqlite_file};
 
 /// The key that every test server knows.
@@ -115,6 +117,8 @@ impl ServerOptions {
 pub struct Server {
     child: Child,
     stdin: Option<ChildStdin>,
+    /// How often its clock was set forward.
+    travels: watch::Receiver<u64>,
     base: String,
     key: String,
     client: reqwest::Client,
@@ -172,9 +176,14 @@ impl Server {
         let base = first.strip_prefix("Postrider is ready on ").map(str::to_owned);
         let log = std::fs::read_to_string(options.folder.path().join("server.log")).unwrap_or_default();
         let Some(base) = base else { return Err(format!("{first:?}\n{log}")) };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let (travelled, travels) = watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                travelled.send_modify(|times| *times += u64::from(line == TRAVELLED));
+            }
+        });
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Ok(Self { child, stdin, base, key: KEY.to_owned(), client, options })
+        Ok(Self { child, stdin, travels, base, key: KEY.to_owned(), client, options })
     }
 
     /// A request with the test key; `path` begins at the root.
@@ -274,15 +283,18 @@ impl Server {
         Path::new(self.options.folder.path()).join("server.log")
     }
 
-    /// Sets its clock forward.
+    /// Sets its clock forward, and waits until that is so.
     ///
     /// # Panics
     /// If it is not the travelling program, or no longer runs.
     pub async fn travel(&mut self, by: Duration) {
         assert_eq!(self.options.binary, Binary::Travelling, "the real program does not travel");
+        let before = *self.travels.borrow();
         let stdin = self.stdin.as_mut().expect("piped");
         stdin.write_all(format!("{}\n", by.as_micros()).as_bytes()).await.expect("it listens");
         stdin.flush().await.expect("it listens");
+        let arrived = self.travels.wait_for(|times| *times > before);
+        tokio::time::timeout(PATIENCE, arrived).await.expect("in time").expect("it runs");
     }
 
     /// Ends it without warning (SIGKILL).

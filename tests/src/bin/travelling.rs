@@ -1,5 +1,5 @@
 //! The whole program, under a clock that its standard input sets forward: a line is a number of
-//! microseconds.
+//! microseconds, answered by a line once it is that time.
 
 use std::io::BufRead;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use postrider_core::World;
 use postrider_core::world::SystemRandom;
-use postrider_tests::TravellingClock;
+use postrider_tests::{TRAVELLED, TravellingClock};
 
 fn main() -> ExitCode {
     let clock = TravellingClock::start();
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             if let Ok(micros) = line.trim().parse() {
                 traveller.travel(Duration::from_micros(micros));
+                println!("{TRAVELLED}");
             }
         }
     });

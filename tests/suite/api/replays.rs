@@ -108,18 +108,18 @@ async fn it_keeps_its_rate_and_can_be_paused_resumed_and_canceled() {
     let mut server = Server::start().await;
     let (receiver, status) = switchable().await;
     subscribe(&server, &receiver.url("/"), json!({"retry_schedule": []})).await;
-    for n in 0..4 {
+    for n in 0..8 {
         let event = publish(&server, json!({"n": n})).await;
         settled(&server, &event, "failed").await;
     }
     status.store(200, Ordering::SeqCst);
     let made = server.post("/api/v1/replays/", json!({"since": LONG_AGO, "rate_limit": 1})).await;
     let path = |deed: &str| format!("/api/v1/replays/{}/{deed}", id(&made));
-    eventually("one was sent", || async { (count(&server, "delivered").await == 1).then_some(()) }).await;
+    eventually("one was sent", || async { (count(&server, "delivered").await >= 1).then_some(()) }).await;
     let paused = server.request("POST", &path("pause/"), None).await;
     assert_eq!((paused.status, &paused.body["state"]), (200, &json!("paused")));
     let sent = server.get(&path("")).await["replayed"].as_u64().expect("a number");
-    assert!(sent < 4, "one a second");
+    assert!(sent < 8, "one a second");
     assert_eq!(server.request("POST", &path("pause/"), None).await.status, 409);
     server.travel(Duration::from_secs(60)).await;
     let server = Server::start_with(server.kill().await).await;

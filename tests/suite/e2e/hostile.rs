@@ -124,6 +124,7 @@ async fn is_recorded_in_time(#[case] kind: &str, #[case] status: Option<u16>, #[
 /// What the head says is what counts: the body is only kept as far as it comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_never_ends_is_a_success_in_time() {
+    let _alone = MACHINE.lock().await;
     let receiver =
         Receiver::plain(|_, _| Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nit begins".to_vec())).await;
     let server = Server::start().await;
@@ -168,6 +169,7 @@ async fn a_redirect_leads_nowhere(#[case] status: u16) {
 #[case::of_another_host(Certificate::OfNobody, "TLS certificate is for another host")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_certificate_is_told_nothing(#[case] certificate: Certificate, #[case] message: &str) {
+    let _alone = MACHINE.lock().await;
     let authority = Authority::new();
     let options = ServerOptions::default();
     let ca = options.folder.path().join("ca.pem");

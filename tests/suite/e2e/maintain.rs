@@ -158,11 +158,11 @@ async fn the_master_key_is_rotated_while_it_serves(#[case] database: fn() -> Dat
     verifier.verify(&request.body, &headers).expect("signed with the same secret");
     let audit = server.get("/api/v1/audit/?action=master_key.rotated").await;
     assert_eq!(audit["audit"][0]["actor"], "command_line");
-    drop(server);
+    server.kill().await;
     let server = Server::start_with(with(&options, NEW, "")).await;
     publish(&server, json!({})).await;
     receiver.wait_for(2).await;
-    drop(server);
+    server.kill().await;
     let (code, _, err) = run_command(&with(&options, OLD, ""), &["serve", "--listen", "127.0.0.1:0"]).await;
     let why = err.lines().last().expect("a reason");
     let refused = "postrider: POSTRIDER_MASTER_KEY: a stored secret was sealed with another master key";

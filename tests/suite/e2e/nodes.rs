@@ -215,11 +215,11 @@ async fn a_rolling_restart_loses_and_doubles_nothing() {
 async fn a_node_that_was_stopped_past_its_lease_overwrites_nothing() {
     let receiver = Receiver::plain(|n, _| if n == 0 { Reply::Hang } else { Reply::status(200, "") }).await;
     let [one, other] = nodes(&Database::postgres()).await;
-    let (id, _) = subscribe(&one, &receiver.url("/"), json!({"timeout_seconds": 1, "retry_schedule": []})).await;
+    let (id, _) = subscribe(&one, &receiver.url("/"), json!({"timeout_seconds": 3, "retry_schedule": []})).await;
     let event_id = publish(&one, json!({})).await;
     receiver.wait_for(1).await;
     one.signal("STOP").await;
-    // The lease ends 16 s after the claim.
+    // The lease ends 18 s after the claim.
     settled(&other, &event_id, "delivered").await;
     one.signal("CONT").await;
     let event = eventually("the late attempt is kept", || async {
