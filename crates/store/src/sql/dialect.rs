@@ -100,6 +100,10 @@ pub(crate) trait Dialect: Database {
     /// The same of rows that are a tenant's and undelivered.
     const UNDELIVERED: &str;
 
+    /// What selects rows with the columns of `schema` as one value: a JSON array of an array for each row. Where rows come
+    /// from another thread, one by one, each costs more on its way than all that is done with it.
+    fn packed(schema: Schema) -> String;
+
     /// What a later step of a script reads to find what an earlier one wrote into `table`: of
     /// databases that run a script as one statement, the rows that the step returned.
     fn written(table: &'static str, step: &'static str) -> &'static str;

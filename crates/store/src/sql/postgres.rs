@@ -27,6 +27,14 @@ impl Dialect for Postgres {
     const LOCKED: &str = "for update";
     const LOCKED_OR_SKIPPED: &str = "for update skip locked";
 
+    fn packed(schema: Schema) -> String {
+        let cells = schema.iter().map(|(name, kind)| match kind {
+            Kind::Bytes => format!("encode({name}, 'hex')"),
+            Kind::Uuid | Kind::Int | Kind::Text => (*name).to_owned(),
+        });
+        format!("coalesce(json_agg(json_build_array({})), '[]')::text", cells.collect::<Vec<_>>().join(", "))
+    }
+
     fn written(_: &'static str, step: &'static str) -> &'static str {
         step
     }

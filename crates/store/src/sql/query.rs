@@ -1,6 +1,7 @@
 //! One statement with its values, for either database.
 
 use postrider_core::Timestamp;
+use serde::de::DeserializeOwned;
 use sqlx::error::BoxDynError;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use uuid::Uuid;
@@ -69,6 +70,16 @@ impl<DB: Dialect> Query<DB> {
     pub(crate) async fn rows(self, connection: &mut DB::Connection) -> Result<Vec<Row<DB>>> {
         let (sql, arguments) = self.ready()?;
         Ok(DB::fetch(connection, sql, arguments).await?.into_iter().map(Row).collect())
+    }
+
+    /// All rows of a select of [`Dialect::packed`], in no order; `what` they are.
+    pub(crate) async fn packed<T: DeserializeOwned>(
+        self,
+        connection: &mut DB::Connection,
+        what: &'static str,
+    ) -> Result<Vec<T>> {
+        let packed = self.row(connection).await?.ok_or(StoreError::Damaged(what))?;
+        packed.parsed(0, what, |json| serde_json::from_str(json).ok())
     }
 
     /// Its first row.

@@ -3,37 +3,32 @@
 //! All is counted once: the marks that say how far are moved in the transaction that writes the tallies. What is younger
 //! than [`SETTLED`] is left for later, so that nothing is committed behind a mark.
 
-use std::collections::BTreeMap;
+mod attempts;
+mod counts;
+
 use std::time::Duration;
 
-use postrider_core::attempt::AttemptOutcome;
+use attempts::count_attempts;
+use counts::{Counts, add_tallies};
 use postrider_core::failing::StreakChange;
 use postrider_core::notice::{DELIVERY_FAILED, Notice};
-use postrider_core::tally::{Tally, Width, begin_of};
+use postrider_core::tally::{Width, begin_of};
 use postrider_core::target::TargetId;
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
-use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, notices, tenants};
 use crate::error::{Result, StoreError};
 
 /// Commits that were begun so long ago have ended.
 const SETTLED: Duration = Duration::from_secs(5);
-/// Attempts, or failed deliveries, counted in one step: few enough to be written in a moment.
-const STEP: i64 = 1_000;
+/// Attempts, or failed deliveries, read at once.
+const PAGE: i64 = 1_000;
+/// Pages of attempts that are counted in one step, so that one commit is for many.
+const PAGES: usize = 4;
 /// The one row of marks.
 const MARKS: i64 = 1;
-
-const KEY: Schema = &[("tenant_id", Kind::Uuid), ("target_id", Kind::Uuid), ("width", Kind::Int), ("at", Kind::Int)];
-const ROLLUP: Schema = &[
-    ("tenant_id", Kind::Uuid),
-    ("target_id", Kind::Uuid),
-    ("width", Kind::Int),
-    ("at", Kind::Int),
-    ("tally", Kind::Text),
-];
 
 /// How far has been counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,49 +37,6 @@ struct Marks {
     failed_at: Timestamp,
     failed_id: Uuid,
     events_before: Timestamp,
-}
-
-/// Whose tally, of how long a time, and from when on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    tenant_id: Uuid,
-    target_id: Uuid,
-    width: i64,
-    at: i64,
-}
-
-impl Key {
-    fn put(self, rows: &mut impl Cells) {
-        rows.uuid(Some(self.tenant_id));
-        rows.uuid(Some(self.target_id));
-        rows.int(Some(self.width));
-        rows.int(Some(self.at));
-    }
-}
-
-/// What one step counts.
-#[derive(Default)]
-struct Counts {
-    tallies: BTreeMap<Key, Tally>,
-    streaks: BTreeMap<SubscriptionId, (TenantId, StreakChange)>,
-    /// What failed, if somebody wants to hear of each.
-    notices: Vec<Notice>,
-    is_full: bool,
-}
-
-impl Counts {
-    /// Counts for the subscription, if it is one, for the tenant and for all.
-    fn add(&mut self, tenant_id: TenantId, target: Option<TargetId>, at: Timestamp, change: impl Fn(&mut Tally)) {
-        let subscription = target.and_then(TargetId::subscription_id).map(SubscriptionId::uuid);
-        let of_target = subscription.map(|id| (tenant_id.uuid(), id));
-        let whose = [Some((Uuid::nil(), Uuid::nil())), Some((tenant_id.uuid(), Uuid::nil())), of_target];
-        for (tenant_id, target_id) in whose.into_iter().flatten() {
-            for width in Width::ALL.map(Width::seconds) {
-                let at = begin_of(at, width).as_micros();
-                change(self.tallies.entry(Key { tenant_id, target_id, width, at }).or_default());
-            }
-        }
-    }
 }
 
 impl<DB: Dialect> Sql<DB> {
@@ -99,7 +51,12 @@ impl<DB: Dialect> Sql<DB> {
         if next.failed_at > now {
             (next.failed_at, next.failed_id) = (until, Uuid::nil());
         }
-        next.log_id = count_attempts::<DB>(&mut reader, next.log_id, now, &mut counts).await?;
+        for _ in 0..PAGES {
+            (next.log_id, counts.is_full) = count_attempts::<DB>(&mut reader, next.log_id, now, &mut counts).await?;
+            if !counts.is_full || counts.is_wide() {
+                break;
+            }
+        }
         (next.failed_at, next.failed_id) = count_failed::<DB>(&mut reader, &next, until, &mut counts).await?;
         // Minutes are counted when they are over.
         let minute = begin_of(until, Width::Minute.seconds());
@@ -141,7 +98,7 @@ impl<DB: Dialect> Sql<DB> {
         if !move_marks::<DB>(&mut tx, from, to).await? {
             return Ok(());
         }
-        add_tallies::<DB>(&mut tx, &counts.tallies).await?;
+        add_tallies::<DB>(&mut tx, counts).await?;
         for (id, (tenant_id, change)) in &counts.streaks {
             change_streak::<DB>(&mut tx, *tenant_id, *id, *change).await?;
         }
@@ -181,54 +138,8 @@ async fn move_marks<DB: Dialect>(db: &mut DB::Connection, from: Option<Marks>, t
     Ok(bound.run(db).await? == 1)
 }
 
-/// Counts attempts in the order of their numbers, up to the first that is too young; the last that was.
-async fn count_attempts<DB: Dialect>(
-    db: &mut DB::Connection,
-    after: i64,
-    now: Timestamp,
-    counts: &mut Counts,
-) -> Result<i64> {
-    let rows = Query::<DB>::new(
-        "select a.log_id, a.started_at + a.total_us, a.total_us, a.outcome, d.tenant_id, d.target_kind, d.target_id,
-             d.opened_at
-         from attempts a left join deliveries d on d.tenant_id = a.tenant_id and d.id = a.delivery_id
-         where a.log_id > $1 order by a.log_id limit $2",
-    )
-    .bind(after)
-    .bind(STEP)
-    .rows(db)
-    .await?;
-    let mut last = after;
-    counts.is_full |= is_full(rows.len());
-    for row in &rows {
-        let ended_at = row.time(1)?;
-        // One further in the future than clocks differ is of a clock that was set back.
-        if (now - SETTLED..=now + SETTLED).contains(&ended_at) {
-            counts.is_full = false;
-            break;
-        }
-        last = row.get(0)?;
-        // A test, or of a delivery that retention has taken since.
-        let Some(tenant_id) = row.get::<Option<Uuid>>(4)?.map(TenantId::from) else { continue };
-        let target = TargetId::from_stored(row.get(5)?, row.get(6)?).ok_or(StoreError::Damaged("a target"))?;
-        let outcome = AttemptOutcome::from_code(row.get(3)?).ok_or(StoreError::Damaged("an attempt's outcome"))?;
-        let (took_us, opened_at): (i64, Timestamp) = (row.get(2)?, row.time(7)?);
-        let is_success = outcome == AttemptOutcome::Success;
-        // Sent again since, it began anew.
-        let latency = (is_success && opened_at <= ended_at).then(|| ended_at.since(opened_at));
-        counts.add(tenant_id, Some(target), ended_at, |tally| {
-            tally.attempt(outcome, took_us);
-            latency.into_iter().for_each(|time| tally.latency.note(time));
-        });
-        if let Some(id) = target.subscription_id() {
-            counts.streaks.entry(id).or_insert((tenant_id, StreakChange::default())).1.note(is_success, ended_at);
-        }
-    }
-    Ok(last)
-}
-
 fn is_full(rows: usize) -> bool {
-    i64::try_from(rows).is_ok_and(|rows| rows == STEP)
+    i64::try_from(rows).is_ok_and(|rows| rows == PAGE)
 }
 
 /// Counts failed deliveries in the order in which they failed; the last that was counted.
@@ -247,7 +158,7 @@ async fn count_failed<DB: Dialect>(
     .time(marks.failed_at)
     .id(marks.failed_id)
     .time(until)
-    .bind(STEP)
+    .bind(PAGE)
     .rows(db)
     .await?;
     counts.is_full |= is_full(rows.len());
@@ -255,7 +166,7 @@ async fn count_failed<DB: Dialect>(
     for row in &rows {
         let (failed_at, tenant_id): (Timestamp, TenantId) = (row.time(0)?, row.id(2)?);
         let target = TargetId::from_stored(row.get(3)?, row.get(4)?).ok_or(StoreError::Damaged("a target"))?;
-        counts.add(tenant_id, Some(target), failed_at, |tally| tally.failed += 1);
+        counts.minute(tenant_id, Some(target), failed_at).failed += 1;
         counts.notices.push(Notice::DeliveryFailed {
             tenant_id,
             id: row.id(1)?,
@@ -290,42 +201,9 @@ async fn count_events<DB: Dialect>(
         for row in &rows {
             let (minute, events): (i64, i64) = (row.get(0)?, row.get(1)?);
             let at = Timestamp::from_micros(minute * 60_000_000);
-            counts.add(tenant_id, None, at, |tally| tally.events += events);
+            counts.minute(tenant_id, None, at).events += events;
         }
     }
-    Ok(())
-}
-
-async fn add_tallies<DB: Dialect>(db: &mut DB::Connection, tallies: &BTreeMap<Key, Tally>) -> Result<()> {
-    let mut keys = DB::Rows::new(KEY);
-    for key in tallies.keys() {
-        key.put(&mut keys);
-        keys.end_row();
-    }
-    let sql = format!(
-        "select s.tenant_id, s.target_id, s.width, s.at, s.tally from {} r join rollups s
-             on s.tenant_id = r.tenant_id and s.target_id = r.target_id and s.width = r.width and s.at = r.at",
-        DB::Rows::source(KEY, 1)
-    );
-    let mut sums = tallies.clone();
-    for row in Query::<DB>::assembled(sql).bind_rows(keys).rows(db).await? {
-        let key = Key { tenant_id: row.get(0)?, target_id: row.get(1)?, width: row.get(2)?, at: row.get(3)? };
-        let known: Tally = row.parsed(4, "a tally", |text| serde_json::from_str(text).ok())?;
-        sums.entry(key).or_default().add(&known);
-    }
-    let mut rows = DB::Rows::new(ROLLUP);
-    for (key, tally) in &sums {
-        key.put(&mut rows);
-        rows.text(Some(&serde_json::to_string(tally).map_err(|_| StoreError::Damaged("a tally"))?));
-        rows.end_row();
-    }
-    let sql = format!(
-        "insert into rollups (tenant_id, target_id, width, at, tally)
-         select tenant_id, target_id, width, at, tally from {} r where true
-         on conflict (tenant_id, target_id, width, at) do update set tally = excluded.tally",
-        DB::Rows::source(ROLLUP, 1)
-    );
-    Query::<DB>::assembled(sql).bind_rows(rows).run(db).await?;
     Ok(())
 }
 
