@@ -97,7 +97,7 @@ pub trait Queue: Send + Sync + 'static {
     async fn look_after_failing(&self, patience: Duration) -> Result<()>;
     /// Publishes a bounded number of notices to the sender. Whether there are more.
     async fn tell(&self) -> Result<bool>;
-    /// Counts a bounded number of what was written down, for statistics. Whether there is more.
+    /// Counts a bounded number of what was written down, for statistics. Whether there is more, and no other node at it.
     async fn roll_up(&self) -> Result<bool>;
     /// Looks at a bounded number of events and removes what retention no longer keeps. False when all
     /// were looked at once; the next call begins anew.

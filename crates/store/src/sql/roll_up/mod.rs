@@ -68,10 +68,9 @@ impl<DB: Dialect> Sql<DB> {
         }
         drop(reader);
         self.keep_wanted(&mut counts.notices).await?;
-        if marks != Some(next) {
-            self.keep(marks, next, &counts).await?;
-        }
-        Ok(counts.is_full)
+        let is_ours = marks == Some(next) || self.keep(marks, next, &counts).await?;
+        // Another node counts: the rest is its own, or all would read the same again and again.
+        Ok(counts.is_full && is_ours)
     }
 
     /// Those of failed deliveries that somebody subscribes to. The listener's own are not told, or each would make more.
@@ -92,11 +91,11 @@ impl<DB: Dialect> Sql<DB> {
         Ok(())
     }
 
-    /// Adds the counts to what is kept and moves the marks, unless somebody else has moved them.
-    async fn keep(&self, from: Option<Marks>, to: Marks, counts: &Counts) -> Result<()> {
+    /// Adds the counts to what is kept and moves the marks. Not if somebody else has moved them: then it is false.
+    async fn keep(&self, from: Option<Marks>, to: Marks, counts: &Counts) -> Result<bool> {
         let mut tx = self.begin().await?;
         if !move_marks::<DB>(&mut tx, from, to).await? {
-            return Ok(());
+            return Ok(false);
         }
         add_tallies::<DB>(&mut tx, counts).await?;
         for (id, (tenant_id, change)) in &counts.streaks {
@@ -105,7 +104,8 @@ impl<DB: Dialect> Sql<DB> {
         for notice in &counts.notices {
             self.insert_notice(&mut tx, notice).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 }
 
