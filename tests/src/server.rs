@@ -99,6 +99,8 @@ impl ServerOptions {
             }
         };
         command.args(arguments).current_dir(self.folder.path()).kill_on_drop(true);
+        // Not where others may listen by now.
+        command.env("POSTRIDER_LISTEN", "127.0.0.1:0");
         for (name, value) in &self.settings {
             command.env(format!("POSTRIDER_{name}"), value);
         }
