@@ -261,6 +261,12 @@ impl Server {
         &self.key
     }
 
+    /// What it is asked with.
+    #[must_use]
+    pub const fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
     /// Where it is.
     #[must_use]
     pub fn base(&self) -> &str {

@@ -7,7 +7,7 @@ use postrider_core::World;
 use postrider_store::Queue;
 use tokio_util::sync::CancellationToken;
 
-/// How long to rest when all was counted.
+/// How long to rest when all was counted, or another node counts.
 const IDLE: Duration = Duration::from_secs(2);
 /// How long to rest between steps, so that deliveries always come first.
 const PAUSE: Duration = Duration::from_millis(20);

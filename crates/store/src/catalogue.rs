@@ -76,7 +76,7 @@ pub enum TimeoutChange {
     #[default]
     Stays,
     /// It is what the wire format says, and follows it.
-    Profiles,
+    OfProfile,
     /// It is this, whatever the wire format.
     Own(AttemptTimeout),
 }
@@ -85,7 +85,7 @@ impl TimeoutChange {
     const fn apply(self, old: Option<AttemptTimeout>) -> Option<AttemptTimeout> {
         match self {
             Self::Stays => old,
-            Self::Profiles => None,
+            Self::OfProfile => None,
             Self::Own(timeout) => Some(timeout),
         }
     }

@@ -24,5 +24,5 @@ async fn the_real_program_retries_after_five_real_seconds() {
     settled(&server, &event_id, "delivered").await;
     let came = came.lock().expect("whole");
     let waited = came[1] - came[0];
-    assert!(waited >= Duration::from_secs(5) && waited < Duration::from_secs(10), "{waited:?}");
+    assert!(waited >= Duration::from_secs(5) && waited < Duration::from_millis(6500), "{waited:?}");
 }

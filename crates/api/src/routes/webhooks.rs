@@ -153,7 +153,7 @@ fn read_settings(api: &Api, fields: &mut Fields<'_>) -> SettingsChange {
         filters: fields.optional("filters", read_filters),
         profile: fields.optional("profile", |raw| read_profile(raw, &api.profiles)),
         retry_schedule: fields.optional("retry_schedule", read_schedule),
-        timeout: fields.nullable("timeout_seconds", [TimeoutChange::Stays, TimeoutChange::Profiles], |raw| {
+        timeout: fields.nullable("timeout_seconds", [TimeoutChange::Stays, TimeoutChange::OfProfile], |raw| {
             read_timeout(raw).map(TimeoutChange::Own)
         }),
         headers: fields.optional("headers", read_headers),

@@ -36,6 +36,8 @@ pub(crate) async fn all_is_counted_once_for_everybody_it_concerns(mut f: Fixture
     f.settle(&claimed, Decision::Delivered, Some(f.answered(200))).await;
     let claimed = f.publish_and_take().await;
     f.settle(&claimed, EXHAUSTED, Some(f.answered(500))).await;
+    // A test is no delivery, and counts for nobody.
+    f.stores.journal.record_test(f.tenant, &f.answered(200)).await.expect("recorded");
     roll_up(&f).await;
     assert!(tallies(&f, Whose::All, Width::Minute).await.is_empty(), "too young");
     f.clock.advance(LATER);

@@ -40,7 +40,7 @@ struct Marks {
 }
 
 impl<DB: Dialect> Sql<DB> {
-    /// Counts the next of what was written down. Whether there is more.
+    /// Counts the next of what was written down. Whether there is more, and no other node at it.
     pub(super) async fn roll_up_step(&self) -> Result<bool> {
         let now = self.world.now();
         let until = now - SETTLED;
