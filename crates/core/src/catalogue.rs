@@ -10,7 +10,7 @@ use crate::json::Value;
 use crate::profile::Profiles;
 use crate::secret::Secrets;
 use crate::subscription::{Settings, Subscription};
-use crate::{SubscriptionId, TenantId};
+use crate::{SubscriptionId, TenantId, spelling};
 
 /// What belongs to a tenant and changes with its catalogue version.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +98,7 @@ impl TenantCatalogue {
     #[must_use]
     pub fn suggestions(&self, wrong: &str) -> Vec<&str> {
         let published = self.profiles.event_types().iter().map(|known| &known.name);
-        event_type::nearest(wrong, published.chain(&self.custom_types).map(EventTypeName::as_str))
+        spelling::nearest(wrong, published.chain(&self.custom_types).map(EventTypeName::as_str))
     }
 
     /// How many subscriptions there are, active or not.

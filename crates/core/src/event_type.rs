@@ -88,22 +88,6 @@ impl EventType {
     }
 }
 
-/// At most three names that somebody who typed `wrong` may have meant, the nearest first. None for
-/// what is longer than any name: comparing takes time that grows with both lengths.
-pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    if wrong.len() > NAME_LIMIT {
-        return Vec::new();
-    }
-    let wrong = wrong.to_lowercase();
-    let mut scored: Vec<(f64, &str)> = known
-        .map(|name| (strsim::jaro_winkler(&wrong, &name.to_lowercase()), name))
-        .filter(|(score, _)| *score > 0.8)
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.dedup_by(|a, b| a.1 == b.1);
-    scored.into_iter().take(3).map(|(_, name)| name).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,15 +113,5 @@ mod tests {
         for wrong in ["", "a b", "a-b", "é", &"x".repeat(129)] {
             assert_eq!(EventTypeName::parse(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_mistyped_name_has_suggestions() {
-        let names = || ["case.opened", "case.resolved", "screening.completed", "batch.failed"].into_iter();
-        assert_eq!(nearest("screening.complete", names()).first(), Some(&"screening.completed"));
-        assert_eq!(nearest("Case.Resolved", names()).first(), Some(&"case.resolved"));
-        assert!(nearest("zzz", names()).is_empty());
-        let too_long = format!("screening.completed{}", "d".repeat(NAME_LIMIT));
-        assert!(nearest(&too_long, names()).is_empty());
     }
 }

@@ -32,6 +32,7 @@ pub mod role;
 pub mod schedule;
 pub mod secret;
 pub mod signature;
+pub mod spelling;
 pub mod subscription;
 pub mod tally;
 pub mod target;

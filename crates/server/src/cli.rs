@@ -16,10 +16,11 @@ use postrider_core::profile::{Profile, Profiles};
 use postrider_core::role::Role;
 use postrider_core::secret::SigningSecret;
 use postrider_core::tenant::NAME_LIMIT;
-use postrider_core::user::{USER_NAME_LIMIT, is_user_name};
-use postrider_store::{DATABASE_URL_FORM, DatabaseUrl};
-
 use postrider_core::time::parse_duration;
+use postrider_core::user::{USER_NAME_LIMIT, is_user_name};
+use postrider_store::DatabaseUrl;
+
+use crate::hidden::Hidden;
 
 /// Postrider sends webhooks: signed, retried, recorded, and never silently lost.
 #[derive(Debug, Parser)]
@@ -33,7 +34,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Accept events and deliver them.
     #[command(
-        after_help = "Example:\n  postrider serve --dev\n  POSTRIDER_MASTER_KEY=$(openssl rand -base64 32) postrider serve --listen 0.0.0.0:8080 --database sqlite:///var/lib/postrider/postrider.db"
+        after_help = "Example:\n  postrider serve --dev\n  (umask 077; openssl rand -base64 32 > /etc/postrider/master.key)   # once; keep it\n  POSTRIDER_MASTER_KEY_FILE=/etc/postrider/master.key postrider serve --listen 0.0.0.0:8080 --database sqlite:///var/lib/postrider/postrider.db"
     )]
     Serve(ServeOptions),
     /// Show the whole way of an event on this machine: publish, sign, deliver, retry, record.
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     /// Print the description of the API (OpenAPI 3.1).
     #[command(after_help = "Example:\n  postrider openapi > openapi.json")]
     Openapi,
+    /// Explain every setting.
+    #[command(after_help = "Example:\n  postrider config example > postrider.toml")]
+    Config(ConfigArgs),
     /// Receive on this machine: show each delivery, and whether its signature verifies.
     #[command(
         after_help = "Example:\n  postrider listen --port 3000 --secret whsec_…\n  postrider listen --port 3000 --profile anycheck --status 500"
@@ -94,8 +98,8 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct StoreArgs {
     /// The database: sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE.
-    #[arg(long, value_name = "URL")]
-    pub(crate) database: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = Hidden::parse)]
+    pub(crate) database: Option<Hidden>,
     /// A file of settings [default: postrider.toml, if it is there].
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -132,8 +136,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "URL", value_parser = read_http_url)]
     pub(crate) url: String,
     /// An API key with the scopes manage and publish.
-    #[arg(long, value_name = "KEY", env = "KEY", hide_env_values = true, value_parser = read_header)]
-    pub(crate) key: String,
+    #[arg(long = "key", value_name = "KEY", env = "KEY", hide_env_values = true, value_parser = Hidden::parse)]
+    key: Hidden,
     /// How many events.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(crate) events: u64,
@@ -164,9 +168,15 @@ fn read_http_url(text: &str) -> Result<String, String> {
     url.map(|_| text.to_owned()).ok_or_else(|| "must be a URL that begins with http:// or https://".to_owned())
 }
 
-fn read_header(text: &str) -> Result<String, String> {
-    let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits { Ok(text.to_owned()) } else { Err("must be one word of visible characters".to_owned()) }
+impl BenchArgs {
+    /// The API key; ends the program if it is none.
+    pub(crate) fn key(&self) -> &str {
+        let key = &self.key.0;
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            wrong_usage("--key must be one word of visible characters");
+        }
+        key
+    }
 }
 
 fn read_concurrency(text: &str) -> Result<usize, String> {
@@ -186,14 +196,40 @@ pub(crate) struct BackupArgs {
 #[derive(Debug, Args)]
 pub(crate) struct MoveArgs {
     /// The database to be read: sqlite://PATH. Nobody may serve it meanwhile.
-    #[arg(long, value_name = "URL", value_parser = read_url)]
-    pub(crate) from: DatabaseUrl,
+    #[arg(long, value_name = "URL", value_parser = Hidden::parse)]
+    from: Hidden,
     /// The empty database: postgres://USER:PASSWORD@HOST:PORT/DATABASE.
-    #[arg(long, value_name = "URL", value_parser = read_url)]
-    pub(crate) to: DatabaseUrl,
+    #[arg(long, value_name = "URL", value_parser = Hidden::parse)]
+    to: Hidden,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl MoveArgs {
+    /// The database to be read and the empty one; ends the program if one is none.
+    pub(crate) fn databases(&self) -> (DatabaseUrl, DatabaseUrl) {
+        let read = |flag: &str, url: &Hidden| {
+            DatabaseUrl::parse(&url.0).unwrap_or_else(|error| wrong_usage(&format!("{flag} {error}")))
+        };
+        (read("--from", &self.from), read("--to", &self.to))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print a file of settings, each explained, with its default.
+    #[command(after_help = "Example:\n  postrider config example > postrider.toml")]
+    Example,
+    /// Print the reference of settings, as docs/configuration.md has it.
+    #[command(after_help = "Example:\n  postrider config reference | less")]
+    Reference,
 }
 
 #[derive(Debug, Args)]
@@ -449,10 +485,6 @@ fn read_answer(text: &str) -> Result<Answer, String> {
 
 fn read_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "must be a time such as 2026-01-19T10:30:00Z".to_owned())
-}
-
-fn read_url(text: &str) -> Result<DatabaseUrl, String> {
-    DatabaseUrl::parse(text).ok_or_else(|| format!("must be {DATABASE_URL_FORM}"))
 }
 
 fn read_name(text: &str) -> Result<String, String> {

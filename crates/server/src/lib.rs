@@ -10,6 +10,7 @@ mod clock;
 mod commands;
 mod config;
 mod demo;
+mod hidden;
 mod metrics;
 mod node;
 mod profiles;
@@ -48,6 +49,10 @@ pub fn run_in(world: World) -> ExitCode {
             Command::Migrate(options) => commands::migrate::run(options, world).await,
             Command::Openapi => {
                 say!("{}", postrider_api::openapi_json().trim_end());
+                Ok(())
+            }
+            Command::Config(args) => {
+                commands::config::run(&args);
                 Ok(())
             }
             Command::Backup(args) => commands::backup::run(args).await,

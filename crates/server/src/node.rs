@@ -90,21 +90,21 @@ impl Node {
     /// [`StartError`] says what is missing or wrong.
     pub async fn start(options: NodeOptions) -> Result<Self, StartError> {
         let NodeOptions { settings, world } = options;
-        let master_key = match settings.master_key.clone() {
+        let master_key = match settings.keys.master.clone() {
             Some(key) => key,
-            None if settings.dev => MasterKey::development(),
+            None if settings.server.dev => MasterKey::development(),
             None => return Err(StartError::NoMasterKey),
         };
-        let vault = Vault::new(master_key, settings.master_key_previous.clone(), world.clone());
-        if settings.role != Role::All && !settings.database_url.is_shared() {
+        let vault = Vault::new(master_key, settings.keys.master_previous.clone(), world.clone());
+        if settings.server.role != Role::All && !settings.database.url.is_shared() {
             return Err(StartError::Alone);
         }
-        let listener = TcpListener::bind(settings.listen).await;
-        let listener = listener.map_err(|error| StartError::Listen(settings.listen, error))?;
-        let address = listener.local_addr().map_err(|error| StartError::Listen(settings.listen, error))?;
-        let page = metrics::start(settings.dev);
+        let listener = TcpListener::bind(settings.server.listen).await;
+        let listener = listener.map_err(|error| StartError::Listen(settings.server.listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(settings.server.listen, error))?;
+        let page = metrics::start(settings.server.dev);
         let stop_http = CancellationToken::new();
-        if let Some(address) = settings.metrics_listen {
+        if let Some(address) = settings.telemetry.metrics_listen {
             let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
             tokio::spawn(metrics::serve(listener, page.clone(), stop_http.clone()));
         }
@@ -121,8 +121,8 @@ impl Node {
                 client: client.clone(),
                 world: world.clone(),
                 retention: settings.retention,
-                patience: settings.patience,
-                deactivate_after: settings.deactivate_after,
+                patience: settings.targets.patience,
+                deactivate_after: settings.webhooks.deactivate_after,
             })
         });
         let readiness = Readiness::default();
@@ -132,16 +132,16 @@ impl Node {
             accounts: stores.accounts.clone(),
             replays: stores.replays.clone(),
             statistics: stores.statistics.clone(),
-            profiles: settings.profiles.clone(),
+            profiles: settings.server.profiles.clone(),
             tester: std::sync::Arc::new(client),
             lanes,
             world: world.clone(),
-            url_policy: settings.url_policy.clone(),
+            url_policy: settings.targets.url_policy.clone(),
             limits: settings.limits,
             readiness: readiness.clone(),
             metrics: page,
-            is_dev: settings.dev,
-            public_url: settings.public_url.clone(),
+            is_dev: settings.server.dev,
+            public_url: settings.server.public_url.clone(),
         });
         let http = tokio::spawn(serve_http(listener, routes(api, world, &settings), stop_http.clone()));
         readiness.set(true);
@@ -189,11 +189,11 @@ impl Node {
 
 /// The way to this node's dispatcher, if it has one.
 fn hand_over_of(settings: &Settings) -> (HandOver, Option<Inbox>) {
-    if !settings.role.dispatches() {
+    if !settings.server.role.dispatches() {
         return (HandOver::closed(), None);
     }
     let processors = available_parallelism().map_or(1, usize::from);
-    let limits = LaneLimits { per_lane: settings.in_flight, ..LaneLimits::on(processors) };
+    let limits = LaneLimits { per_lane: settings.targets.in_flight, ..LaneLimits::on(processors) };
     let (hand_over, inbox) = HandOver::new(limits);
     (hand_over, Some(inbox))
 }
@@ -206,12 +206,12 @@ async fn open_stores(
     world: &World,
 ) -> Result<Stores, StartError> {
     let options = StoreOptions {
-        database_url: settings.database_url.clone(),
+        database_url: settings.database.url.clone(),
         purpose: Purpose::Serve,
         world: world.clone(),
         vault,
         hand_over: hand_over.clone(),
-        profiles: settings.profiles.clone(),
+        profiles: settings.server.profiles.clone(),
     };
     let stores = Stores::open(options).await?;
     match stores.catalogue.check_vault().await {
@@ -219,7 +219,7 @@ async fn open_stores(
         Err(StoreError::Vault(error)) => return Err(StartError::MasterKey(error.to_string())),
         Err(error) => return Err(StartError::Store(error)),
     }
-    if settings.master_key_previous.is_some() {
+    if settings.keys.master_previous.is_some() {
         let resealed = stores.catalogue.reseal().await?;
         tracing::info!(rows = resealed, "sealed anew what POSTRIDER_MASTER_KEY_PREVIOUS had sealed");
     }
@@ -229,21 +229,21 @@ async fn open_stores(
 /// What sends to addresses that users gave.
 fn client_of(settings: &Settings, world: &World) -> Result<GuardedClient, String> {
     let options = ClientOptions {
-        addresses: settings.url_policy.addresses.clone(),
-        plain_http: settings.dev,
-        extra_roots: settings.targets_ca.clone(),
+        addresses: settings.targets.url_policy.addresses.clone(),
+        plain_http: settings.server.dev,
+        extra_roots: settings.targets.extra_roots.clone(),
     };
     GuardedClient::new(options, world.clone())
 }
 
 /// The API; under `--dev` also a receiver that takes everything, to try things with.
 fn routes(api: Api, world: World, settings: &Settings) -> Router {
-    if !settings.role.serves_api() {
+    if !settings.server.role.serves_api() {
         return postrider_api::health_router(api);
     }
     let api = postrider_api::router(api);
     let routes = postrider_console::router(Rest::new(api.clone(), world)).merge(api);
-    if settings.dev { routes.route(DEV_RECEIVER, post(async || "thank you")) } else { routes }
+    if settings.server.dev { routes.route(DEV_RECEIVER, post(async || "thank you")) } else { routes }
 }
 
 async fn serve_http(listener: TcpListener, routes: Router, stop: CancellationToken) -> std::io::Result<()> {
@@ -271,13 +271,13 @@ async fn prepare_default_tenant(
         expires_at: None,
         hash: key.hash(),
     };
-    if let Some(given) = &settings.bootstrap_api_key {
+    if let Some(given) = &settings.keys.bootstrap {
         let key = PlainKey::given(&given.0);
         catalogue.create_api_key(new_key("bootstrap", &key)).await?;
         return Ok(None);
     }
     let has_keys = !catalogue.api_keys(tenant.id, postrider_core::cursor::Page::default()).await?.is_empty();
-    if has_keys || !settings.dev {
+    if has_keys || !settings.server.dev {
         return Ok(None);
     }
     let key = PlainKey::generate(world);

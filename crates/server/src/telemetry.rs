@@ -14,7 +14,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::config::{DEV_LOG, LogFormat, Settings};
+use crate::config::{DEV_LOG, LogFormat, TelemetrySettings};
 
 /// Spans that say something to people who read traces: requests, and attempts.
 const TRACED: [&str; 2] = ["postrider_api::request_id", "postrider_dispatcher::traces"];
@@ -43,7 +43,7 @@ impl Telemetry {
 ///
 /// # Errors
 /// A message for people if traces cannot be sent there.
-pub(crate) fn start(settings: &Settings) -> Result<Telemetry, String> {
+pub(crate) fn start(settings: &TelemetrySettings) -> Result<Telemetry, String> {
     let provider = settings.traces_endpoint.as_deref().map(provider_to).transpose()?;
     let traced = provider.as_ref().map(|provider| {
         let targets = TRACED.into_iter().map(|target| (target, Level::DEBUG)).collect::<Targets>();

@@ -35,14 +35,14 @@ pub use journal::{
 };
 pub use maintain::{MaintainError, backup, move_to_postgres};
 pub use measure::describe_store_metrics;
-pub use open::{DATABASE_URL_FORM, DatabaseUrl, OpenError, Purpose, StoreOptions, Stores};
+pub use open::{DATABASE_URL_FORM, DatabaseUrl, DatabaseUrlError, OpenError, Purpose, StoreOptions, Stores};
 pub use queue::{Backlog, LaneDue, Queue, Retention, Settlement};
 pub use replays::{ReplayPreview, ReplaySample, Replays};
 pub use sql::MovedTable;
 pub use statistics::{Node, Statistics, Waiting, Whose};
 
 /// Files and lines of the statements made since the last time. For tests.
-#[cfg(feature = "places")]
+#[cfg(debug_assertions)]
 #[must_use]
 pub fn statement_places() -> std::collections::BTreeSet<(&'static str, u32)> {
     sql::places::take()

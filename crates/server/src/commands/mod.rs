@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod bench;
+pub(crate) mod config;
 pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod migrate;
@@ -34,14 +35,14 @@ fn settings_of(args: &StoreArgs) -> Result<Settings, String> {
 /// Opens the store beside whoever serves it, without touching deliveries or secrets.
 async fn open_for(purpose: Purpose, args: &StoreArgs, world: &World) -> Result<Stores, String> {
     let settings = settings_of(args)?;
-    let master_key = settings.master_key.unwrap_or_else(MasterKey::development);
+    let master_key = settings.keys.master.unwrap_or_else(MasterKey::development);
     let options = StoreOptions {
-        database_url: settings.database_url,
+        database_url: settings.database.url,
         purpose,
         world: world.clone(),
-        vault: Vault::new(master_key, settings.master_key_previous, world.clone()),
+        vault: Vault::new(master_key, settings.keys.master_previous, world.clone()),
         hand_over: HandOver::closed(),
-        profiles: settings.profiles,
+        profiles: settings.server.profiles,
     };
     Stores::open(options).await.map_err(|error| error.to_string())
 }

@@ -12,7 +12,8 @@ pub(crate) async fn run(args: MoveArgs) -> Result<(), String> {
             say!("{:<20} {:>10} rows  {}", table.name, table.rows, &table.checksum[..16]);
         }
     };
-    let moved = postrider_store::move_to_postgres(&args.from, &args.to, tell).await;
+    let (from, to) = args.databases();
+    let moved = postrider_store::move_to_postgres(&from, &to, tell).await;
     let moved = moved.map_err(|error| error.to_string())?;
     if args.json {
         let tables: Vec<_> = moved
@@ -21,7 +22,7 @@ pub(crate) async fn run(args: MoveArgs) -> Result<(), String> {
             .collect();
         say!("{}", json!({"tables": tables}));
     } else {
-        say!("Everything is in {}, the same as it was. Serve that with the same master key.", args.to);
+        say!("Everything is in {to}, the same as it was. Serve that with the same master key.");
     }
     Ok(())
 }

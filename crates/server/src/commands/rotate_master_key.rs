@@ -11,10 +11,10 @@ use crate::node::default_tenant;
 /// Seals anew with the current master key what the one before had sealed, row by row, while others serve.
 pub(crate) async fn run(args: RotateArgs, world: World) -> Result<(), String> {
     let settings = settings_of(&args.store)?;
-    if settings.master_key.is_none() {
+    if settings.keys.master.is_none() {
         return Err("POSTRIDER_MASTER_KEY: must be the new key".to_owned());
     }
-    if settings.master_key_previous.is_none() {
+    if settings.keys.master_previous.is_none() {
         return Err("POSTRIDER_MASTER_KEY_PREVIOUS: must be the key that is replaced".to_owned());
     }
     let stores = open_for(Purpose::Visit, &args.store, &world).await?;

@@ -13,9 +13,9 @@ use crate::telemetry;
 pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), String> {
     let settings = Settings::load(&options).map_err(|error| error.to_string())?;
     // Blocking: its client makes a runtime of its own.
-    let telemetry = tokio::task::block_in_place(|| telemetry::start(&settings))?;
-    let dev = settings.dev;
-    let file = options.store.database.as_deref().filter(|url| url.starts_with("sqlite:"));
+    let telemetry = tokio::task::block_in_place(|| telemetry::start(&settings.telemetry))?;
+    let dev = settings.server.dev;
+    let file = options.store.database.as_ref().map(|url| url.0.as_str()).filter(|url| url.starts_with("sqlite:"));
     let mut signals = Signals::listen()?;
     let node = Node::start(NodeOptions { settings, world }).await.map_err(|error| error.to_string())?;
     greet(&node, dev, file);

@@ -11,7 +11,7 @@ use super::{open_tenant, plain, settings_of};
 use crate::cli::TriggerArgs;
 
 pub(crate) async fn run(args: TriggerArgs, world: World) -> Result<(), String> {
-    let profiles = settings_of(&args.of.store)?.profiles;
+    let profiles = settings_of(&args.of.store)?.server.profiles;
     let (stores, tenant) = open_tenant(&args.of, &world).await?;
     let catalogue = stores.catalogue.snapshot(tenant.id).await.map_err(|error| match error {
         StoreError::Vault(error) => format!("POSTRIDER_MASTER_KEY: {error}; give the one that the server has"),

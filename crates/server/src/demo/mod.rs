@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{ServeOptions, StoreArgs};
 use crate::config::Settings;
+use crate::hidden::Hidden;
 use crate::node::{Node, NodeOptions};
 use api::ApiClient;
 use receiver::Receiver;
@@ -30,7 +31,7 @@ pub(crate) async fn run(world: World) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| format!("cannot make a temporary folder: {error}"))?;
     let database = format!("sqlite://{}/postrider.db", folder.path().display());
     let options = ServeOptions {
-        store: StoreArgs { database: Some(database), config: None },
+        store: StoreArgs { database: Some(Hidden(database)), config: None },
         listen: Some("127.0.0.1:0".to_owned()),
         role: None,
         dev: true,

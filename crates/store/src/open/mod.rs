@@ -22,7 +22,7 @@ use crate::statistics::Statistics;
 pub(crate) use serve_lock::ServeLock;
 pub(crate) use sqlite::make_private;
 pub(crate) use url::Target;
-pub use url::{DATABASE_URL_FORM, DatabaseUrl};
+pub use url::{DATABASE_URL_FORM, DatabaseUrl, DatabaseUrlError};
 
 /// Where and how to open a store.
 #[derive(Debug)]

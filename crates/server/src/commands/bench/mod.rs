@@ -25,8 +25,9 @@ const SETTLE: Duration = Duration::from_millis(500);
 const CONNECTIONS: usize = 200;
 
 pub(crate) async fn run(args: BenchArgs) -> Result<(), String> {
+    let key = args.key();
     let (sink, receiver) = receive(&args).await?;
-    let installation = Installation::new(&args.url, &args.key, format!("bench.{:x}", stamp::now()))?;
+    let installation = Installation::new(&args.url, key, format!("bench.{:x}", stamp::now()))?;
     let mut signals = Signals::listen_at_terminal()?;
     let measured = tokio::select! {
         measured = measure(&args, &installation, &sink, &receiver) => measured,
