@@ -69,7 +69,7 @@ impl Problem {
 
     /// For a change that another site may have asked for.
     pub(crate) fn forgery(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forgery", "Not asked for on our own page", detail)
+        Self::new(StatusCode::FORBIDDEN, "forgery", "CSRF check failed", detail)
     }
 
     /// For what does not exist and for what is another tenant's: the same answer.

@@ -31,7 +31,25 @@ pub(crate) fn refuse_foreign_origin(headers: &HeaderMap, api: &Api) -> Result<()
     if is_ours(headers, api.public_url.as_deref(), api.is_dev) {
         return Ok(());
     }
-    Err(Problem::forgery("The request comes from a page of another site."))
+    Err(Problem::forgery(foreign_detail(headers, api.public_url.as_deref())))
+}
+
+/// Why a page's origin does not count, and what to do about it.
+fn foreign_detail(headers: &HeaderMap, public_url: Option<&str>) -> String {
+    let origin = headers.get(ORIGIN).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match public_url {
+        Some(url) => format!("Only pages of {url} may do this. Open the console there, or change `public_url`."),
+        None if origin.starts_with("http://") => {
+            "The page was loaded over HTTP. Open the console over HTTPS, through a \
+            proxy that ends TLS; or set `public_url` to where browsers find it."
+                .to_owned()
+        }
+        None => {
+            "The request comes from a page of another site. If a proxy changes the `Host` header, set `public_url` to \
+            where browsers find the console."
+                .to_owned()
+        }
+    }
 }
 
 fn is_ours(headers: &HeaderMap, public_url: Option<&str>, is_dev: bool) -> bool {
@@ -79,6 +97,15 @@ mod tests {
             let given = headers(&[("origin", origin), ("host", host)]);
             assert_eq!(is_ours(&given, None, is_dev), expected, "{origin} {host}");
         }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let told =
+            |origin, public_url| foreign_detail(&headers(&[("origin", origin), ("host", "a.example")]), public_url);
+        assert!(told("http://a.example", None).contains("over HTTPS"));
+        assert!(told("https://b.example", None).contains("another site"));
+        assert!(told("http://a.example", Some("https://a.example")).contains("Only pages of https://a.example"));
     }
 
     #[test]
