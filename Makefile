@@ -1,6 +1,6 @@
 # Postrider. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-setup programs faults fuzz bench bench-full lint openapi fmt build release clean
+.PHONY: help demo run test test-long test-setup check lint programs faults fuzz bench bench-full generated fmt build release clean
 
 CARGO ?= cargo
 
@@ -15,21 +15,25 @@ run: ## Start a server for development, with SQLite in ./postrider.db
 	@$(CARGO) build --bin postrider
 	@target/debug/postrider serve --dev
 
-test: test-setup programs ## Run all tests (sets up what they need)
+test: test-setup programs ## Run all tests but the long ones (sets up what they need)
 	scripts/test
+
+test-long: test-setup programs ## Run what takes minutes or promises a time
+	scripts/test long
 
 test-setup: ## Install what the tests need, or say what is missing
 	scripts/test-setup
 
+check: ## Check format and lints, and run the unit tests of what changed: the quick look before a commit
+	scripts/check
+
 lint: ## Check format, lints and dependencies
 	$(CARGO) fmt --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy -p postrider-bench --features harness --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	scripts/check-dependencies
 
 programs: ## Build the programs that the tests start
 	$(CARGO) build --workspace --bins
-	$(CARGO) build -p postrider-tests --features fail-points --bin postrider-faulty
 
 faults: test-setup programs ## Kill, cut off and poison it under load, and check what must hold (an hour)
 	scripts/with-postgres target/debug/faults
@@ -37,8 +41,11 @@ faults: test-setup programs ## Kill, cut off and poison it under load, and check
 fuzz: ## Feed each reader of outside input for FUZZ_SECONDS (60); needs a nightly compiler
 	scripts/fuzz
 
-openapi: ## Write docs/openapi.json anew
-	@$(CARGO) run --quiet --bin postrider -- openapi > docs/openapi.json
+generated: ## Write the files that are made from the code: docs/openapi.json, docs/configuration.md, deploy/postrider.toml
+	@$(CARGO) build --quiet --bin postrider
+	@target/debug/postrider openapi > docs/openapi.json
+	@target/debug/postrider config reference > docs/configuration.md
+	@target/debug/postrider config example > deploy/postrider.toml
 
 fmt: ## Format the code
 	$(CARGO) fmt

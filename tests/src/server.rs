@@ -25,7 +25,7 @@ pub enum Binary {
     Real,
     /// The same under a clock that travels.
     Travelling,
-    /// The same with places where it can be told to end itself; see `src/bin/faulty.rs`.
+    /// The same with places where it can be told to end itself; see `src/bin/testing.rs`.
     Faulty,
 }
 
@@ -38,13 +38,21 @@ impl Binary {
     pub fn path(self) -> PathBuf {
         let name = match self {
             Self::Real => "postrider",
-            Self::Travelling => "postrider-travelling",
-            Self::Faulty => "postrider-faulty",
+            Self::Travelling | Self::Faulty => "postrider-testing",
         };
         // A test is at target/debug/deps/test, other programs beside this one.
         let this = std::env::current_exe().expect("a path");
         let path = this.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.exists());
         path.unwrap_or_else(|| panic!("{name} is not built: run `make programs`, or `make test`"))
+    }
+
+    /// What `TEST_AS` tells the tests' program to be.
+    const fn role(self) -> Option<&'static str> {
+        match self {
+            Self::Real => None,
+            Self::Travelling => Some("travelling"),
+            Self::Faulty => Some("faulty"),
+        }
     }
 }
 
@@ -99,6 +107,9 @@ impl ServerOptions {
             }
         };
         command.args(arguments).current_dir(self.folder.path()).kill_on_drop(true);
+        if let Some(role) = self.binary.role() {
+            command.env("TEST_AS", role);
+        }
         // Not where others may listen by now.
         command.env("POSTRIDER_LISTEN", "127.0.0.1:0");
         for (name, value) in &self.settings {

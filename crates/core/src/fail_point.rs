@@ -1,7 +1,7 @@
 //! Places where a test can end the program, as a crash there would.
 //!
-//! Only a build with the feature `fail-points` has them, and only the tests' own program is built so: elsewhere
-//! passing one is nothing at all.
+//! A release build has none of them. In a build with debug assertions they do nothing until the process arms them, which
+//! only the tests' own program does.
 
 /// A place on the way of an event, named by what has just happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,25 +62,25 @@ impl FailPoint {
     ];
 }
 
-#[cfg(not(feature = "fail-points"))]
+#[cfg(not(debug_assertions))]
 impl FailPoint {
-    /// Nothing: this build has no fail points.
+    /// Nothing: a release build has no fail points.
     #[inline]
     pub const fn pass(self) {}
 
-    /// Nothing: this build has no fail points.
+    /// Nothing: a release build has no fail points.
     #[inline]
     pub const fn send(_payload: &str) {}
 }
 
-#[cfg(feature = "fail-points")]
-pub use armed::arm;
+#[cfg(debug_assertions)]
+pub use armed::{arm, arm_payloads};
 
-#[cfg(feature = "fail-points")]
+#[cfg(debug_assertions)]
 mod armed {
     use std::process::abort;
     use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use super::FailPoint;
 
@@ -91,10 +91,16 @@ mod armed {
     }
 
     static ARMED: OnceLock<Armed> = OnceLock::new();
+    static PAYLOADS: AtomicBool = AtomicBool::new(false);
 
     /// Lets the process abort when it has passed `point` `times` times. Only the first call counts.
     pub fn arm(point: FailPoint, times: u32) {
         ARMED.get_or_init(|| Armed { point, left: AtomicU32::new(times) });
+    }
+
+    /// Lets payloads end what sends them: see [`FailPoint::send`].
+    pub fn arm_payloads() {
+        PAYLOADS.store(true, Ordering::Relaxed);
     }
 
     impl FailPoint {
@@ -106,11 +112,15 @@ mod armed {
             }
         }
 
-        /// Panics over a payload that says `"fail_point":"panic"`, and aborts over one that says `"fail_point":"abort"`.
+        /// In a process whose payloads are armed: panics over one that says `"fail_point":"panic"`, and aborts over one
+        /// that says `"fail_point":"abort"`.
         ///
         /// # Panics
         /// As said.
         pub fn send(payload: &str) {
+            if !PAYLOADS.load(Ordering::Relaxed) {
+                return;
+            }
             assert!(!payload.contains(r#""fail_point":"panic""#), "a payload that panics");
             if payload.contains(r#""fail_point":"abort""#) {
                 abort();

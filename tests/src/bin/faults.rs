@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use postrider_tests::faults::{Plan, Report, SCENARIOS};
+use postrider_tests::faults::{Load, Plan, Report, SCENARIOS};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let only: Vec<String> = std::env::args().skip(1).collect();
+    let mut only: Vec<String> = std::env::args().skip(1).collect();
+    let is_light = only.first().is_some_and(|first| first == "--light");
+    only.drain(..usize::from(is_light));
+    let load = if is_light { Load::Light } else { Load::Full };
     let seed = std::env::var("FAULTS_SEED").ok().and_then(|text| text.parse().ok());
     let seed: u64 = seed.unwrap_or_else(|| u64::from(std::process::id()));
     println!("seed {seed} (FAULTS_SEED={seed} gives the same chance again)\n");
@@ -20,7 +23,7 @@ async fn main() -> ExitCode {
         for &store in scenario.stores {
             for _ in 0..scenario.runs {
                 let seed = seed.wrapping_add(reports.len() as u64);
-                let report = scenario.run(Plan { store, times: scenario.times, seed }).await;
+                let report = scenario.run(Plan { store, times: scenario.times, load, seed }).await;
                 println!("{}", line(&report));
                 report.violations.iter().for_each(|violation| println!("    VIOLATION {violation}"));
                 reports.push(report);

@@ -14,7 +14,7 @@ mod sink;
 mod stage;
 
 pub use run::{Report, Store};
-pub use scenarios::{Plan, SCENARIOS, Scenario};
+pub use scenarios::{Load, Plan, SCENARIOS, Scenario};
 
 /// What others left when they panicked is as good as it was.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

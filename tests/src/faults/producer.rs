@@ -10,10 +10,13 @@ use tokio::task::JoinSet;
 
 use super::journal::Journal;
 use super::lock;
+use super::scenarios::Load;
 use super::stage::Kind;
 
 /// How many publish at once.
 const PUBLISHERS: usize = 8;
+/// Between two events of a publisher under a light load: all together publish a hundred a second at most.
+const LIGHT_PAUSE: Duration = Duration::from_millis(80);
 /// Between two tries of one event.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -37,8 +40,12 @@ struct Shared {
     client: reqwest::Client,
     key: String,
     bases: Arc<Mutex<Vec<String>>>,
+    load: Load,
     next: AtomicUsize,
+    /// How many of the next events are to be wide.
+    wide: AtomicUsize,
     accepted: AtomicUsize,
+    is_paused: AtomicBool,
     stop: AtomicBool,
     /// What was answered that should not have been.
     wrong: Mutex<Vec<String>>,
@@ -50,15 +57,18 @@ impl Producer {
     /// # Panics
     /// If no client can be made.
     #[must_use]
-    pub(super) fn start(folder: &Path, key: &str, bases: Arc<Mutex<Vec<String>>>) -> Self {
+    pub(super) fn start(folder: &Path, key: &str, bases: Arc<Mutex<Vec<String>>>, load: Load) -> Self {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
         let shared = Arc::new(Shared {
             journal: Journal::create(&folder.join("accepted")),
             client: client.expect("a client"),
             key: key.to_owned(),
             bases,
+            load,
             next: AtomicUsize::new(0),
+            wide: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
+            is_paused: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             wrong: Mutex::default(),
         });
@@ -69,6 +79,7 @@ impl Producer {
                 let mut accepted = Vec::new();
                 while !shared.stop.load(Ordering::Relaxed) {
                     accepted.push(shared.publish_next().await);
+                    shared.rest().await;
                 }
                 accepted
             });
@@ -80,6 +91,16 @@ impl Producer {
     #[must_use]
     pub(super) fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Publishes nothing new until it is told to go on.
+    pub(super) fn pause(&self, is_paused: bool) {
+        self.shared.is_paused.store(is_paused, Ordering::Relaxed);
+    }
+
+    /// Makes one of the next events a wide one.
+    pub(super) fn publish_wide(&self) {
+        self.shared.wide.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Publishes no more; what was accepted, and what was answered that should not have been.
@@ -95,10 +116,22 @@ impl Producer {
 }
 
 impl Shared {
+    /// Between two events of a publisher.
+    async fn rest(&self) {
+        if self.load == Load::Light {
+            tokio::time::sleep(LIGHT_PAUSE).await;
+        }
+        while self.is_paused.load(Ordering::Relaxed) {
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     /// Publishes the next event until it is accepted, and has that on disk.
     async fn publish_next(&self) -> Accepted {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let kind = Kind::of(number);
+        let is_wide =
+            self.wide.try_update(Ordering::Relaxed, Ordering::Relaxed, |wanted| wanted.checked_sub(1)).is_ok();
+        let kind = if is_wide { Kind::Wide } else { Kind::of(number, self.load) };
         let body = json!({
             "event_type": kind.event_type(),
             "payload": {"number": number, "note": "x".repeat(400)},

@@ -15,9 +15,9 @@ use tokio::task::JoinSet;
 use super::check::{self, Evidence};
 use super::lock;
 use super::producer::Producer;
-use super::scenarios::Plan;
+use super::scenarios::{Load, Plan};
 use super::sink::Sink;
-use super::stage::Stage;
+use super::stage::{Kind, Stage};
 use crate::{Binary, Database, Server, ServerOptions};
 
 /// How long it may take until nothing is pending after the last fault.
@@ -33,6 +33,8 @@ const READ_AGAIN: Duration = Duration::from_millis(250);
 const SHOWN: usize = 250;
 /// Events that are looked at now and then, to see later that their record stands.
 const SAMPLE: usize = 50;
+/// The same under a light load.
+const LIGHT_SAMPLE: usize = 10;
 
 /// Which database a run is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,7 @@ pub(super) struct Allowances {
 /// A run under way.
 pub(super) struct Run {
     store: Store,
+    load: Load,
     folder: TempDir,
     nodes: Vec<Option<Server>>,
     options: Vec<ServerOptions>,
@@ -121,11 +124,16 @@ impl Run {
         let bases: Vec<String> = nodes.iter().flatten().map(|node| node.base().to_owned()).collect();
         let key = nodes.iter().flatten().map(|node| node.key().to_owned()).next().expect("a node");
         let sink = Sink::start(folder.path()).await;
-        let stage = Stage::set(&bases[0], &key, &sink).await;
+        let kinds: &[Kind] = match plan.load {
+            Load::Full => &[Kind::Plain, Kind::Troubled, Kind::Wide],
+            Load::Light => &[Kind::Plain, Kind::Troubled],
+        };
+        let stage = Stage::set(&bases[0], &key, &sink, kinds).await;
         let bases = Arc::new(Mutex::new(bases));
-        let producer = Producer::start(folder.path(), &key, Arc::clone(&bases));
+        let producer = Producer::start(folder.path(), &key, Arc::clone(&bases), plan.load);
         Self {
             store: plan.store,
+            load: plan.load,
             folder,
             nodes,
             options,
@@ -158,6 +166,12 @@ impl Run {
     /// Judges less strictly.
     pub(super) const fn allow(&mut self, allowances: Allowances) {
         self.allowances = allowances;
+    }
+
+    /// How much is published.
+    #[must_use]
+    pub(super) const fn load(&self) -> Load {
+        self.load
     }
 
     /// The receiver.
@@ -212,6 +226,16 @@ impl Run {
         };
         tokio::time::timeout(QUIET, accepted).await.expect("events are accepted");
         self.look().await;
+    }
+
+    /// Has one of the next events go to more subscriptions than are made with it. Node 0 must run.
+    pub(super) async fn publish_wide(&mut self) {
+        let base = lock(&self.bases)[0].clone();
+        // Each new subscription would have every publish read all of them anew.
+        self.producer.pause(true);
+        self.stage.add(Kind::Wide, &base, &self.key, &self.sink).await;
+        self.producer.pause(false);
+        self.producer.publish_wide();
     }
 
     /// Ends a node without warning.
@@ -272,7 +296,8 @@ impl Run {
     /// Sees what the record says of the newest events, to be compared at the end, and that what is pending has a due time.
     pub(super) async fn look(&mut self) {
         let Some(node) = (0..self.nodes.len()).find(|node| self.is_up(*node)) else { return };
-        let Some(list) = self.get(node, &format!("/api/v1/events/?limit={SAMPLE}")).await else { return };
+        let sample = if self.load == Load::Light { LIGHT_SAMPLE } else { SAMPLE };
+        let Some(list) = self.get(node, &format!("/api/v1/events/?limit={sample}")).await else { return };
         for event in list["events"].as_array().into_iter().flatten() {
             let id = event["id"].as_str().unwrap_or_default().to_owned();
             let Some(event) = self.get(node, &format!("/api/v1/events/{id}/")).await else { continue };

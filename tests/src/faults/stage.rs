@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::scenarios::Load;
 use super::sink::Sink;
 
 /// Subscriptions to the event that is made in chunks: more than one chunk has.
@@ -29,11 +30,12 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The kind of the `number`th event: most are plain, few have troubles, hardly any is wide.
+    /// The kind of the `number`th event: most are plain, few have troubles, hardly any is wide; under a light load none
+    /// is by itself.
     #[must_use]
-    pub(super) const fn of(number: usize) -> Self {
+    pub(super) const fn of(number: usize, load: Load) -> Self {
         match number {
-            _ if number % 1_500 == 30 => Self::Wide,
+            _ if matches!(load, Load::Full) && number % 1_500 == 30 => Self::Wide,
             _ if number.is_multiple_of(20) => Self::Troubled,
             _ => Self::Plain,
         }
@@ -77,22 +79,33 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Makes the subscriptions on a server, to paths of `sink`.
+    /// Makes the subscriptions of some kinds on a server, to paths of `sink`.
     ///
     /// # Panics
     /// If one is refused.
-    pub(super) async fn set(base: &str, key: &str, sink: &Sink) -> Self {
+    pub(super) async fn set(base: &str, key: &str, sink: &Sink, kinds: &[Kind]) -> Self {
         let mut stage = Self::default();
-        for kind in [Kind::Plain, Kind::Troubled, Kind::Wide] {
-            let urls = kind.paths().iter().map(|path| sink.url(path)).collect();
-            let ids = subscribe_all(base, key, kind.event_type(), urls).await;
-            stage.expected.insert(kind.event_type(), ids);
-            if let Some(path) = kind.at_times() {
-                let made = subscribe_all(base, key, kind.event_type(), vec![sink.url(path)]).await;
-                stage.on_and_off.clone_from(&made[0]);
-            }
+        for kind in kinds {
+            stage.add(*kind, base, key, sink).await;
         }
         stage
+    }
+
+    /// Makes the subscriptions of one more kind, unless they are there.
+    ///
+    /// # Panics
+    /// If one is refused.
+    pub(super) async fn add(&mut self, kind: Kind, base: &str, key: &str, sink: &Sink) {
+        if self.expected.contains_key(kind.event_type()) {
+            return;
+        }
+        let urls = kind.paths().iter().map(|path| sink.url(path)).collect();
+        let ids = subscribe_all(base, key, kind.event_type(), urls).await;
+        self.expected.insert(kind.event_type(), ids);
+        if let Some(path) = kind.at_times() {
+            let made = subscribe_all(base, key, kind.event_type(), vec![sink.url(path)]).await;
+            self.on_and_off.clone_from(&made[0]);
+        }
     }
 
     /// The ids of the subscriptions that must get an event of this kind.

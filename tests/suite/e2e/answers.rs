@@ -112,7 +112,7 @@ async fn a_hanging_receiver_holds_up_nobody_else() {
             event["deliveries"].as_array().expect("two").iter().find(|delivery| delivery["status"] == "failed");
         let attempt = &failed.expect("one failed")["attempts"][0];
         assert_eq!((&attempt["outcome"], &attempt["message"]), (&json!("timeout"), &json!("Timed out after 1 s")));
-        assert!(attempt["duration_ms"].as_f64().is_some_and(|ms| (1000.0..10_000.0).contains(&ms)), "{attempt}");
+        assert!(attempt["duration_ms"].as_f64().is_some_and(|ms| ms < 10_000.0), "{attempt}");
     }
 }
 

@@ -1,59 +1,57 @@
-//! The short form of `make faults`: each fault a few times, under load. Real time, as faults are.
+//! The short form of `make faults`: each fault once or a few times, under a light load. Real time, as faults are. The same
+//! at full load is in `long/faults.rs`.
 
-use postrider_tests::faults::{Plan, SCENARIOS, Store};
+use postrider_tests::faults::{Load, Plan, SCENARIOS, Store};
 use rstest::rstest;
 
-async fn run(name: &str, store: Store, times: usize) {
+/// Runs a scenario and expects that what must hold did.
+pub(crate) async fn run(name: &str, plan: Plan) {
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario");
-    let report = scenario.run(Plan { store, times, seed: 1 }).await;
+    assert!(scenario.stores.contains(&plan.store), "{name} is not for {}", plan.store);
+    let report = scenario.run(plan).await;
     assert!(report.accepted > 100, "too few events prove nothing: {report:?}");
     assert_eq!(report.violations, Vec::<String>::new(), "{report:?}");
 }
 
 #[rstest]
+#[case("kill -9 at random", 3)]
+#[case("abort at each fail point", 1)]
+#[case("kill -9 at moments on the wire", 1)]
+#[case("the wall clock set by an hour", 3)]
+#[case("rolling SIGTERM", 2)]
+#[case("payloads that panic and abort", 1)]
 #[tokio::test(flavor = "multi_thread")]
-async fn killed(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
-    run("kill -9 at random", store, 4).await;
+async fn on_each_database(
+    #[case] name: &str,
+    #[case] times: usize,
+    #[values(Store::Sqlite, Store::Postgres)] store: Store,
+) {
+    run(name, Plan { store, times, load: Load::Light, seed: 1 }).await;
 }
 
-#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn aborted_at_each_fail_point(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
-    run("abort at each fail point", store, 1).await;
-}
-
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_at_moments_on_the_wire(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
-    run("kill -9 at moments on the wire", store, 1).await;
-}
-
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn the_wall_clock_set_by_an_hour(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
-    run("the wall clock set by an hour", store, 3).await;
-}
-
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn ended_in_turns(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
-    run("rolling SIGTERM", store, 4).await;
-}
-
-#[rstest]
-#[tokio::test(flavor = "multi_thread")]
-async fn payloads_that_panic_and_abort(#[values(Store::Sqlite, Store::Postgres)] store: Store) {
-    run("payloads that panic and abort", store, 1).await;
+async fn on_sqlite() {
+    run("disk full, then kill -9", Plan { store: Store::Sqlite, times: 1, load: Load::Light, seed: 1 }).await;
 }
 
 #[rstest]
 #[case("PostgreSQL's disk full", 1)]
 #[case("PostgreSQL killed", 2)]
 #[case("PostgreSQL cut off", 2)]
-#[case("ambiguous commits", 4)]
+#[case("ambiguous commits", 3)]
 #[case("PostgreSQL's connections used up", 1)]
-#[case("two nodes, kill -9 in turns", 4)]
+#[case("two nodes, kill -9 in turns", 3)]
+#[case("two nodes, one cut off past its leases", 1)]
+#[case("two nodes, one stopped past its leases", 1)]
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgresql(#[case] name: &str, #[case] times: usize) {
-    run(name, Store::Postgres, times).await;
+    run(name, Plan { store: Store::Postgres, times, load: Load::Light, seed: 1 }).await;
+}
+
+#[test]
+fn every_scenario_has_a_short_form() {
+    let here = include_str!("faults.rs");
+    for scenario in SCENARIOS {
+        assert!(here.contains(&format!("\"{}\"", scenario.name)), "{}", scenario.name);
+    }
 }

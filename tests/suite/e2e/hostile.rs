@@ -1,5 +1,5 @@
-//! Receivers that mean ill, a hundred endpoints at once: each attempt is recorded in time, with a reason that a person
-//! understands, by one request, in little memory; and others go on.
+//! Receivers that mean ill, a hundred endpoints at once: each attempt is recorded with a reason that a person understands, by
+//! one request, in little memory; and others go on. That it is recorded in time is tested in `long/hostile.rs`.
 
 use std::time::Duration;
 
@@ -7,18 +7,15 @@ use postrider_bench::hostile::{Hostile, Ill, Kind};
 use postrider_tests::{Authority, PATIENCE, Receiver, Reply, Server, ServerOptions};
 use rstest::rstest;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
 use super::deliver::{publish, settled, subscribe};
 
 /// Endpoints at once.
 const ENDPOINTS: usize = 100;
 /// Seconds until an attempt is given up.
-const TIMEOUT: u64 = 2;
+pub(crate) const TIMEOUT: u64 = 2;
 /// What an attempt may take of memory, in KiB.
 const MEMORY: usize = 512;
-/// Held by the one that has the machine: what promises a time is not tried beside a flood.
-static MACHINE: Mutex<()> = Mutex::const_new(());
 
 /// Has one event sent to a hundred endpoints of `url`, once each; the attempts.
 async fn attempts_at(server: &Server, kind: &str, url: &str) -> Vec<Value> {
@@ -37,13 +34,8 @@ async fn attempts_at(server: &Server, kind: &str, url: &str) -> Vec<Value> {
         attempts[0].clone()
     };
     let attempts: Vec<Value> = deliveries.iter().map(single).collect();
-    let mut slowest: f64 = 0.0;
-    for attempt in &attempts {
-        let took = attempt["duration_ms"].as_f64().expect("a number");
-        assert!(took <= (TIMEOUT as f64 + 1.0) * 1000.0, "{attempt}");
-        slowest = slowest.max(took);
-    }
     // For `docs/reliability.md`.
+    let slowest = attempts.iter().filter_map(|attempt| attempt["duration_ms"].as_f64()).fold(0.0, f64::max);
     println!("| {kind} | {} | {slowest:.0} ms | {} KiB |", attempts[0]["message"], grown / ENDPOINTS);
     attempts
 }
@@ -81,57 +73,74 @@ async fn is_well(mut server: Server) {
 
 const TIMED_OUT: &str = "Timed out after 2 s";
 
-#[rstest]
-#[case::never_reads("never reads", None, TIMED_OUT)]
-#[case::never_answers("never answers", None, TIMED_OUT)]
-#[case::drips_its_head("drips its head", None, TIMED_OUT)]
-#[case::resets_mid_head("resets mid-head", None, "Connection reset")]
-#[case::endless_headers("endless headers", None, "The response's headers are too large")]
-#[case::endless_header("endless header", None, "The response's headers are too large")]
-#[case::endless_informational("endless informational answers", None, "Too many informational responses")]
-#[case::no_http("no HTTP", None, "The response is not valid HTTP")]
-#[case::nul_in_a_header("NUL in a header", None, "The response is not valid HTTP")]
-#[case::two_lengths("two lengths", None, "The response is not valid HTTP")]
-#[case::drips_its_body("drips its body", Some(200), "OK")]
-#[case::resets_mid_body("resets mid-body", Some(200), "OK")]
-#[case::endless_body("endless body", Some(200), "OK")]
-#[case::gzip_bomb("gzip bomb", Some(200), "OK")]
-#[case::a_204_with_a_body("a 204 with a body", Some(204), "No Content")]
-#[case::no_text("no text", Some(200), "OK")]
-#[case::length_and_chunks("length and chunks", Some(500), "Internal Server Error")]
-#[case::stalled_handshake("stalled handshake", None, TIMED_OUT)]
-#[case::old_tls("old TLS", None, "TLS version or cipher not supported by the endpoint")]
-#[case::plain_http_where_tls_is_meant("plain HTTP where TLS is meant", None, "TLS handshake failed")]
-#[tokio::test(flavor = "multi_thread")]
-async fn is_recorded_in_time(#[case] kind: &str, #[case] status: Option<u16>, #[case] message: &str) {
-    let _alone = MACHINE.lock().await;
-    let kind = Kind::named(kind).expect("a kind");
+/// The kinds, and what is recorded of each: the status of the answer, and what the message has.
+pub(crate) const KINDS: [(&str, Option<u16>, &str); 20] = [
+    ("never reads", None, TIMED_OUT),
+    ("never answers", None, TIMED_OUT),
+    ("drips its head", None, TIMED_OUT),
+    ("resets mid-head", None, "Connection reset"),
+    ("endless headers", None, "The response's headers are too large"),
+    ("endless header", None, "The response's headers are too large"),
+    ("endless informational answers", None, "Too many informational responses"),
+    ("no HTTP", None, "The response is not valid HTTP"),
+    ("NUL in a header", None, "The response is not valid HTTP"),
+    ("two lengths", None, "The response is not valid HTTP"),
+    ("drips its body", Some(200), "OK"),
+    ("resets mid-body", Some(200), "OK"),
+    ("endless body", Some(200), "OK"),
+    ("gzip bomb", Some(200), "OK"),
+    ("a 204 with a body", Some(204), "No Content"),
+    ("no text", Some(200), "OK"),
+    ("length and chunks", Some(500), "Internal Server Error"),
+    ("stalled handshake", None, TIMED_OUT),
+    ("old TLS", None, "TLS version or cipher not supported by the endpoint"),
+    ("plain HTTP where TLS is meant", None, "TLS handshake failed"),
+];
+
+/// Sends to a hundred endpoints of the `n`th kind, and checks what is recorded; the attempts.
+pub(crate) async fn is_recorded(n: usize) -> Vec<Value> {
+    let (name, status, message) = KINDS[n];
+    let kind = Kind::named(name).expect("a kind");
     // A flood may take all of the time on a machine that has other things to do.
     let may_time_out = matches!(kind.ill, Ill::Endless(..)) && status.is_none();
     let receiver = Hostile::start(kind.ill).await;
     let server = Server::start().await;
     let attempts = attempts_at(&server, kind.name, &receiver.url(kind.scheme, "/")).await;
     assert_eq!(attempts.len(), ENDPOINTS);
-    for attempt in attempts {
+    for attempt in &attempts {
         let told = attempt["message"].as_str().expect("text");
         assert_eq!(attempt["http_status_code"], json!(status), "{attempt}");
         assert!(told.contains(message) || (may_time_out && told == TIMED_OUT), "{message} in {attempt}");
     }
     assert_eq!(receiver.connections(), ENDPOINTS, "one request an attempt");
     is_well(server).await;
+    attempts
 }
 
-/// What the head says is what counts: the body is only kept as far as it comes.
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_never_ends_is_a_success_in_time() {
-    let _alone = MACHINE.lock().await;
+async fn is_recorded_with_a_reason(
+    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19)] kind: usize,
+) {
+    is_recorded(kind).await;
+}
+
+/// What the head says is what counts: the body is only kept as far as it comes. The attempts.
+pub(crate) async fn a_body_that_never_ends() -> Vec<Value> {
     let receiver =
         Receiver::plain(|_, _| Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nit begins".to_vec())).await;
     let server = Server::start().await;
-    for attempt in attempts_at(&server, "a body that never ends", &receiver.url("/")).await {
+    let attempts = attempts_at(&server, "a body that never ends", &receiver.url("/")).await;
+    for attempt in &attempts {
         assert_eq!((&attempt["http_status_code"], &attempt["response_body"]), (&json!(200), &json!("it begins")));
     }
     is_well(server).await;
+    attempts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_never_ends_is_a_success() {
+    a_body_that_never_ends().await;
 }
 
 #[rstest]
@@ -169,7 +178,6 @@ async fn a_redirect_leads_nowhere(#[case] status: u16) {
 #[case::of_another_host(Certificate::OfNobody, "TLS certificate is for another host")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_certificate_is_told_nothing(#[case] certificate: Certificate, #[case] message: &str) {
-    let _alone = MACHINE.lock().await;
     let authority = Authority::new();
     let options = ServerOptions::default();
     let ca = options.folder.path().join("ca.pem");

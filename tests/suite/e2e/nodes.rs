@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use postrider_tests::{Binary, Database, Receiver, Reply, Server, ServerOptions, eventually};
+use postrider_tests::{Binary, Database, PATIENCE, Receiver, Reply, Server, ServerOptions, eventually};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -70,8 +70,8 @@ async fn a_rotated_secret_is_not_used_by_any_node() {
     }
 }
 
-#[tokio::test]
-async fn a_revoked_key_ends_within_a_second_on_every_node() {
+/// Revokes a key on one node while another is asked with it all the time; how long the other still accepted it.
+pub(crate) async fn time_until_a_revoked_key_ends() -> Duration {
     let [one, other] = nodes(&Database::postgres()).await;
     let made = one.post("/api/v1/api-keys/", json!({"name": "k", "scopes": ["read"]})).await;
     let key = made["key"].as_str().expect("a key");
@@ -81,10 +81,16 @@ async fn a_revoked_key_ends_within_a_second_on_every_node() {
     assert_eq!(one.request("DELETE", &path, None).await.status, 200);
     let revoked_at = Instant::now();
     // Asked all the time: being used keeps no key alive.
-    while revoked_at.elapsed() <= Duration::from_secs(1) {
-        asked().await;
+    while asked().await == 200 {
+        assert!(revoked_at.elapsed() < PATIENCE, "the key is accepted for ever");
     }
     assert_eq!(asked().await, 401);
+    revoked_at.elapsed()
+}
+
+#[tokio::test]
+async fn a_revoked_key_ends_on_every_node() {
+    time_until_a_revoked_key_ends().await;
 }
 
 #[tokio::test]

@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 
 use super::deliver::{publish, settled, subscribe};
 
-fn node_on(url: String) -> ServerOptions {
+pub(crate) fn node_on(url: String) -> ServerOptions {
     ServerOptions { binary: Binary::Real, database: Database::Postgres(url), ..ServerOptions::default() }
 }
 
-fn url_of(database: &Database) -> &str {
+pub(crate) fn url_of(database: &Database) -> &str {
     let Database::Postgres(url) = database else { panic!("not PostgreSQL") };
     url
 }
@@ -25,13 +25,13 @@ fn by(proxy: &Proxy, cluster: &Cluster, database: &Database) -> String {
     url_of(database).replace(&format!(":{}", cluster.port()), &format!(":{}", proxy.port()))
 }
 
-async fn try_publish(server: &Server, key: &str) -> Answer {
+pub(crate) async fn try_publish(server: &Server, key: &str) -> Answer {
     let body = json!({"event_type": "screening.completed", "payload": {}, "idempotency_key": key});
     server.request("POST", "/api/v1/events/", Some(body)).await
 }
 
 /// Publishes until it is accepted; meanwhile nothing but 503 is answered.
-async fn publish_at_last(server: &Server, key: &str) -> Value {
+pub(crate) async fn publish_at_last(server: &Server, key: &str) -> Value {
     eventually("it is accepted", || async {
         let answer = try_publish(server, key).await;
         if answer.status == 503 {
@@ -66,32 +66,6 @@ async fn a_crash_of_the_database_loses_nothing() {
     for id in &accepted {
         settled(&server, id, "delivered").await;
     }
-}
-
-#[tokio::test]
-async fn a_minute_without_the_database() {
-    let cluster = Cluster::start("");
-    let receiver = Receiver::plain(|n, _| if n == 0 { Reply::status(500, "") } else { Reply::status(200, "") }).await;
-    let server = Server::start_with(node_on(url_of(&Database::on(&cluster.url())).to_owned())).await;
-    subscribe(&server, &receiver.url("/"), json!({"retry_schedule": [2]})).await;
-    let event_id = publish(&server, json!({})).await;
-    receiver.wait_for(1).await;
-    cluster.crash();
-    let gone = Instant::now();
-    while gone.elapsed() < Duration::from_secs(60) {
-        let asked = Instant::now();
-        let answer = try_publish(&server, "down").await;
-        assert_eq!((answer.status, answer.headers.contains_key("retry-after")), (503, true));
-        assert!(asked.elapsed() < Duration::from_secs(10), "an answer does come: {:?}", asked.elapsed());
-        assert_eq!(server.request("GET", "/readyz", None).await.status, 503);
-        assert_eq!(server.request("GET", "/healthz", None).await.status, 200);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    cluster.go_on();
-    let back = Instant::now();
-    settled(&server, &event_id, "delivered").await;
-    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
-    publish_at_last(&server, "up").await;
 }
 
 #[tokio::test]

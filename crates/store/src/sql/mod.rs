@@ -79,7 +79,7 @@ pub(crate) use dialect::Dialect;
 pub(crate) use leases::free_leases;
 pub use moving::MovedTable;
 pub(crate) use moving::move_all;
-#[cfg(feature = "places")]
+#[cfg(debug_assertions)]
 pub(crate) use query::places;
 pub(crate) use query::{Query, Row};
 pub(crate) use set_back::{NOT_OF_THE_FUTURE, follow_clock};

@@ -18,17 +18,17 @@ pub(crate) struct Query<DB: Dialect> {
 
 impl<DB: Dialect> Query<DB> {
     /// A statement of fixed text.
-    #[cfg_attr(feature = "places", track_caller)]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn new(sql: &'static str) -> Self {
-        #[cfg(feature = "places")]
+        #[cfg(debug_assertions)]
         places::note(std::panic::Location::caller());
         Self { sql: sql.into_sql_str(), arguments: DB::Arguments::default(), broken: None }
     }
 
     /// A statement put together from fixed parts: values are bound, never written into it.
-    #[cfg_attr(feature = "places", track_caller)]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn assembled(sql: String) -> Self {
-        #[cfg(feature = "places")]
+        #[cfg(debug_assertions)]
         places::note(std::panic::Location::caller());
         Self { sql: AssertSqlSafe(sql).into_sql_str(), arguments: DB::Arguments::default(), broken: None }
     }
@@ -115,7 +115,7 @@ impl<DB: Dialect> Row<DB> {
 }
 
 /// Where statements were made, for a test that wants to have seen all of them.
-#[cfg(feature = "places")]
+#[cfg(debug_assertions)]
 pub(crate) mod places {
     use std::collections::BTreeSet;
     use std::panic::Location;

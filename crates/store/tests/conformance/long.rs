@@ -1,5 +1,5 @@
-//! Every statement is seen by both databases: what only one of them can prepare is found here, and
-//! not by who first has need of it.
+//! What takes long: `make test-long` runs it. Every statement is seen by both databases: what only one of them can prepare
+//! is found here, and not in production.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -13,13 +13,13 @@ mod fan_out;
 mod fixture;
 mod isolation;
 mod lists;
+mod long;
 mod prune;
 mod reopen;
 mod replays;
 mod schema;
 mod sealed;
 mod settle;
-mod statements;
 mod statistics;
 mod targets;
 

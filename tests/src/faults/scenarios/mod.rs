@@ -20,8 +20,19 @@ pub struct Plan {
     pub store: Store,
     /// How often it goes wrong, where that is a number.
     pub times: usize,
+    /// How much is published meanwhile.
+    pub load: Load,
     /// Of the chance.
     pub seed: u64,
+}
+
+/// How much is published during a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// As much as the program accepts, and a wide event now and then.
+    Full,
+    /// A hundred events a second, and wide ones where a scenario needs them: several runs fit on a small machine at once.
+    Light,
 }
 
 type Running = Pin<Box<dyn Future<Output = Report>>>;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use postrider_core::fail_point::FailPoint;
 use rand::RngExt;
 
-use super::{Plan, begin, beside};
+use super::{Load, Plan, begin, beside};
 use crate::faults::run::{Report, Run, Store};
 use crate::faults::sink::Moment;
 
@@ -37,12 +37,17 @@ pub(super) async fn points(plan: Plan) -> Report {
 async fn abort_at(run: &mut Run, point: FailPoint) {
     let is_in_drain = matches!(point, FailPoint::DrainBegun | FailPoint::DrainWaited | FailPoint::DrainEnded);
     let is_rare = matches!(point, FailPoint::ChunkWritten | FailPoint::ChunkCommitted);
-    let times = if is_in_drain || is_rare { 1 } else { run.rng.random_range(1..40) };
+    // Some points are passed seldom: once for each new connection, for instance.
+    let most = if run.load() == Load::Light { 6 } else { 40 };
+    let times = if is_in_drain || is_rare { 1 } else { run.rng.random_range(1..most) };
     run.kill(0).await;
     let mut options = run.options(0);
     options.under = vec!["env".to_owned(), format!("FAIL_POINT={point:?}:{times}")];
     run.start_as(0, options).await;
     if run.is_up(0) {
+        if is_rare {
+            run.publish_wide().await;
+        }
         if is_in_drain {
             run.accept_more(50).await;
             run.server(0).signal("TERM").await;
