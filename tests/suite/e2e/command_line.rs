@@ -104,6 +104,54 @@ async fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
 }
 
 #[tokio::test]
+async fn it_starts_beside_a_kubernetes_service_of_its_name() {
+    let options = real()
+        .set("SERVICE_HOST", "10.96.0.17")
+        .set("SERVICE_PORT", "8080")
+        .set("SERVICE_PORT_HTTP", "8080")
+        .set("PORT", "tcp://10.96.0.17:8080")
+        .set("PORT_8080_TCP", "tcp://10.96.0.17:8080")
+        .set("PORT_8080_TCP_PROTO", "tcp")
+        .set("PORT_8080_TCP_PORT", "8080")
+        .set("PORT_8080_TCP_ADDR", "10.96.0.17")
+        .set("METRICS_PORT_53_UDP", "udp://10.96.0.18:53");
+    let server = Server::start_with(options).await;
+    assert_eq!(server.request("GET", "/readyz", None).await.status, 200);
+    let (code, _, err) = run_command(&real().set("PORT", "8080"), &["serve", "--dev"]).await;
+    assert!(code == 1 && err.contains("POSTRIDER_PORT: is not a known setting"), "{err}");
+}
+
+#[tokio::test]
+async fn the_master_key_may_stand_in_a_file() {
+    let options = ServerOptions { dev: false, ..real() };
+    let path = options.folder.path().join("master.key");
+    std::fs::write(&path, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").expect("written");
+    let options = options.set("MASTER_KEY_FILE", &path.display().to_string());
+    let (code, _, err) = run_command(&options, &["migrate"]).await;
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = run_command(&options, &["serve", "--listen", "256.0.0.1:1"]).await;
+    assert!(code == 1 && err.starts_with("postrider: --listen: must be an address"), "the key is taken: {err}");
+}
+
+#[tokio::test]
+async fn a_mistake_in_a_file_is_told_with_its_line() {
+    let options = real();
+    let path = options.folder.path().join("postrider.toml");
+    for (text, expected) in [
+        (
+            "dev = true\n\nlistne = \"127.0.0.1:1\"\n",
+            "postrider.toml:3: listne: is not a known setting; did you mean listen?",
+        ),
+        ("[retention]\npayloads = 30d\n", "postrider.toml:2: retention.payloads: is no TOML"),
+        ("[limits]\n\nwebhooks = 0\n", "postrider.toml:3: limits.webhooks: must be a whole number of at least 1"),
+    ] {
+        std::fs::write(&path, text).expect("written");
+        let (code, _, err) = run_command(&options, &["serve"]).await;
+        assert!(code == 1 && err.contains(expected) && err.lines().count() == 1, "{expected} in {err}");
+    }
+}
+
+#[tokio::test]
 async fn one_process_serves_a_database() {
     let server = Server::start_with(real()).await;
     let (code, _, err) = run_command(server.options(), &["serve", "--dev", "--listen", "127.0.0.1:0"]).await;

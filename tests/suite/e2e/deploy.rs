@@ -48,6 +48,24 @@ async fn the_compose_file_starts_what_there_is() {
     assert_known(&settings(&text("deploy/compose.yaml"))).await;
 }
 
+#[test]
+fn the_compose_file_pastes_no_password_into_a_url() {
+    let environment = yaml("deploy/compose.yaml")["services"]["postrider"]["environment"].clone();
+    let url = environment["POSTRIDER_DATABASE_URL"].as_str().expect("a URL");
+    assert!(!url.contains('$'), "{url}");
+    assert!(environment["PGPASSWORD"].as_str().is_some_and(|value| value.contains("POSTGRES_PASSWORD")));
+}
+
+#[test]
+fn builds_of_containers_get_neither_builds_nor_secrets_of_this_machine() {
+    let docker = text(".dockerignore");
+    assert_eq!(docker, text(".containerignore"), "Docker reads the one, Podman and Buildah the other");
+    for left_out in ["target", ".git", "*.db*", "*.key"] {
+        assert!(docker.lines().any(|line| line == left_out), "{left_out}");
+    }
+    assert!(text(".gitignore").lines().any(|line| line == "*.key"));
+}
+
 #[tokio::test]
 async fn the_container_runs_as_nobody_in_particular_and_with_known_settings() {
     let containerfile = text("deploy/Containerfile");

@@ -18,6 +18,7 @@ mod metrics;
 mod namespace;
 pub(crate) mod nodes;
 pub(crate) mod openapi;
+pub(crate) mod passwords;
 mod published;
 pub(crate) mod real_time;
 mod receiving;

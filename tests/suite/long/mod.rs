@@ -5,5 +5,6 @@ mod faults;
 mod hostile;
 mod nodes;
 mod openapi;
+mod passwords;
 mod real_time;
 mod trouble;

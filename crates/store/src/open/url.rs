@@ -235,6 +235,36 @@ mod tests {
         assert!(told.contains("control") && !told.contains("sentinel"), "{told}");
     }
 
+    /// As `openssl rand -base64 32` makes them.
+    fn passwords() -> Vec<String> {
+        use base64::Engine;
+        use postrider_core::world::{Random, SystemRandom};
+        let password = |()| {
+            let mut bytes = [0; 32];
+            SystemRandom.fill(&mut bytes);
+            base64::prelude::BASE64_STANDARD.encode(bytes)
+        };
+        std::iter::repeat_n((), 200).map(password).collect()
+    }
+
+    #[test]
+    fn no_part_of_a_random_password_is_ever_shown() {
+        for password in passwords() {
+            let shown = match DatabaseUrl::parse(&format!("postgres://user:{password}@host:5432/name")) {
+                Ok(url) => format!("{url} {url:?}"),
+                Err(error) => error.to_string(),
+            };
+            let parts = password.split(['/', '+', '=']).filter(|part| part.len() > 3);
+            for part in parts {
+                assert!(!shown.contains(part), "{password}: {shown}");
+            }
+            assert!(!password.contains('/') || shown.contains("%2F"), "{password}: {shown}");
+            let encoded = password.replace('/', "%2F").replace('+', "%2B").replace('=', "%3D");
+            let url = DatabaseUrl::parse(&format!("postgres://user:{encoded}@host:5432/name")).expect("encoded");
+            assert_eq!(url.to_string(), "postgres://host:5432/name");
+        }
+    }
+
     #[test]
     fn a_parameter_that_is_unknown_or_bad_is_named_without_its_value() {
         for (parameters, expected) in [
