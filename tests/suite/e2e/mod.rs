@@ -25,5 +25,6 @@ mod receiving;
 mod stop;
 mod traces;
 pub(crate) mod trouble;
+mod upgrade;
 mod verifiers;
 mod wall_clock;
