@@ -15,6 +15,8 @@ const MANY: usize = 1_050;
 const WIDE_PATH: &str = "/wide";
 /// For how long an answer is waited for.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two tries of a subscription.
+const AGAIN: Duration = Duration::from_millis(200);
 /// Subscriptions made at once.
 const AT_ONCE: usize = 16;
 
@@ -115,6 +117,19 @@ impl Stage {
     }
 }
 
+/// Sends the request until the store is available.
+async fn subscribe(request: reqwest::RequestBuilder) -> String {
+    loop {
+        let answer = request.try_clone().expect("a body in memory").send().await.expect("an answer");
+        if answer.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE {
+            tokio::time::sleep(AGAIN).await;
+            continue;
+        }
+        let body: Value = answer.json().await.expect("JSON");
+        return body["id"].as_str().unwrap_or_else(|| panic!("a webhook, not {body}")).to_owned();
+    }
+}
+
 async fn subscribe_all(base: &str, key: &str, event_type: &'static str, urls: Vec<String>) -> Vec<String> {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let (mut made, mut tasks) = (Vec::new(), JoinSet::new());
@@ -125,11 +140,7 @@ async fn subscribe_all(base: &str, key: &str, event_type: &'static str, urls: Ve
         let body = json!({"event_type": event_type, "webhook_url": url, "retry_schedule": [1, 1, 1],
                 "timeout_seconds": TIMEOUT.as_secs()});
         let request = client.post(format!("{base}/api/v1/webhooks/")).bearer_auth(key).json(&body);
-        tasks.spawn(async move {
-            let answer = request.send().await.expect("an answer");
-            let body: Value = answer.json().await.expect("JSON");
-            body["id"].as_str().unwrap_or_else(|| panic!("a webhook, not {body}")).to_owned()
-        });
+        tasks.spawn(subscribe(request));
     }
     while let Some(one) = tasks.join_next().await {
         made.push(one);
