@@ -7,12 +7,12 @@ use std::time::Duration;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::{TenantId, Timestamp};
 
-use crate::problem::Problem;
+use crate::problem::{FieldError, Problem};
 use crate::rate_limits::RequestLimit;
 use crate::state::Api;
 
-/// What there is at most; nothing is limited unless it is said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What there is at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Requests of one key.
     pub requests: Option<RequestLimit>,
@@ -20,6 +20,8 @@ pub struct Limits {
     pub webhooks: Option<u64>,
     /// Pending deliveries of one tenant.
     pub pending: Option<u64>,
+    /// Values that the filters of one tenant compare with, in all.
+    pub filter_literals: u64,
 }
 
 /// How long a count of pending deliveries is taken for true.
@@ -48,6 +50,25 @@ impl Quotas {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the filters of a tenant may compare with so many values more than now. Those that are there stay.
+    pub(crate) fn check_literals(
+        &self,
+        catalogue: &TenantCatalogue,
+        before: usize,
+        after: usize,
+    ) -> Result<(), Problem> {
+        let most = usize::try_from(self.limits.filter_literals).unwrap_or(usize::MAX);
+        let others = catalogue.literal_count().saturating_sub(before);
+        if after <= before || others.saturating_add(after) <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "has {after} values to compare with; the tenant's other filters have {others}, and all together may have \
+             {most}"
+        );
+        Err(Problem::invalid(vec![FieldError { field: "filters".to_owned(), message }]))
     }
 
     /// Whether a tenant may publish. What is pending is counted once a second.

@@ -42,6 +42,7 @@ pub struct TenantCatalogue {
     callback_secrets: HashMap<String, Secrets>,
     has_callbacks: bool,
     default_profile: String,
+    literal_count: usize,
 }
 
 /// Whom an event goes to.
@@ -63,7 +64,9 @@ impl TenantCatalogue {
         for subscription in by_id.values() {
             by_type.entry(subscription.event_type.clone()).or_default().push(Arc::clone(subscription));
         }
+        let literal_count = by_id.values().map(|subscription| subscription.settings.filters.literal_count()).sum();
         Self {
+            literal_count,
             tenant_id,
             version,
             profiles,
@@ -139,25 +142,61 @@ impl TenantCatalogue {
         candidates.any(|candidate| candidate.settings.is_active)
     }
 
+    /// How many values all filters compare with, those of inactive subscriptions too.
+    #[must_use]
+    pub const fn literal_count(&self) -> usize {
+        self.literal_count
+    }
+
     /// Whom an event is for. Its payload is read only if somebody filters.
     #[must_use]
     pub fn matches(&self, event: &Event) -> Matches {
-        let event_type = &event.draft.event_type;
-        let own = self.by_type.get(event_type);
+        let mut matching = self.matching(event);
+        while matching.advance(usize::MAX) {}
+        matching.finish()
+    }
+
+    /// The same in steps, for a caller that lets others have their turn between them.
+    #[must_use]
+    pub fn matching<'c>(&'c self, event: &'c Event) -> Matching<'c> {
         let all = EventTypeName::parse(event_type::ALL).and_then(|all| self.by_type.get(&all));
-        let candidates = own.into_iter().chain(all).flatten().filter(|candidate| candidate.receives(event_type));
-        let mut judge = Judge::new(&self.profiles, event);
-        let mut matches = Matches::default();
-        for candidate in candidates {
+        let of_type = self.by_type.get(&event.draft.event_type);
+        let lists = [of_type, all].map(|list| list.map_or(&[][..], Vec::as_slice));
+        Matching { event, lists, judge: Judge::new(&self.profiles, event), matches: Matches::default() }
+    }
+}
+
+/// An event that is held against the subscriptions of a catalogue, some at a time.
+pub struct Matching<'c> {
+    event: &'c Event,
+    /// Those of the event's type and those of all types, as far as they were not looked at.
+    lists: [&'c [Arc<Subscription>]; 2],
+    judge: Judge<'c>,
+    matches: Matches,
+}
+
+impl Matching<'_> {
+    /// Looks at the next subscriptions, at most so many. Whether there are more.
+    pub fn advance(&mut self, at_most: usize) -> bool {
+        let Some(list) = self.lists.iter_mut().find(|list| !list.is_empty()) else { return false };
+        let (now, later) = list.split_at(list.len().min(at_most));
+        *list = later;
+        for candidate in now.iter().filter(|candidate| candidate.receives(&self.event.draft.event_type)) {
             let Settings { filters, profile, .. } = &candidate.settings;
-            if judge.failing_place(filters, profile).is_some() {
-                matches.turned_away.push(candidate.id);
+            if self.judge.passes(filters, profile) {
+                self.matches.matching.push(Arc::clone(candidate));
             } else {
-                matches.matching.push(Arc::clone(candidate));
+                self.matches.turned_away.push(candidate.id);
             }
         }
-        matches.matching.sort_unstable_by_key(|subscription| subscription.id);
-        matches
+        self.lists.iter().any(|list| !list.is_empty())
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn finish(mut self) -> Matches {
+        self.matches.matching.sort_unstable_by_key(|subscription| subscription.id);
+        self.matches
     }
 }
 
@@ -177,15 +216,25 @@ impl<'e> Judge<'e> {
         Self { profiles, event, payload: None, unmet: HashMap::new() }
     }
 
-    /// Where a filter turns the event away; `None` if it passes. A format's own condition comes first.
+    /// Whether a filter lets the event pass. A format's own condition comes first.
+    pub fn passes(&mut self, filters: &Filter, profile: &str) -> bool {
+        self.payload_for(filters, profile).is_none_or(|payload| filters.passes(payload))
+    }
+
+    /// Where a filter turns the event away; `None` if it passes.
     pub fn failing_place(&mut self, filters: &Filter, profile: &str) -> Option<String> {
+        filters.failing_place(self.payload_for(filters, profile)?)
+    }
+
+    /// The payload, if the filter has a say.
+    fn payload_for(&mut self, filters: &Filter, profile: &str) -> Option<&Value<'e>> {
         if filters.is_everything() || self.is_unmet(profile) {
             return None;
         }
         if self.payload.is_none() {
             self.payload = Value::parse(&self.event.draft.payload).ok();
         }
-        filters.failing_place(self.payload.as_ref()?)
+        self.payload.as_ref()
     }
 
     fn is_unmet(&mut self, profile: &str) -> bool {

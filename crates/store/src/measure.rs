@@ -15,6 +15,7 @@ const ROWS: &str = "postrider_commit_rows";
 const SECONDS: &str = "postrider_commit_seconds";
 const LATE: &str = "postrider_lease_losses_total";
 const ERRORS: &str = "postrider_store_errors_total";
+const PASSED_OVER: &str = "postrider_bulk_work_passed_over_total";
 
 /// What a commit was of.
 #[derive(Clone, Copy)]
@@ -41,6 +42,8 @@ pub fn describe_store_metrics() {
     describe_histogram!(SECONDS, "Seconds that one commit took.");
     describe_counter!(LATE, "Outcomes that came after somebody else had settled the delivery.");
     describe_counter!(ERRORS, "Statements that the database did not carry out, by kind.");
+    describe_counter!(PASSED_OVER, "Tenants and rows that bulk work passed over because of an error, by work.");
+    counter!(PASSED_OVER, "work" => "retention").increment(0);
     counter!(ACCEPTED).increment(0);
     counter!(FILTERED).increment(0);
     counter!(LATE).increment(0);
@@ -52,6 +55,10 @@ pub fn describe_store_metrics() {
     for kind in ["unavailable", "contended", "refused", "damaged"] {
         counter!(ERRORS, "kind" => kind).increment(0);
     }
+}
+
+pub(crate) fn passed_over(work: &'static str) {
+    counter!(PASSED_OVER, "work" => work).increment(1);
 }
 
 pub(crate) fn accepted(events: usize) {

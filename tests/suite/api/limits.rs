@@ -77,3 +77,26 @@ async fn a_limit_that_is_none_stops_the_start() {
         assert_eq!((code, err.lines().count(), err.contains(&format!("POSTRIDER_{name}"))), (1, 1, true), "{err}");
     }
 }
+
+#[tokio::test]
+async fn filters_of_a_tenant_compare_with_so_many_values() {
+    let filter = |count: u32| json!({"id": {"$in": (0..count).collect::<Vec<_>>()}});
+    let webhook = |count: u32| json!({"event_type": "screening.completed", "webhook_url": "https://a.example/", "filters": filter(count)});
+    let server = Server::start_with(ServerOptions::default().set("LIMITS_FILTER_LITERALS", "10")).await;
+    let made = server.post("/api/v1/webhooks/", webhook(7)).await;
+    let refused = server.request("POST", "/api/v1/webhooks/", Some(webhook(4))).await;
+    let message = "has 4 values to compare with; the tenant's other filters have 7, and all together may have 10";
+    assert_eq!((refused.status, &refused.body["errors"]), (422, &json!([{"field": "filters", "message": message}])));
+    server.post("/api/v1/webhooks/", webhook(3)).await;
+    let path = format!("/api/v1/webhooks/{}/", made["id"].as_str().expect("an id"));
+    let change = async |server: &Server, body| server.request("PATCH", &path, Some(body)).await.status;
+    assert_eq!(change(&server, json!({"filters": filter(8)})).await, 422);
+    assert_eq!(change(&server, json!({"filters": filter(7), "description": "the same"})).await, 200);
+
+    let lower = server.kill().await.set("LIMITS_FILTER_LITERALS", "5");
+    let server = Server::start_with(lower).await;
+    assert_eq!(change(&server, json!({"description": "kept"})).await, 200, "what is there stays");
+    assert_eq!(change(&server, json!({"filters": filter(6)})).await, 200, "fewer than before");
+    assert_eq!(change(&server, json!({"filters": filter(7)})).await, 422);
+    assert_eq!(server.request("POST", "/api/v1/webhooks/", Some(webhook(1))).await.status, 422);
+}

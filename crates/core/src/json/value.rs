@@ -156,6 +156,12 @@ impl<'a> Object<'a> {
         self.places.iter().map(|place| self.member(place.last))
     }
 
+    /// How many names there are, each counted once.
+    #[must_use]
+    pub fn name_count(&self) -> usize {
+        self.places.len()
+    }
+
     pub(super) fn places(&self) -> &[Place] {
         &self.places
     }

@@ -17,6 +17,8 @@ use crate::sql::{Backend, GroupCommit, Scripts, Sql};
 const WRITERS: u32 = 3;
 const READERS: u32 = 4;
 const LOOKUPS: u32 = 2;
+/// For whole catalogues.
+const CATALOGUES: u32 = 1;
 
 /// How long a request waits for a connection before it hears that the store is unavailable.
 const ACQUIRE: Duration = Duration::from_secs(3);
@@ -65,6 +67,7 @@ async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<S
         turn: None,
         reads: pool(READERS, &reading),
         lookups: pool(LOOKUPS, &writing),
+        catalogues: pool(CATALOGUES, &writing),
         commits: GroupCommit::as_tasks(writer(), writer(), &world, &hand_over),
         node: node.clone(),
         session,

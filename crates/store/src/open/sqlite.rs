@@ -20,6 +20,8 @@ use crate::sql::{self, Backend, Checkpoints, GroupCommit, Log, Sql, Statements};
 const READERS: u32 = 4;
 /// Connections for what is read in no time.
 const LOOKUPS: u32 = 2;
+/// Connections for whole catalogues.
+const CATALOGUES: u32 = 1;
 
 pub(super) async fn open(path: &Path, options: StoreOptions) -> Result<Stores, OpenError> {
     let lock = match options.purpose {
@@ -45,12 +47,13 @@ async fn open_store(path: &Path, options: StoreOptions) -> Result<Sql<Sqlite>, S
     }
     let reads = sql::open_pool(path, READERS, true).await?;
     let lookups = sql::open_pool(path, LOOKUPS, true).await?;
+    let catalogues = sql::open_pool(path, CATALOGUES, true).await?;
     let (turn, node) = (Arc::new(Semaphore::new(1)), NodeNumber::only());
     let ledger = Statements::open(path, writes.clone(), Arc::clone(&turn), node.clone())?;
     let checkpoints = Checkpoints::of(path, Arc::clone(&turn))?;
     let log = Log::of(path).map_err(|error| StoreError::Unusable(format!("the write-ahead log: {error}")))?;
     let commits = GroupCommit::on_threads(ledger, log, checkpoints, &world, &hand_over);
-    let backend = Backend { writes, turn: Some(turn), reads, lookups, commits, node, session: None };
+    let backend = Backend { writes, turn: Some(turn), reads, lookups, catalogues, commits, node, session: None };
     let store = Sql::new(backend, world, vault, profiles, hand_over);
     store.register_profiles(purpose).await?;
     Ok(store)

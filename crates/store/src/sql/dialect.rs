@@ -1,6 +1,7 @@
 //! What differs between the databases.
 
 use std::future::Future;
+use std::time::Duration;
 
 use postrider_core::Timestamp;
 use sqlx::error::BoxDynError;
@@ -95,6 +96,8 @@ pub(crate) trait Dialect: Database {
     /// Follows a mention of `deliveries`, whose rows are an event's. Planners that know no better would go through a whole
     /// tenant's.
     const BY_EVENT: &str;
+    /// How long a transaction of bulk work should take, so that nobody waits for it.
+    const PAGE_TIME: Duration;
     /// The same of pending rows of a lane.
     const BY_LANE: &str;
     /// The same of rows that are a tenant's and undelivered.

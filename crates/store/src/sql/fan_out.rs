@@ -101,9 +101,9 @@ impl<DB: Dialect> Sql<DB> {
     /// the event was accepted says nothing about then: in doubt, the event is delivered.
     fn judge(&self, unfinished: &Unfinished, candidates: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
         let mut judge = Judge::new(self.profiles.own(), &unfinished.event);
-        candidates.into_iter().partition(|candidate| {
-            !candidate.is_unchanged || judge.failing_place(&candidate.filters, &candidate.profile).is_none()
-        })
+        candidates
+            .into_iter()
+            .partition(|candidate| !candidate.is_unchanged || judge.passes(&candidate.filters, &candidate.profile))
     }
 
     /// Looks the version of a format up, once a chunk.

@@ -52,9 +52,11 @@ mod sqlite;
 mod statistics;
 mod subscriptions;
 mod tenants;
+mod upkeep;
 mod versions;
 mod window;
 mod wipe;
+mod yielding;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -73,6 +75,7 @@ use crate::hand_over::HandOver;
 use crate::node_number::NodeNumber;
 use crate::profile_book::ProfileBook;
 use crate::session::Session;
+use crate::single_flight::SingleFlight;
 use commit::MOST_LOG_PAGES;
 pub(crate) use commit::{Checkpoints, GroupCommit, Log, Scripts, Statements};
 pub(crate) use dialect::Dialect;
@@ -84,6 +87,7 @@ pub(crate) use query::places;
 pub(crate) use query::{Query, Row};
 pub(crate) use set_back::{NOT_OF_THE_FUTURE, follow_clock};
 pub(crate) use sqlite::{migrate, open_pool};
+use upkeep::Pages;
 use versions::Versions;
 
 /// Added to a row's timeout when it is claimed: time to build, sign, record, and for clocks to differ.
@@ -98,8 +102,10 @@ pub(crate) struct Backend<DB: Dialect> {
     pub(crate) turn: Option<Arc<Semaphore>>,
     /// Lists and what else people read; some of it takes long.
     pub(crate) reads: Pool<DB>,
-    /// What accepts and deliveries wait for: keys, catalogues, lanes.
+    /// What accepts and deliveries wait for: keys, callbacks, lanes.
     pub(crate) lookups: Pool<DB>,
+    /// Whole catalogues, which take longer the more webhooks a tenant has.
+    pub(crate) catalogues: Pool<DB>,
     /// Events and settlements.
     pub(crate) commits: GroupCommit,
     pub(crate) node: NodeNumber,
@@ -113,15 +119,18 @@ pub(crate) struct Sql<DB: Dialect> {
     turn: Option<Arc<Semaphore>>,
     reads: Pool<DB>,
     lookups: Pool<DB>,
+    catalogues: Pool<DB>,
     node: NodeNumber,
     world: World,
     vault: Vault,
     cache: CatalogueCache,
+    catalogue_loads: SingleFlight<TenantId>,
     profiles: ProfileBook,
     hand_over: HandOver,
     commits: GroupCommit,
     /// Where other processes change catalogues.
     versions: Option<Versions>,
+    pages: Pages,
     seen_by_retention: prune::Seen,
     looked_at_by_wiping: wipe::Looked,
     seen_callbacks: prune_callbacks::SeenCallbacks,
@@ -136,21 +145,24 @@ impl<DB: Dialect> Sql<DB> {
         profiles: Arc<Profiles>,
         hand_over: HandOver,
     ) -> Self {
-        let Backend { writes, turn, reads, lookups, commits, node, session } = backend;
+        let Backend { writes, turn, reads, lookups, catalogues, commits, node, session } = backend;
         let versions = DB::SHARED.then(|| Versions::start(lookups.clone()));
         Self {
             writes,
             turn,
             reads,
             lookups,
+            catalogues,
             node,
             world,
             vault,
             cache: CatalogueCache::default(),
+            catalogue_loads: SingleFlight::default(),
             profiles: ProfileBook::new(profiles),
             hand_over,
             commits,
             versions,
+            pages: Pages::default(),
             seen_by_retention: prune::Seen::default(),
             looked_at_by_wiping: wipe::Looked::default(),
             seen_callbacks: prune_callbacks::SeenCallbacks::default(),
@@ -200,10 +212,16 @@ impl<DB: Dialect> Sql<DB> {
         }
     }
 
-    /// The tenant's catalogue from the database; kept in memory. Its future is large and seldom needed: whoever may need
-    /// it for each event keeps it on the heap, not in its own.
+    /// The tenant's catalogue from the database, not older than this call; kept in memory. One call at a time reads it,
+    /// others wait for that. Its future is large and seldom needed: whoever may need it for each event keeps it on the
+    /// heap, not in its own.
     async fn load_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
-        let mut reader = self.lookup().await?;
+        let loaded = || self.cache.get(tenant_id).map(Some);
+        self.catalogue_loads.run(tenant_id, loaded, self.read_snapshot(tenant_id)).await
+    }
+
+    async fn read_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
+        let mut reader = self.catalogues.acquire().await?;
         // The version is read first: should the rest be newer, an accept finds the version stale.
         let Some(head) = tenants::head::<DB>(&mut reader, tenant_id).await? else {
             return Ok(None);

@@ -3,6 +3,7 @@
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::{Arguments, AssertSqlSafe, Pool, Postgres, Row as _, SqlSafeStr, SqlStr, Transaction};
+use std::time::Duration;
 use uuid::Uuid;
 
 use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script, Step};
@@ -22,6 +23,8 @@ impl Dialect for Postgres {
     const SHARED: bool = true;
     const KEY_ORDER: &str = "order by r.tenant_id, r.idempotency_key";
     const BY_EVENT: &str = "";
+    // Others wait for the rows that it locks, and for nothing else.
+    const PAGE_TIME: Duration = Duration::from_millis(200);
     const BY_LANE: &str = "";
     const UNDELIVERED: &str = "";
     const LOCKED: &str = "for update";

@@ -1,4 +1,4 @@
-//! Retention, in steps so small that nobody notices.
+//! Retention, in pages so small that nobody notices.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,14 +9,20 @@ use postrider_core::tenant::PayloadRetention;
 use postrider_core::{EventId, TenantId, Timestamp};
 use uuid::Uuid;
 
-use super::ended::{delete_events, lock_ended, wipe_payloads};
+use super::dialect::RowSet;
+use super::ended::{Ending, EventSize};
+use super::ids::{IDS, id_rows};
+use super::upkeep::{Work, fitting};
 use super::window::first_id_at;
-use super::{Dialect, Query, Sql, tenants};
+use super::{Dialect, Query, Row, Sql, tenants};
 use crate::error::Result;
 use crate::queue::Retention;
 
-/// Events looked at in one step.
-pub(super) const STEP: i64 = 200;
+/// Events, tests or rows of statistics looked at in one step.
+pub(super) const STEP: usize = 200;
+
+/// Tenants whose pages may fail one after the other before it is taken for the database's own trouble.
+const FAILURES_IN_A_ROW: usize = 3;
 
 /// An idempotency key is kept at least so long, whatever retention says.
 const KEY_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,95 +31,146 @@ const KEY_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// process; the next begins with the oldest events again.
 pub(super) type Seen = Mutex<HashMap<TenantId, Uuid>>;
 
-/// What retention no longer keeps of the events it looked at.
+/// An event whose deliveries are still to be looked at.
+pub(super) struct Candidate {
+    pub(super) id: EventId,
+    /// Those that it was accepted with.
+    pub(super) deliveries: usize,
+    pub(super) has_payload: bool,
+}
+
+/// What retention keeps of an event whose deliveries were looked at.
 struct Found {
-    /// Events whose payloads go.
-    payloads: Vec<EventId>,
-    /// Events that go.
-    events: Vec<EventId>,
-    /// The last one looked at, if there are more.
-    last: Option<Uuid>,
+    event: EventSize,
+    kept: Kept,
+}
+
+/// What is kept of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    All,
+    /// Everything but its payload, and what receivers answered.
+    Record,
+    Nothing,
 }
 
 impl<DB: Dialect> Sql<DB> {
-    /// One step for each tenant, and one for tests. False when all was looked at once.
+    /// One page for each tenant, and one for tests. False when all was looked at once. A tenant whose page fails is passed
+    /// over: the others are not to wait for it.
+    ///
+    /// # Errors
+    /// What was wrong, if it was so for several tenants in a row: then it is not theirs.
     pub(super) async fn prune_step(&self, retention: Retention) -> Result<bool> {
         let now = self.world.now();
         let tenants = tenants::all_retentions::<DB>(&mut *self.reader().await?).await?;
-        let mut has_more = false;
+        let (mut has_more, mut failures) = (false, 0);
         for (tenant_id, own) in tenants {
-            let retention = match own {
-                PayloadRetention::For(payloads) => Retention { payloads, ..retention },
-                PayloadRetention::Default | PayloadRetention::OnSuccess => retention,
-            };
-            if own == PayloadRetention::OnSuccess {
-                has_more |= self.wipe_delivered(tenant_id).await?;
+            match self.prune_tenant(tenant_id, own, retention, now).await {
+                Ok(more) => (has_more, failures) = (has_more | more, 0),
+                Err(error) if failures < FAILURES_IN_A_ROW => {
+                    failures += 1;
+                    self.note_passed_over(Work::Retention, &format_args!("tenant {tenant_id}"), &error);
+                }
+                Err(error) => return Err(error),
             }
-            let found = self.find_prunable(tenant_id, retention, now).await?;
-            self.prune_found(tenant_id, &found).await?;
-            has_more |= found.last.is_some();
-            let mut seen = self.seen_by_retention.lock().unwrap_or_else(PoisonError::into_inner);
-            match found.last {
-                Some(last) => seen.insert(tenant_id, last),
-                None => seen.remove(&tenant_id),
-            };
         }
         has_more |= self.prune_callbacks(now - retention.deliveries).await?;
         has_more |= self.prune_tallies(now - retention.statistics).await?;
         Ok(has_more | self.prune_tests(now - retention.deliveries).await?)
     }
 
-    /// Looks at the next events in the order of their ids, without holding up any writer.
-    async fn find_prunable(&self, tenant_id: TenantId, retention: Retention, now: Timestamp) -> Result<Found> {
-        let after = self.seen_by_retention.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant_id).copied();
-        let (payloads_before, events_before) = (now - retention.payloads, now - retention.deliveries);
-        let rows = Query::<DB>::new(
-            "select e.id,
-                 e.fan_out_after is null and e.payload is not null and e.id < $4 and not exists (
-                     select 1 from deliveries d where d.event_id = e.id and (d.state = 0 or d.settled_at >= $5)),
-                 e.fan_out_after is null and e.id < $6 and (e.idempotency_key is null or e.created_at < $8)
-                     and not exists (
-                     select 1 from deliveries d where d.event_id = e.id and (d.state = 0 or d.settled_at >= $7))
-             from events e where e.tenant_id = $1 and e.id > $2 and e.id < $3 order by e.id limit $9",
-        )
-        .id(tenant_id.uuid())
-        .id(after.unwrap_or(Uuid::nil()))
-        .id(first_id_at(payloads_before.max(events_before)))
-        .id(first_id_at(payloads_before))
-        .time(payloads_before)
-        .id(first_id_at(events_before))
-        .time(events_before)
-        .time(now - KEY_RETENTION)
-        .bind(STEP)
-        .rows(&mut *self.reader().await?)
-        .await?;
-        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == STEP);
-        let last = rows.last().filter(|_| is_full).map(|row| row.get(0)).transpose()?;
-        let mut found = Found { payloads: Vec::new(), events: Vec::new(), last };
-        for row in &rows {
-            match (row.get::<bool>(1)?, row.get::<bool>(2)?) {
-                (_, true) => found.events.push(row.id(0)?),
-                (true, false) => found.payloads.push(row.id(0)?),
-                (false, false) => {}
-            }
-        }
-        Ok(found)
+    async fn prune_tenant(
+        &self,
+        tenant_id: TenantId,
+        own: PayloadRetention,
+        retention: Retention,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let retention = match own {
+            PayloadRetention::For(payloads) => Retention { payloads, ..retention },
+            PayloadRetention::Default | PayloadRetention::OnSuccess => retention,
+        };
+        let wiped = own == PayloadRetention::OnSuccess && self.wipe_delivered(tenant_id).await?;
+        Ok(wiped | self.prune_page(tenant_id, retention, now).await?)
     }
 
-    async fn prune_found(&self, tenant_id: TenantId, found: &Found) -> Result<()> {
-        if found.payloads.is_empty() && found.events.is_empty() {
-            return Ok(());
+    /// Prunes what a page has room for. False when all events were looked at once.
+    async fn prune_page(&self, tenant_id: TenantId, retention: Retention, now: Timestamp) -> Result<bool> {
+        let limit = self.page_limit(Work::Retention);
+        let after = self.seen(|seen| seen.get(&tenant_id).copied().unwrap_or_default());
+        let before = first_id_at(now - retention.payloads.min(retention.deliveries));
+        let candidates = self.next_events(tenant_id, after, before).await?;
+        let is_last_page = candidates.len() < STEP;
+        let batch = fitting(&candidates, limit, |candidate| candidate.deliveries);
+        let last = batch.last().map(|candidate| candidate.id.uuid());
+        let found = self.judge_candidates(tenant_id, batch, retention, now).await?;
+        for (kept, ending) in [(Kept::Record, Ending::Wipe), (Kept::Nothing, Ending::Delete)] {
+            let events = found.iter().filter(|found| found.kept == kept).map(|found| found.event).collect();
+            if !self.end_events(tenant_id, ending, events).await? {
+                // There is more of the same events: they are looked at again.
+                return Ok(true);
+            }
         }
-        let mut tx = self.begin().await?;
-        let payloads = lock_ended::<DB>(&mut tx, tenant_id, &found.payloads).await?;
-        wipe_payloads::<DB>(&mut tx, tenant_id, &payloads).await?;
-        let events = lock_ended::<DB>(&mut tx, tenant_id, &found.events).await?;
-        let pruned = delete_events::<DB>(&mut tx, tenant_id, &events).await?;
-        if pruned > 0 {
-            add_pruned::<DB>(&mut tx, tenant_id, self.node.get(), pruned).await?;
-        }
-        tx.commit().await?;
-        Ok(())
+        let has_more = batch.len() < candidates.len() || !is_last_page;
+        self.seen(|seen| match last.filter(|_| has_more) {
+            Some(last) => seen.insert(tenant_id, last),
+            None => seen.remove(&tenant_id),
+        });
+        Ok(has_more)
+    }
+
+    fn seen<T>(&self, look: impl FnOnce(&mut HashMap<TenantId, Uuid>) -> T) -> T {
+        look(&mut self.seen_by_retention.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The next events between two ids, in their order. Reads no deliveries: some events have very many.
+    pub(super) async fn next_events(&self, tenant_id: TenantId, after: Uuid, before: Uuid) -> Result<Vec<Candidate>> {
+        let rows = Query::<DB>::new(
+            "select e.id, e.delivery_count, e.payload is not null from events e
+             where e.tenant_id = $1 and e.id > $2 and e.id < $3 order by e.id limit $4",
+        )
+        .id(tenant_id.uuid())
+        .id(after)
+        .id(before)
+        .bind(i64::try_from(STEP).unwrap_or(i64::MAX))
+        .rows(&mut *self.reader().await?)
+        .await?;
+        let read = |row: &Row<DB>| {
+            let deliveries = usize::try_from(row.get::<i64>(1)?).unwrap_or(usize::MAX);
+            Ok(Candidate { id: row.id(0)?, deliveries, has_payload: row.get(2)? })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Looks at the deliveries of events, without holding up any writer.
+    async fn judge_candidates(
+        &self,
+        tenant_id: TenantId,
+        candidates: &[Candidate],
+        retention: Retention,
+        now: Timestamp,
+    ) -> Result<Vec<Found>> {
+        let (payloads_before, events_before) = (now - retention.payloads, now - retention.deliveries);
+        let rows = Query::<DB>::assembled(judge::<DB>())
+            .id(tenant_id.uuid())
+            .id(first_id_at(payloads_before))
+            .time(payloads_before)
+            .id(first_id_at(events_before))
+            .time(events_before)
+            .time(now - KEY_RETENTION)
+            .bind_rows(id_rows::<DB>(candidates.iter().map(|candidate| candidate.id.uuid())))
+            .rows(&mut *self.reader().await?)
+            .await?;
+        let read = |row: &Row<DB>| {
+            let kept = match (row.get::<bool>(1)?, row.get::<bool>(2)?) {
+                (_, true) => Kept::Nothing,
+                (true, false) => Kept::Record,
+                (false, false) => Kept::All,
+            };
+            let rows = usize::try_from(row.get::<i64>(3)?).unwrap_or(usize::MAX);
+            Ok(Found { event: EventSize { id: row.id(0)?, rows }, kept })
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn prune_tallies(&self, before: Timestamp) -> Result<bool> {
@@ -126,7 +183,12 @@ impl<DB: Dialect> Sql<DB> {
                          select r.at from rollups r where r.width = $1 and r.at < $2 order by r.at limit $3) o), -1)",
             );
             let mut tx = self.begin().await?;
-            let deleted = query.bind(width.seconds()).time(before).bind(STEP).run(&mut tx).await?;
+            let deleted = query
+                .bind(width.seconds())
+                .time(before)
+                .bind(i64::try_from(STEP).unwrap_or(i64::MAX))
+                .run(&mut tx)
+                .await?;
             tx.commit().await?;
             has_more |= deleted > 0;
         }
@@ -140,21 +202,30 @@ impl<DB: Dialect> Sql<DB> {
                  select a.log_id from attempts a where a.delivery_id is null and a.started_at < $1
                  order by a.log_id limit $2)",
         );
-        let deleted = query.time(before).bind(STEP).run(&mut tx).await?;
+        let deleted = query.time(before).bind(i64::try_from(STEP).unwrap_or(i64::MAX)).run(&mut tx).await?;
         tx.commit().await?;
         Ok(deleted > 0)
     }
 }
 
-async fn add_pruned<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, node: i64, pruned: i64) -> Result<()> {
-    Query::<DB>::new(
-        "insert into tenant_stats (tenant_id, node, made, pruned) values ($1, $2, 0, $3)
-         on conflict (tenant_id, node) do update set pruned = tenant_stats.pruned + excluded.pruned",
+/// Whether the payloads and whether the whole of events goes, and how many rows they have.
+fn judge<DB: Dialect>() -> String {
+    let ids = DB::Rows::source(IDS, 7);
+    let none_since = |parameter: u8| {
+        format!(
+            "not exists (select 1 from deliveries d {} where d.event_id = e.id
+                 and (d.state = 0 or d.settled_at >= ${parameter}))",
+            DB::BY_EVENT
+        )
+    };
+    format!(
+        "select e.id,
+             e.fan_out_after is null and e.payload is not null and e.id < $2 and {},
+             e.fan_out_after is null and e.id < $4 and (e.idempotency_key is null or e.created_at < $6) and {},
+             (select cast(coalesce(sum(1 + d.attempts), 0) as bigint) from deliveries d {} where d.event_id = e.id)
+         from events e where e.tenant_id = $1 and e.id in (select r.id from {ids} r) order by e.id",
+        none_since(3),
+        none_since(5),
+        DB::BY_EVENT
     )
-    .id(tenant_id.uuid())
-    .bind(node)
-    .bind(pruned)
-    .run(db)
-    .await?;
-    Ok(())
 }

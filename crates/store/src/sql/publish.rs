@@ -14,6 +14,7 @@ use postrider_core::target::TargetId;
 use tokio::sync::oneshot;
 
 use super::accept::{Accept, MAX_TARGETS, Target};
+use super::yielding::Yielding;
 use super::{Dialect, GroupCommit, Query, Sql, tenants};
 use crate::error::{Result, StoreError};
 use crate::journal::{PublishError, Receipt, Urgency};
@@ -23,6 +24,9 @@ const MAX_ROUNDS: usize = 20;
 
 /// Events whose callbacks are looked up together: with all of them at their largest, some 16 MiB.
 const LOOKED_UP_AT_ONCE: usize = 50;
+
+/// Subscriptions that an event is held against before the clock is looked at.
+const MATCHED_AT_ONCE: usize = 32;
 
 /// What an event is matched against.
 struct Against {
@@ -60,15 +64,12 @@ impl<DB: Dialect> Sql<DB> {
         urgency: Urgency,
     ) -> Vec<Result<Receipt, PublishError>> {
         let mut in_line = Vec::with_capacity(drafts.len());
-        for (n, some) in drafts.chunks(LOOKED_UP_AT_ONCE).enumerate() {
-            if n > 0 {
-                // A batch takes time; others have things to do.
-                tokio::task::yield_now().await;
-            }
+        let mut yielding = Yielding::new();
+        for some in drafts.chunks(LOOKED_UP_AT_ONCE) {
             let matched_against = self.matched_against(tenant_id, some).await;
             for draft in some {
                 in_line.push(match &matched_against {
-                    Ok(against) => self.put_in_line(against, draft, urgency).await,
+                    Ok(against) => self.put_in_line(against, draft, urgency, &mut yielding).await,
                     Err(error) => Err(error.copy()),
                 });
             }
@@ -103,7 +104,7 @@ impl<DB: Dialect> Sql<DB> {
             }
             Box::pin(self.load_snapshot(tenant_id)).await?.ok_or(PublishError::NoTenant)?;
             let against = self.matched_against(tenant_id, std::slice::from_ref(draft)).await?;
-            in_line = self.put_in_line(&against, draft, Urgency::Pressing).await?;
+            in_line = self.put_in_line(&against, draft, Urgency::Pressing, &mut Yielding::new()).await?;
         }
         Err(StoreError::Unavailable("subscriptions change faster than events can be matched".to_owned()).into())
     }
@@ -127,10 +128,16 @@ impl<DB: Dialect> Sql<DB> {
         against: &Against,
         draft: &EventDraft,
         urgency: Urgency,
+        yielding: &mut Yielding,
     ) -> Result<InLine, PublishError> {
         let catalogue = &against.catalogue;
         let event = self.event(catalogue, draft);
-        let Matches { matching, turned_away } = catalogue.matches(&event);
+        let mut search = catalogue.matching(&event);
+        while search.advance(MATCHED_AT_ONCE) {
+            yielding.offer().await;
+        }
+        let Matches { matching, turned_away } = search.finish();
+        yielding.offer().await;
         let callbacks = against.callbacks_for(draft);
         let one_off = event.draft.one_off.as_ref();
         let delivery_count = matching.len() + callbacks.len() + usize::from(one_off.is_some());

@@ -99,6 +99,7 @@ impl<DB: Dialect> Queue for Sql<DB> {
             versions.close();
         }
         self.lookups.close().await;
+        self.catalogues.close().await;
         self.writes.close().await;
     }
 }

@@ -195,7 +195,7 @@ impl<DB: Dialect> Sql<DB> {
         let event = load_event::<DB>(db, tenant_id, id).await?;
         let mut judge = Judge::new(self.profiles.own(), &event);
         let settings = &subscription.settings;
-        Ok(judge.failing_place(&settings.filters, &settings.profile).is_none())
+        Ok(judge.passes(&settings.filters, &settings.profile))
     }
 
     /// All that is meant, as far as it is found in bounded time.

@@ -65,6 +65,8 @@ impl Dialect for Sqlite {
     const SHARED: bool = false;
     const KEY_ORDER: &str = "";
     const BY_EVENT: &str = "indexed by deliveries_by_event";
+    // Whoever accepts an event waits for its end: there is but one writer.
+    const PAGE_TIME: Duration = Duration::from_millis(10);
     const BY_LANE: &str = "indexed by deliveries_pending";
     const UNDELIVERED: &str = "indexed by deliveries_undelivered";
     const LOCKED: &str = "";

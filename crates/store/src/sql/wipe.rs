@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use postrider_core::{EventId, TenantId};
+use postrider_core::TenantId;
 use uuid::Uuid;
 
-use super::ended::{lock_ended, wipe_payloads};
-use super::prune::STEP;
-use super::{Dialect, Query, Sql};
+use super::dialect::RowSet;
+use super::ended::{Ending, EventSize};
+use super::ids::{IDS, id_rows};
+use super::prune::{Candidate, STEP};
+use super::upkeep::{Work, fitting};
+use super::{Dialect, Query, Row, Sql};
 use crate::error::Result;
 
 /// How far each tenant's events were looked at. Gone with the process; the next begins with the oldest again.
@@ -23,9 +26,9 @@ pub(super) struct Progress {
     at: Uuid,
 }
 
-/// An event that was looked at.
+/// An event whose deliveries were looked at.
 struct Look {
-    id: EventId,
+    event: EventSize,
     /// Nothing is pending, nothing failed, and there is a payload.
     goes: bool,
     pending: bool,
@@ -36,42 +39,57 @@ impl<DB: Dialect> Sql<DB> {
     /// the end of a round.
     pub(super) async fn wipe_delivered(&self, tenant_id: TenantId) -> Result<bool> {
         let Progress { settled, at } = self.wiping(|looked| looked.get(&tenant_id).copied().unwrap_or_default());
-        let looks = self.look_at_next(tenant_id, at).await?;
-        let delivered: Vec<EventId> = looks.iter().filter(|look| look.goes).map(|look| look.id).collect();
-        if !delivered.is_empty() {
-            let mut tx = self.begin().await?;
-            let delivered = lock_ended::<DB>(&mut tx, tenant_id, &delivered).await?;
-            wipe_payloads::<DB>(&mut tx, tenant_id, &delivered).await?;
-            tx.commit().await?;
+        let candidates = self.next_events(tenant_id, at, Uuid::max()).await?;
+        let deliveries = |candidate: &Candidate| if candidate.has_payload { candidate.deliveries } else { 0 };
+        let batch = fitting(&candidates, self.page_limit(Work::Retention), deliveries);
+        let looks = self.look_at(tenant_id, batch).await?;
+        let events = looks.iter().filter(|look| look.goes).map(|look| look.event).collect();
+        if !self.end_events(tenant_id, Ending::Wipe, events).await? {
+            return Ok(true);
         }
         let is_settled_so_far = settled == at;
-        let last = looks.last().map_or(at, |look| look.id.uuid());
-        let before_pending = looks.iter().take_while(|look| !look.pending).last().map_or(at, |look| look.id.uuid());
+        let last = looks.last().map_or(at, |look| look.event.id.uuid());
+        let before_pending =
+            looks.iter().take_while(|look| !look.pending).last().map_or(at, |look| look.event.id.uuid());
         let settled = if is_settled_so_far { before_pending } else { settled };
-        let is_full = i64::try_from(looks.len()).is_ok_and(|count| count == STEP);
-        let at = if is_full { last } else { settled };
+        let has_more = batch.len() < candidates.len() || candidates.len() == STEP;
+        let at = if has_more { last } else { settled };
         self.wiping(|looked| looked.insert(tenant_id, Progress { settled, at }));
-        Ok(is_full)
+        Ok(has_more)
     }
 
-    async fn look_at_next(&self, tenant_id: TenantId, after: Uuid) -> Result<Vec<Look>> {
-        let rows = Query::<DB>::new(
-            "select e.id,
-                 e.fan_out_after is null and e.payload is not null
-                     and not exists (select 1 from deliveries d where d.event_id = e.id and d.state in (0, 2)),
-                 e.fan_out_after is not null
-                     or exists (select 1 from deliveries d where d.event_id = e.id and d.state = 0)
-             from events e where e.tenant_id = $1 and e.id > $2 order by e.id limit $3",
-        )
-        .id(tenant_id.uuid())
-        .id(after)
-        .bind(STEP)
-        .rows(&mut *self.reader().await?)
-        .await?;
-        rows.iter().map(|row| Ok(Look { id: row.id(0)?, goes: row.get(1)?, pending: row.get(2)? })).collect()
+    /// Looks at the deliveries of events, without holding up any writer.
+    async fn look_at(&self, tenant_id: TenantId, events: &[Candidate]) -> Result<Vec<Look>> {
+        let rows = Query::<DB>::assembled(look::<DB>())
+            .id(tenant_id.uuid())
+            .bind_rows(id_rows::<DB>(events.iter().map(|event| event.id.uuid())))
+            .rows(&mut *self.reader().await?)
+            .await?;
+        let read = |row: &Row<DB>| {
+            let rows = usize::try_from(row.get::<i64>(3)?).unwrap_or(usize::MAX);
+            Ok(Look { event: EventSize { id: row.id(0)?, rows }, goes: row.get(1)?, pending: row.get(2)? })
+        };
+        rows.iter().map(read).collect()
     }
 
     fn wiping<T>(&self, change: impl FnOnce(&mut HashMap<TenantId, Progress>) -> T) -> T {
         change(&mut self.looked_at_by_wiping.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Whether the payloads of events go, whether something is pending, and how many rows they have. Of what has no payload,
+/// nothing can be pending.
+fn look<DB: Dialect>() -> String {
+    let (ids, by_event) = (DB::Rows::source(IDS, 2), DB::BY_EVENT);
+    format!(
+        "select e.id,
+             e.fan_out_after is null and e.payload is not null and not exists (
+                 select 1 from deliveries d {by_event} where d.event_id = e.id and d.state in (0, 2)),
+             e.fan_out_after is not null or (e.payload is not null and exists (
+                 select 1 from deliveries d {by_event} where d.event_id = e.id and d.state = 0)),
+             case when e.payload is null then 0 else (
+                 select cast(coalesce(sum(1 + d.attempts), 0) as bigint) from deliveries d {by_event}
+                 where d.event_id = e.id) end
+         from events e where e.tenant_id = $1 and e.id in (select r.id from {ids} r) order by e.id"
+    )
 }

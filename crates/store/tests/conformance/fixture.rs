@@ -185,6 +185,28 @@ impl Fixture {
         }
     }
 
+    /// A change behind the traits; `RANDOM_ID` stands for a new id.
+    pub(crate) async fn change(&self, sql: &str) {
+        let url = self.database.url();
+        match self.database {
+            Database::Sqlite(_) => {
+                let mut connection = SqliteConnection::connect(&url).await.expect("opens");
+                let sql = sql.replace("RANDOM_ID", "randomblob(16)");
+                sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await.expect("runs");
+            }
+            Database::Postgres(_) => {
+                let mut connection = PgConnection::connect(&url).await.expect("opens");
+                let sql = sql.replace("RANDOM_ID", "gen_random_uuid()");
+                sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await.expect("runs");
+            }
+        }
+    }
+
+    /// A number that a statement has.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        self.look(sql).await.remove(0).parse().expect("a number")
+    }
+
     /// What was handed over, with its slot given back.
     pub(crate) fn handed(&mut self) -> Option<Claimed> {
         self.inbox.handed.try_recv().ok().map(|handed| handed.claimed)

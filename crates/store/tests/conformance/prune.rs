@@ -44,6 +44,69 @@ pub(crate) async fn ended_events_go_and_balance_stays(mut f: Fixture) {
     assert_eq!(balance(&f).await, (2, 1, 1));
 }
 
+/// Most rows that one step touches, and the event itself.
+const PAGE: i64 = 1_001;
+
+/// An event that 2,501 targets have got, each at its second attempt.
+async fn publish_wide(f: &mut Fixture) -> Claimed {
+    f.subscribe("https://a.example/hook").await;
+    let wide = f.publish_and_take().await;
+    f.settle(&wide, Decision::Delivered, Some(f.answered(200))).await;
+    f.change(
+        "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
+             lease_until, claim, node, strikes, tries, attempts, created_at, opened_at, settled_at)
+         with recursive n (i) as (select 1 union all select i + 1 from n where i < 2500)
+         select tenant_id, RANDOM_ID, event_id, target_kind, RANDOM_ID, profile, lane, state, due_at, lease_until, claim,
+             node, strikes, tries, 2, created_at, opened_at, settled_at from deliveries cross join n",
+    )
+    .await;
+    f.change(
+        "insert into attempts (tenant_id, delivery_id, claim, number, started_at, outcome, http_status, message, url,
+             request_headers, response_headers, response_body, total_us, late)
+         select d.tenant_id, d.id, n.i, n.i, a.started_at, a.outcome, a.http_status, a.message, a.url, a.request_headers,
+             a.response_headers, a.response_body, a.total_us, a.late
+         from deliveries d cross join (select 1 as i union all select 2) n cross join attempts a where d.attempts = 2",
+    )
+    .await;
+    f.change("update events set delivery_count = 2501").await;
+    f.change("update tenant_stats set made = made + 2500").await;
+    wide
+}
+
+pub(crate) async fn wide_events_go_in_pages(mut f: Fixture) {
+    const BODIES: &str = "select cast(count(*) as text) from attempts where response_body is not null";
+    const ROWS: &str = "select cast((select count(*) from deliveries) + (select count(*) from attempts) as text)";
+    let wide = publish_wide(&mut f).await;
+    f.clock.advance(DAY);
+    let step = async |f: &Fixture, payloads, deliveries| {
+        f.stores.queue.prune(Retention { payloads, deliveries, statistics: DAY * 90 }).await.expect("pruned")
+    };
+    let mut before = f.number(BODIES).await;
+    assert_eq!(before, 5_001);
+    while before > 0 {
+        assert!(has_payload(&f, &wide).await, "as long as there is an answer, the event is looked at again");
+        step(&f, HOUR, DAY * 30).await;
+        let after = f.number(BODIES).await;
+        assert!(after < before && before - after <= PAGE, "{before} {after}");
+        before = after;
+    }
+    while step(&f, HOUR, DAY * 30).await {}
+    assert!(!has_payload(&f, &wide).await);
+
+    let mut before = f.number(ROWS).await;
+    assert_eq!(before, 2_501 + 5_001);
+    while before > 0 {
+        step(&f, HOUR, HOUR).await;
+        let after = f.number(ROWS).await;
+        assert!(after < before && before - after <= PAGE, "{before} {after}");
+        let (made, pruned, rows) = balance(&f).await;
+        assert_eq!(made, pruned + rows);
+        before = after;
+    }
+    while step(&f, HOUR, HOUR).await {}
+    assert!(f.stores.journal.event(f.tenant, wide.event.id).await.expect("read").is_none());
+}
+
 /// Says how long the fixture's tenant keeps payloads.
 async fn keep_payloads(f: &Fixture, payload_retention: PayloadRetention) {
     let change = TenantChange { payload_retention: Some(payload_retention), ..TenantChange::default() };

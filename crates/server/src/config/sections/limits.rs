@@ -34,12 +34,22 @@ const PENDING: Setting = Setting::new(
 .otherwise("no limit")
 .example("1000000");
 
-pub(in crate::config) const SECTION: Section = Section { title: "Limits", settings: &[&REQUESTS, &WEBHOOKS, &PENDING] };
+const FILTER_LITERALS: Setting = Setting::new(
+    "limits.filter_literals",
+    COUNT,
+    "How many values the filters of a tenant may compare with, all together; more is 422. What is there stays.",
+)
+.kind(Kind::Number)
+.default("20000");
+
+pub(in crate::config) const SECTION: Section =
+    Section { title: "Limits", settings: &[&REQUESTS, &WEBHOOKS, &PENDING, &FILTER_LITERALS] };
 
 pub(in crate::config) fn read(sources: &Sources) -> Result<Limits, ConfigError> {
     Ok(Limits {
         requests: sources.read(&REQUESTS, RequestLimit::parse)?,
         webhooks: sources.read(&WEBHOOKS, values::count)?,
         pending: sources.read(&PENDING, values::count)?,
+        filter_literals: sources.require(&FILTER_LITERALS, values::count)?,
     })
 }

@@ -1,0 +1,5 @@
+//! Work in the background on many rows.
+
+mod paged;
+
+pub(super) use paged::{Pages, Work, fitting};

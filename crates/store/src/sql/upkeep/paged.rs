@@ -1,0 +1,163 @@
+//! Bulk work in pages: each transaction touches a bounded number of rows, fewer while they take long.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Result, StoreError};
+use crate::measure;
+use crate::sql::{Dialect, Sql, Writing};
+
+/// Most rows of one transaction.
+const MOST: usize = 1_000;
+
+/// Kinds of bulk work: each has a pace of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::sql) enum Work {
+    Retention,
+}
+
+impl Work {
+    /// As logs and metrics name it.
+    pub(in crate::sql) const fn name(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+        }
+    }
+}
+
+/// How many rows a transaction of each kind of work may touch.
+#[derive(Debug, Default)]
+pub(in crate::sql) struct Pages(Mutex<HashMap<Work, usize>>);
+
+impl Pages {
+    fn limit(&self, work: Work) -> usize {
+        self.with(work, |limit| *limit)
+    }
+
+    /// Fewer rows if a page took longer than it should, more if it took much less.
+    fn took(&self, work: Work, time: Duration, target: Duration) {
+        self.with(work, |limit| {
+            if time > target {
+                *limit = (*limit / 2).max(1);
+            } else if time < target / 4 {
+                *limit = (*limit + *limit / 4 + 1).min(MOST);
+            }
+        });
+    }
+
+    /// Many fewer, after a page that did not end. False if there are no fewer.
+    fn shrink(&self, work: Work) -> bool {
+        self.with(work, |limit| {
+            let before = *limit;
+            *limit = (before / 4).max(1);
+            *limit < before
+        })
+    }
+
+    fn with<T>(&self, work: Work, change: impl FnOnce(&mut usize) -> T) -> T {
+        change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(work).or_insert(MOST))
+    }
+}
+
+/// The first items that fit into a page of `limit` rows; one at least, if there is any.
+pub(in crate::sql) fn fitting<T>(items: &[T], limit: usize, rows: impl Fn(&T) -> usize) -> &[T] {
+    let mut total = 0_usize;
+    let fits = |item: &&T| {
+        total = total.saturating_add(rows(item).max(1));
+        total <= limit
+    };
+    &items[..items.iter().take_while(fits).count().max(1).min(items.len())]
+}
+
+/// The transaction of a page.
+pub(in crate::sql) struct Page<DB: Dialect> {
+    pub(in crate::sql) tx: Writing<DB>,
+    work: Work,
+    begun: Instant,
+}
+
+impl<DB: Dialect> Sql<DB> {
+    /// How many rows the next page of this work may touch; one at least.
+    pub(in crate::sql) fn page_limit(&self, work: Work) -> usize {
+        self.pages.limit(work)
+    }
+
+    /// Begins a page.
+    pub(in crate::sql) async fn begin_page(&self, work: Work) -> Result<Page<DB>> {
+        let tx = self.begin().await?;
+        Ok(Page { tx, work, begun: Instant::now() })
+    }
+
+    /// Ends a page: commits what `done` is the outcome of, or rolls it back. `None` if it did not end in time, or met
+    /// somebody else's transaction: the next one may touch fewer rows, so that it does.
+    ///
+    /// # Errors
+    /// What went wrong, if fewer rows will not help.
+    pub(in crate::sql) async fn end_page<T>(&self, page: Page<DB>, done: Result<T>) -> Result<Option<T>> {
+        let Page { tx, work, begun } = page;
+        let ended = match done {
+            Ok(done) => tx.commit().await.map(|()| done),
+            Err(error) => {
+                drop(tx);
+                Err(error)
+            }
+        };
+        match ended {
+            Ok(done) => {
+                self.pages.took(work, begun.elapsed(), DB::PAGE_TIME);
+                Ok(Some(done))
+            }
+            Err(error) if error.is_temporary() && self.pages.shrink(work) => {
+                tracing::info!(work = work.name(), %error, "a page of bulk work did not end; the next one is smaller");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes that bulk work passed something over, so that the rest goes on.
+    pub(in crate::sql) fn note_passed_over(&self, work: Work, what: &dyn std::fmt::Display, error: &StoreError) {
+        measure::passed_over(work.name());
+        tracing::warn!(work = work.name(), %what, %error, "passed over; trying again in the next round");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_as_fit_and_one_at_least() {
+        let fit = |rows: &[usize]| fitting(rows, 10, |rows| *rows).len();
+        assert_eq!([fit(&[]), fit(&[3, 3, 3, 3]), fit(&[10, 1]), fit(&[11, 1]), fit(&[0, 0])], [0, 3, 1, 1, 2]);
+        assert_eq!(fit(&[0; 20]), 10, "what has no deliveries is a row itself");
+    }
+
+    #[test]
+    fn pages_shrink_while_they_take_long_and_grow_again() {
+        let (pages, target) = (Pages::default(), Duration::from_millis(10));
+        assert_eq!(pages.limit(Work::Retention), MOST);
+        pages.took(Work::Retention, target * 2, target);
+        assert_eq!(pages.limit(Work::Retention), 500);
+        pages.took(Work::Retention, target, target);
+        assert_eq!(pages.limit(Work::Retention), 500, "it is as it should be");
+        for _ in 0..100 {
+            pages.took(Work::Retention, target * 2, target);
+        }
+        assert_eq!(pages.limit(Work::Retention), 1, "never nothing");
+        for _ in 0..100 {
+            pages.took(Work::Retention, Duration::ZERO, target);
+        }
+        assert_eq!(pages.limit(Work::Retention), MOST);
+    }
+
+    #[test]
+    fn a_page_that_did_not_end_makes_the_next_one_much_smaller() {
+        let pages = Pages::default();
+        assert!(pages.shrink(Work::Retention));
+        assert_eq!(pages.limit(Work::Retention), 250);
+        while pages.shrink(Work::Retention) {}
+        assert_eq!(pages.limit(Work::Retention), 1);
+    }
+}
