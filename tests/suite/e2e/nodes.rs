@@ -132,6 +132,115 @@ async fn what_a_killed_node_had_in_flight_goes_out_within_ten_seconds() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
+/// Rows that a node has leased, as if it were sending them; they are due in a year.
+const LEASED: &str =
+    "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
+         lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
+     select d.tenant_id, gen_random_uuid(), d.event_id, d.target_kind, gen_random_uuid(), d.profile, d.lane, 0,
+         d.due_at + 31536000000000, d.due_at + 31536000000000, 1, $1, 1, 0, 0, d.created_at, d.opened_at
+     from (select * from deliveries limit 1) d cross join generate_series(1, 100000)";
+
+#[tokio::test]
+async fn a_take_over_of_very_many_rows_holds_up_nobody() {
+    use sqlx::{Connection, Row};
+    let receiver = Receiver::plain(|n, _| if n == 0 { Reply::status(200, "") } else { Reply::Hang }).await;
+    let database = Database::postgres();
+    let Database::Postgres(url) = &database else { unreachable!("it is") };
+    let survivor = Server::start_with(node(&database)).await;
+    let mut people = sqlx::PgConnection::connect(url).await.expect("a server");
+    let registered = "select number, incarnation::text from nodes order by started_at";
+    let mine = sqlx::query(registered).fetch_one(&mut people).await.expect("registered").get::<String, _>(1);
+    let doomed = Server::start_with(node(&database)).await;
+    let others = sqlx::query(registered).fetch_all(&mut people).await.expect("registered");
+    let number = others.iter().find(|row| row.get::<String, _>(1) != mine).expect("two").get::<i64, _>(0);
+    subscribe(&survivor, &receiver.url("/"), json!({"timeout_seconds": 30})).await;
+    let first = publish(&survivor, json!({})).await;
+    settled(&survivor, &first, "delivered").await;
+    publish(&survivor, json!({"hangs": true})).await;
+    receiver.wait_for(2).await;
+    sqlx::query(LEASED).bind(number).execute(&mut people).await.expect("leased");
+    let mut lock = people.begin().await.expect("a transaction");
+    let locked = "select id from deliveries where node = $1 and lease_until > 0 limit 1 for update";
+    sqlx::query(locked).bind(number).fetch_one(&mut *lock).await.expect("locked");
+    doomed.kill().await;
+
+    let mut watcher = sqlx::PgConnection::connect(url).await.expect("a server");
+    let left = "select count(*) from deliveries where state = 0 and lease_until > 0 and node = $1";
+    let mut count =
+        async || sqlx::query_scalar::<_, i64>(left).bind(number).fetch_one(&mut watcher).await.expect("read");
+    let freed = std::time::Instant::now();
+    while count().await > 1 {
+        assert!(freed.elapsed() < PATIENCE, "{} are left", count().await);
+    }
+    assert_eq!(count().await, 1, "the one that somebody holds");
+    lock.rollback().await.expect("let go of");
+    while count().await > 0 {
+        assert!(freed.elapsed() < PATIENCE, "it is tried again");
+    }
+    let still = eventually("the number comes free", || async {
+        let mut connection = sqlx::PgConnection::connect(url).await.expect("a server");
+        let rows = sqlx::query(registered).fetch_all(&mut connection).await.expect("read");
+        (rows.len() == 1).then(|| rows[0].get::<String, _>(1))
+    })
+    .await;
+    assert_eq!(still, mine, "the survivor kept its session");
+    assert_eq!(receiver.requests().len(), 2, "what the survivor has in flight is not sent again");
+}
+
+/// The value of a metric, zero if there is none; without labels, the sum of all.
+async fn metric(server: &Server, name: &str) -> f64 {
+    let page = server.request("GET", "/metrics", None).await.text;
+    let values = page
+        .lines()
+        .filter(|line| line.starts_with(name))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    values.sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_webhook_is_switched_off_whole_and_without_a_deadlock() {
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let [one, other] = nodes(&Database::postgres()).await;
+    let busy = json!({"event_type": "case.opened", "retry_schedule": [1, 1]});
+    let (id, _) = subscribe(&one, &receiver.url("/busy"), busy).await;
+    subscribe(&one, &receiver.url("/well"), json!({"event_type": "case.opened"})).await;
+    let (base, key) = (one.base().to_owned(), one.key().to_owned());
+    let publishers: Vec<_> = (0..8)
+        .map(|_| {
+            let (base, key) = (base.clone(), key.clone());
+            tokio::spawn(async move {
+                let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+                let event = json!({"event_type": "case.opened", "payload": {}});
+                let events = json!({"events": vec![event; 50]});
+                loop {
+                    let request = client.post(format!("{base}/api/v1/events/batch/")).bearer_auth(&key).json(&events);
+                    if let Err(error) = request.send().await {
+                        panic!("{error}");
+                    }
+                }
+            })
+        })
+        .collect();
+    receiver.wait_for(100).await;
+    let (path, pending) =
+        (format!("/api/v1/webhooks/{id}/"), format!("/api/v1/deliveries/?webhook_id={id}&status=pending"));
+    for turn in 0..20 {
+        let switched = one.request("PATCH", &path, Some(json!({"is_active": false}))).await;
+        assert_eq!(switched.status, 200, "{turn}: {}", switched.body);
+        // What was being accepted meanwhile is discarded when its turn comes: at once.
+        eventually("nothing is left", || async {
+            let left = one.get(&pending).await;
+            left["deliveries"].as_array().expect("a list").is_empty().then_some(())
+        })
+        .await;
+        assert_eq!(one.request("PATCH", &path, Some(json!({"is_active": true}))).await.status, 200);
+    }
+    publishers.iter().for_each(tokio::task::JoinHandle::abort);
+    for server in [&one, &other] {
+        assert_eq!(metric(server, "postrider_store_errors_total{kind=\"contended\"}").await, 0.0, "no deadlock");
+    }
+}
+
 /// Publishes to whichever node answers until told to stop; the ids of what was accepted.
 async fn publish_meanwhile(bases: Arc<std::sync::Mutex<Vec<String>>>, key: String, stop: Arc<Notify>) -> Vec<String> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("a client");

@@ -6,6 +6,7 @@
 
 mod notice;
 mod registry;
+mod take_over;
 
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use crate::node_number::NodeNumber;
 use crate::sql::NOT_OF_THE_FUTURE;
 use notice::Notice;
 use registry::{Registration, Watch};
+use take_over::TakeOvers;
 
 /// Where wake-ups go.
 const CHANNEL: &str = "postrider";
@@ -65,7 +67,8 @@ impl Session {
     pub(crate) async fn open(options: SessionOptions) -> Result<Self> {
         let stop = CancellationToken::new();
         let due_abroad = options.hand_over.gather_abroad();
-        let mut keeper = Keeper { options, due_abroad, registration: None, stop: stop.clone() };
+        let mut keeper =
+            Keeper { options, due_abroad, registration: None, take_overs: TakeOvers::default(), stop: stop.clone() };
         let line = keeper.connect().await?;
         Ok(Self { stop, keeper: Mutex::new(Some(tokio::spawn(keeper.run(line)))) })
     }
@@ -92,11 +95,17 @@ struct Keeper {
     options: SessionOptions,
     due_abroad: DueLanes,
     registration: Option<Registration>,
+    take_overs: TakeOvers,
     stop: CancellationToken,
 }
 
 impl Keeper {
     async fn run(mut self, first: Line) {
+        self.keep_open(first).await;
+        self.take_overs.ended().await;
+    }
+
+    async fn keep_open(&mut self, first: Line) {
         let stop = self.stop.clone();
         let mut line = Some(first);
         while !stop.is_cancelled() {
@@ -162,7 +171,11 @@ impl Keeper {
             self.follow_clock(&mut line.listener).await?;
             registry::look_around(&mut line.listener, registration, &mut line.watch).await
         };
-        tokio::time::timeout(ANSWER, look).await.unwrap_or_else(|_| Err(lost("it does not answer")))
+        let gone = tokio::time::timeout(ANSWER, look).await.unwrap_or_else(|_| Err(lost("it does not answer")))?;
+        for node in gone {
+            self.take_overs.begin(node, &self.options, &self.stop);
+        }
+        Ok(())
     }
 
     /// Time on one database is the database's.

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use postrider_core::{Timestamp, World};
+use sqlx::Row;
 use sqlx::postgres::PgListener;
-use sqlx::{Acquire, PgConnection, Postgres, Row};
 use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
-use crate::sql::free_leases;
 
 /// The first half of the advisory locks' keys; the number is the other.
-const LOCKS: i32 = 0x505f_5244;
+pub(super) const LOCKS: i32 = 0x505f_5244;
 /// More processes than any database serves.
 const NUMBERS: i64 = 1000;
 /// A process whose lock is gone for so long is gone. One that lost its session only, or whose
@@ -23,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(4);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Registration {
     pub(super) number: i64,
-    incarnation: Uuid,
+    pub(super) incarnation: Uuid,
 }
 
 /// Since when the locks of others were seen to be gone.
@@ -66,25 +65,30 @@ pub(super) async fn unregister(listener: &mut PgListener, mine: Registration) ->
     Ok(())
 }
 
-/// Frees what processes had claimed that are gone.
+/// The processes that are gone, and still registered.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] also if somebody declared this process gone.
-pub(super) async fn look_around(listener: &mut PgListener, mine: Registration, watch: &mut Watch) -> Result<()> {
+pub(super) async fn look_around(
+    listener: &mut PgListener,
+    mine: Registration,
+    watch: &mut Watch,
+) -> Result<Vec<Registration>> {
     let known = registrations(listener).await?;
     if !known.contains(&mine) {
         return Err(StoreError::Unavailable("another process thought this one gone".to_owned()));
     }
     let locked = locked_numbers(listener).await?;
     watch.0.retain(|incarnation, _| known.iter().any(|node| node.incarnation == *incarnation));
+    let mut gone = Vec::new();
     for node in known {
         if locked.contains(&node.number) {
             watch.0.remove(&node.incarnation);
         } else if watch.0.entry(node.incarnation).or_insert_with(Instant::now).elapsed() >= GRACE {
-            bury(listener, node).await?;
+            gone.push(node);
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 async fn registrations(listener: &mut PgListener) -> Result<Vec<Registration>> {
@@ -104,30 +108,12 @@ async fn locked_numbers(listener: &mut PgListener) -> Result<Vec<i64>> {
     Ok(query.bind(i64::from(LOCKS)).fetch_all(listener).await?)
 }
 
-/// Frees the leases of a process that is gone, under its lock: nobody can take its number meanwhile.
-async fn bury(listener: &mut PgListener, node: Registration) -> Result<()> {
-    let mut tx = listener.begin().await?;
-    let lock = sqlx::query_scalar::<_, bool>("select pg_try_advisory_xact_lock($1, $2)");
-    if !lock.bind(LOCKS).bind(key(node.number)).fetch_one(&mut *tx).await? {
-        return Ok(());
-    }
-    let query = sqlx::query("delete from nodes where number = $1 and incarnation = $2");
-    let gone = query.bind(node.number).bind(node.incarnation).execute(&mut *tx).await?.rows_affected();
-    if gone == 1 {
-        let connection: &mut PgConnection = &mut tx;
-        let freed = free_leases::<Postgres>(connection, node.number).await?;
-        tx.commit().await?;
-        tracing::warn!(node = node.number, deliveries = freed, "a process is gone; took over what it had in flight");
-    }
-    Ok(())
-}
-
 async fn try_lock(listener: &mut PgListener, number: i64) -> Result<bool> {
     let query = sqlx::query_scalar("select pg_try_advisory_lock($1, $2)").bind(LOCKS).bind(key(number));
     Ok(query.fetch_one(listener).await?)
 }
 
 /// Numbers are below [`NUMBERS`].
-fn key(number: i64) -> i32 {
+pub(super) fn key(number: i64) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

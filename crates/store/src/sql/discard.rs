@@ -1,19 +1,30 @@
-//! Discarding what is pending to a target, in bounded steps.
+//! What is pending to a target is discarded, or goes another way: in pages.
 
 use postrider_core::delivery::{DeliveryState, DiscardReason};
 use postrider_core::lanes::LaneId;
 use postrider_core::target::TargetId;
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
+use uuid::Uuid;
 
+use super::dialect::RowSet;
+use super::ids::{IDS, id_rows};
+use super::upkeep::Work;
 use super::{Dialect, Query, Sql};
 use crate::error::Result;
 use crate::measure;
 
-/// Rows changed in one transaction, so that accepts are never held up for long.
-const STEP: i64 = 1000;
+/// Pending deliveries of a tenant to a target, in a lane.
+#[derive(Clone, Copy)]
+struct Pending {
+    tenant_id: TenantId,
+    target: TargetId,
+    lane: LaneId,
+    /// Opened up to then.
+    through: Timestamp,
+}
 
 impl<DB: Dialect> Sql<DB> {
-    /// Ends all pending deliveries to a target that were opened up to `through`. Whoever is
+    /// Ends all pending deliveries to a target that were opened up to `through`: when it returns, none is left. Whoever is
     /// being sent right now may still end delivered: that is a fact.
     ///
     /// Should the process end half-way, the rest is discarded when it is claimed.
@@ -25,35 +36,40 @@ impl<DB: Dialect> Sql<DB> {
         reason: DiscardReason,
         through: Timestamp,
     ) -> Result<()> {
+        let pending = Pending { tenant_id, target, lane, through };
         loop {
-            let mut tx = self.begin().await?;
-            let changed = Query::<DB>::assembled(format!(
-                "update deliveries set state = $5, reason = $6, claim = claim + 1, lease_until = 0, strikes = 0,
-                     marks = 0, settled_at = $7
-                 where (tenant_id, id) in (
-                     select d.tenant_id, d.id from deliveries d {}
-                     where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3
-                         and d.opened_at <= $4
-                     limit $8)
-                     and state + 0 = 0",
-                DB::BY_LANE
-            ))
-            .bind(lane.0)
-            .id(tenant_id.uuid())
-            .id(target.uuid())
-            .time(through)
-            .bind(DeliveryState::Discarded.code())
-            .bind(reason.to_string())
-            .time(self.world.now())
-            .bind(STEP)
-            .run(&mut tx)
-            .await?;
-            tx.commit().await?;
-            measure::discarded(&reason, changed);
-            if changed < STEP.unsigned_abs() {
-                return Ok(());
+            let mut page = self.begin_page(Work::Discard).await?;
+            let done = self.discard_page(&mut page.tx, pending, &reason).await;
+            match self.end_page(page, done).await? {
+                Some((0, _)) => return Ok(()),
+                Some((_, changed)) => measure::discarded(&reason, changed),
+                None => {}
             }
         }
+    }
+
+    /// How many were found, and how many of these were still pending when it was their turn.
+    async fn discard_page(
+        &self,
+        db: &mut DB::Connection,
+        pending: Pending,
+        reason: &DiscardReason,
+    ) -> Result<(usize, u64)> {
+        let found = find::<DB>(db, pending, self.page_limit(Work::Discard)).await?;
+        if found.is_empty() {
+            return Ok((0, 0));
+        }
+        let discarded = change_locked::<DB>(
+            "state = $2, reason = $3, claim = claim + 1, lease_until = 0, strikes = 0, marks = 0, settled_at = $4",
+            5,
+        );
+        let query = Query::<DB>::assembled(discarded)
+            .id(pending.tenant_id.uuid())
+            .bind(DeliveryState::Discarded.code())
+            .bind(reason.to_string())
+            .time(self.world.now());
+        let changed = query.bind_rows(id_rows::<DB>(found.iter().copied())).run(db).await?;
+        Ok((found.len(), changed))
     }
 
     /// Moves pending deliveries of a subscription into the lane of its new URL. Those that a crash
@@ -65,29 +81,78 @@ impl<DB: Dialect> Sql<DB> {
         from: LaneId,
         to: LaneId,
     ) -> Result<()> {
+        let target = TargetId::Subscription(subscription_id);
+        let pending = Pending { tenant_id, target, lane: from, through: Timestamp::from_micros(i64::MAX) };
         loop {
-            let mut tx = self.begin().await?;
-            let changed = Query::<DB>::assembled(format!(
-                "update deliveries set lane = $4
-                 where (tenant_id, id) in (
-                     select d.tenant_id, d.id from deliveries d {}
-                     where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3
-                     limit $5)
-                     and state + 0 = 0",
-                DB::BY_LANE
-            ))
-            .bind(from.0)
-            .id(tenant_id.uuid())
-            .id(subscription_id.uuid())
-            .bind(to.0)
-            .bind(STEP)
-            .run(&mut tx)
-            .await?;
-            tx.commit().await?;
-            if changed < STEP.unsigned_abs() {
+            let mut page = self.begin_page(Work::ChangeOfLane).await?;
+            let done = self.change_lane_page(&mut page.tx, pending, to).await;
+            if self.end_page(page, done).await? == Some(0) {
                 self.hand_over.wake(to);
                 return Ok(());
             }
+        }
+    }
+
+    /// How many were found.
+    async fn change_lane_page(&self, db: &mut DB::Connection, pending: Pending, to: LaneId) -> Result<usize> {
+        let found = find::<DB>(db, pending, self.page_limit(Work::ChangeOfLane)).await?;
+        if !found.is_empty() {
+            let query = Query::<DB>::assembled(change_locked::<DB>("lane = $2", 3));
+            let query = query.id(pending.tenant_id.uuid()).bind(to.0);
+            query.bind_rows(id_rows::<DB>(found.iter().copied())).run(db).await?;
+        }
+        Ok(found.len())
+    }
+}
+
+/// Some of the pending deliveries, in the order of their ids.
+async fn find<DB: Dialect>(db: &mut DB::Connection, pending: Pending, limit: usize) -> Result<Vec<Uuid>> {
+    let sql = format!(
+        "select d.id from deliveries d {}
+         where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3 and d.opened_at <= $4 limit $5",
+        DB::BY_LANE
+    );
+    let rows = Query::<DB>::assembled(sql)
+        .bind(pending.lane.0)
+        .id(pending.tenant_id.uuid())
+        .id(pending.target.uuid())
+        .time(pending.through)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .rows(db)
+        .await?;
+    let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>>>()?;
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Changes deliveries that are still pending: of the tenant at parameter 1, with the ids from `ids` on. Locks them first, in
+/// the order in which everybody does: an update by itself locks in the order of its plan.
+fn change_locked<DB: Dialect>(change: &str, ids: usize) -> String {
+    format!(
+        "with locked as materialized (
+             select d.id as locked_id from deliveries d
+             where d.tenant_id = $1 and d.id in (select r.id from {} r) and d.state + 0 = 0 order by d.id {}
+         )
+         update deliveries set {change} from locked where tenant_id = $1 and id = locked_id",
+        DB::Rows::source(IDS, ids),
+        DB::LOCKED
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Sqlite;
+
+    use super::*;
+    use crate::sql::plan::plan_of;
+
+    /// A planner that knows no better goes through all that a tenant has.
+    #[tokio::test]
+    async fn rows_are_found_by_their_ids() {
+        let sql = change_locked::<Sqlite>("lane = $2", 3);
+        for step in plan_of(&sql).await {
+            let is_slow = step.ends_with("(tenant_id=?)") || (step.starts_with("SCAN") && step.contains("deliveries"));
+            assert!(!is_slow, "{sql}: {step}");
         }
     }
 }

@@ -173,7 +173,10 @@ pub(super) fn bind_whole<DB: Dialect>(
     node: i64,
     now: Timestamp,
 ) -> Result<(), BoxDynError> {
-    bind_update::<DB>(arguments, settlements, now)?;
+    // In the order in which everybody locks deliveries: the update looks them up one by one.
+    let mut settlements = settlements.to_vec();
+    settlements.sort_unstable_by_key(|settlement| (settlement.tenant_id, settlement.delivery_id));
+    bind_update::<DB>(arguments, &settlements, now)?;
     let (mut attempts, mut stats) = (DB::Rows::new(ATTEMPT), DB::Rows::new(STATS_EACH));
     for settlement in settlements {
         put_attempt(&mut attempts, settlement, &Settled::IN_TIME);

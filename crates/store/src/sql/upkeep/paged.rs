@@ -14,7 +14,12 @@ const MOST: usize = 1_000;
 /// Kinds of bulk work: each has a pace of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::sql) enum Work {
+    /// What was kept long enough is wiped or deleted.
     Retention,
+    /// What is pending to a target is discarded.
+    Discard,
+    /// What is pending to a webhook goes into the lane of its new URL.
+    ChangeOfLane,
 }
 
 impl Work {
@@ -22,6 +27,8 @@ impl Work {
     pub(in crate::sql) const fn name(self) -> &'static str {
         match self {
             Self::Retention => "retention",
+            Self::Discard => "discard",
+            Self::ChangeOfLane => "change_of_lane",
         }
     }
 }
