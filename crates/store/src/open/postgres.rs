@@ -37,7 +37,7 @@ const SETTINGS: [(&str, &str); 5] = [
 
 /// Settings of connections that write or look up. All their statements find their rows by index; a plan for
 /// empty tables, made early and kept, must not read the tables that grow meanwhile.
-const BY_INDEX: [(&str, &str); 3] =
+pub(crate) const BY_INDEX: [(&str, &str); 3] =
     [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 
 const MIGRATIONS: [(i64, &str, &str); 1] =

@@ -16,6 +16,7 @@ use super::registry::{LOCKS, Registration, key};
 use super::{KEEP_ALIVE, SessionOptions};
 use crate::error::Result;
 use crate::hand_over::HandOver;
+use crate::open::postgres::BY_INDEX;
 
 /// Rows freed in one transaction.
 const PAGE: usize = 1_000;
@@ -48,7 +49,7 @@ impl TakeOvers {
         if !self.lock().insert(node.incarnation) {
             return;
         }
-        let connect = options.connect.clone().options(KEEP_ALIVE).options(LIMITS);
+        let connect = options.connect.clone().options(KEEP_ALIVE).options(LIMITS).options(BY_INDEX);
         let (under_way, hand_over, stop) = (self.clone(), options.hand_over.clone(), stop.clone());
         self.tasks.spawn(async move {
             tokio::select! {
