@@ -1,4 +1,4 @@
-//! What many want at once is made once: others wait for it.
+//! Single flight: concurrent callers of the same expensive read share one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,7 +11,7 @@ pub(crate) struct SingleFlight<K>(Mutex<HashMap<K, Arc<Flight>>>);
 
 #[derive(Debug, Default)]
 struct Flight {
-    /// Held by whoever makes it.
+    /// Held by the caller that runs `make`.
     turn: tokio::sync::Mutex<()>,
     /// How many were begun.
     begun: AtomicU64,

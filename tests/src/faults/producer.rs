@@ -93,7 +93,7 @@ impl Producer {
         self.shared.accepted.load(Ordering::Relaxed)
     }
 
-    /// Publishes nothing new until it is told to go on.
+    /// Pauses or resumes publishing; an event that is being published is finished.
     pub(super) fn pause(&self, is_paused: bool) {
         self.shared.is_paused.store(is_paused, Ordering::Relaxed);
     }

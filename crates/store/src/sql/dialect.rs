@@ -96,7 +96,7 @@ pub(crate) trait Dialect: Database {
     /// Follows a mention of `deliveries`, whose rows are an event's. Planners that know no better would go through a whole
     /// tenant's.
     const BY_EVENT: &str;
-    /// How long a transaction of bulk work should take, so that nobody waits for it.
+    /// Target duration of a bulk transaction: the longest time that other writers should wait for one.
     const PAGE_TIME: Duration;
     /// The same of pending rows of a lane.
     const BY_LANE: &str;

@@ -212,9 +212,8 @@ impl<DB: Dialect> Sql<DB> {
         }
     }
 
-    /// The tenant's catalogue from the database, not older than this call; kept in memory. One call at a time reads it,
-    /// others wait for that. Its future is large and seldom needed: whoever may need it for each event keeps it on the
-    /// heap, not in its own.
+    /// Reads the tenant's catalogue from the database, not older than this call, and caches it. Concurrent calls share one
+    /// read. Its future is large and seldom needed: callers on the path of each event box it.
     async fn load_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         let loaded = || self.cache.get(tenant_id).map(Some);
         self.catalogue_loads.run(tenant_id, loaded, self.read_snapshot(tenant_id)).await
