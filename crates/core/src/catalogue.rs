@@ -12,15 +12,17 @@ use crate::secret::Secrets;
 use crate::subscription::{Settings, Subscription};
 use crate::{SubscriptionId, TenantId, spelling};
 
-/// What belongs to a tenant and changes with its catalogue version.
+/// What changed of a tenant's catalogue up to a version.
 #[derive(Clone, Debug, Default)]
-pub struct Belongings {
-    /// Its subscriptions.
-    pub subscriptions: Vec<Subscription>,
-    /// Its own event types.
-    pub custom_types: HashSet<EventTypeName>,
-    /// What signs its callbacks and one-off events, by wire format.
-    pub callback_secrets: HashMap<String, Secrets>,
+pub struct CatalogueChange {
+    /// The version.
+    pub version: i64,
+    /// What each of the changed subscriptions is now; `None` if it is there no more.
+    pub subscriptions: Vec<(SubscriptionId, Option<Subscription>)>,
+    /// Its own event types, if they are others now.
+    pub custom_types: Option<HashSet<EventTypeName>>,
+    /// What signs its callbacks and one-off events, by wire format, if it is another now.
+    pub callback_secrets: Option<HashMap<String, Secrets>>,
     /// Whether it ever had a callback: events of others need not be looked up by their resource.
     pub has_callbacks: bool,
     /// The wire format of what does not name one.
@@ -37,9 +39,10 @@ pub struct TenantCatalogue {
     version: i64,
     profiles: Arc<Profiles>,
     by_id: BTreeMap<SubscriptionId, Arc<Subscription>>,
-    by_type: HashMap<EventTypeName, Vec<Arc<Subscription>>>,
-    custom_types: HashSet<EventTypeName>,
-    callback_secrets: HashMap<String, Secrets>,
+    /// In the order of their ids. Shared with the catalogues before and after, as far as they have the same.
+    by_type: HashMap<EventTypeName, Arc<Vec<Arc<Subscription>>>>,
+    custom_types: Arc<HashSet<EventTypeName>>,
+    callback_secrets: Arc<HashMap<String, Secrets>>,
     has_callbacks: bool,
     default_profile: String,
     literal_count: usize,
@@ -55,27 +58,53 @@ pub struct Matches {
 }
 
 impl TenantCatalogue {
-    /// What belongs to `tenant_id` at `version`.
+    /// The catalogue of a tenant that has nothing yet.
     #[must_use]
-    pub fn new(tenant_id: TenantId, version: i64, profiles: Arc<Profiles>, belongings: Belongings) -> Self {
-        let Belongings { subscriptions, custom_types, callback_secrets, has_callbacks, default_profile } = belongings;
-        let by_id: BTreeMap<_, _> = subscriptions.into_iter().map(|s| (s.id, Arc::new(s))).collect();
-        let mut by_type: HashMap<EventTypeName, Vec<Arc<Subscription>>> = HashMap::new();
-        for subscription in by_id.values() {
-            by_type.entry(subscription.event_type.clone()).or_default().push(Arc::clone(subscription));
-        }
-        let literal_count = by_id.values().map(|subscription| subscription.settings.filters.literal_count()).sum();
+    pub fn empty(tenant_id: TenantId, profiles: Arc<Profiles>) -> Self {
         Self {
-            literal_count,
             tenant_id,
-            version,
+            version: 0,
             profiles,
-            by_id,
-            by_type,
-            custom_types,
-            callback_secrets,
-            has_callbacks,
-            default_profile,
+            by_id: BTreeMap::new(),
+            by_type: HashMap::new(),
+            custom_types: Arc::default(),
+            callback_secrets: Arc::default(),
+            has_callbacks: false,
+            default_profile: String::new(),
+            literal_count: 0,
+        }
+    }
+
+    /// This catalogue after a change.
+    #[must_use]
+    pub fn changed(&self, change: CatalogueChange) -> Self {
+        let CatalogueChange { version, subscriptions, custom_types, callback_secrets, has_callbacks, default_profile } =
+            change;
+        let mut new = Self { version, has_callbacks, default_profile, ..self.clone() };
+        if let Some(types) = custom_types {
+            new.custom_types = Arc::new(types);
+        }
+        if let Some(secrets) = callback_secrets {
+            new.callback_secrets = Arc::new(secrets);
+        }
+        for (id, subscription) in subscriptions {
+            new.replace(id, subscription.map(Arc::new));
+        }
+        new
+    }
+
+    fn replace(&mut self, id: SubscriptionId, new: Option<Arc<Subscription>>) {
+        if let Some(old) = self.by_id.remove(&id) {
+            self.literal_count -= old.settings.filters.literal_count();
+            let list = self.by_type.get_mut(&old.event_type).map(Arc::make_mut);
+            list.into_iter().for_each(|list| list.retain(|other| other.id != id));
+        }
+        if let Some(new) = new {
+            self.literal_count += new.settings.filters.literal_count();
+            let list = Arc::make_mut(self.by_type.entry(new.event_type.clone()).or_default());
+            let place = list.partition_point(|other| other.id < id);
+            list.insert(place, Arc::clone(&new));
+            self.by_id.insert(id, new);
         }
     }
 
@@ -101,7 +130,7 @@ impl TenantCatalogue {
     #[must_use]
     pub fn suggestions(&self, wrong: &str) -> Vec<&str> {
         let published = self.profiles.event_types().iter().map(|known| &known.name);
-        spelling::nearest(wrong, published.chain(&self.custom_types).map(EventTypeName::as_str))
+        spelling::nearest(wrong, published.chain(self.custom_types.iter()).map(EventTypeName::as_str))
     }
 
     /// How many subscriptions there are, active or not.
@@ -138,7 +167,7 @@ impl TenantCatalogue {
     #[must_use]
     pub fn has_subscriber(&self, event_type: &str) -> bool {
         let types = [event_type, event_type::ALL].into_iter().filter_map(EventTypeName::parse);
-        let mut candidates = types.filter_map(|name| self.by_type.get(&name)).flatten();
+        let mut candidates = types.filter_map(|name| self.by_type.get(&name)).flat_map(|list| list.iter());
         candidates.any(|candidate| candidate.settings.is_active)
     }
 
@@ -161,7 +190,7 @@ impl TenantCatalogue {
     pub fn matching<'c>(&'c self, event: &'c Event) -> Matching<'c> {
         let all = EventTypeName::parse(event_type::ALL).and_then(|all| self.by_type.get(&all));
         let of_type = self.by_type.get(&event.draft.event_type);
-        let lists = [of_type, all].map(|list| list.map_or(&[][..], Vec::as_slice));
+        let lists = [of_type, all].map(|list| list.map_or(&[][..], |list| list.as_slice()));
         Matching { event, lists, judge: Judge::new(&self.profiles, event), matches: Matches::default() }
     }
 }
@@ -240,5 +269,74 @@ impl<'e> Judge<'e> {
     fn is_unmet(&mut self, profile: &str) -> bool {
         let Some(profile) = self.profiles.named(profile) else { return false };
         *self.unmet.entry(&profile.name).or_insert_with(|| profile.unmet_condition(self.event).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Timestamp;
+    use crate::filter::Filter;
+    use crate::headers::StaticHeaders;
+    use crate::lanes::LaneId;
+    use crate::schedule::RetrySchedule;
+    use crate::secret::SigningSecret;
+    use crate::target_url::TargetUrl;
+
+    fn test_subscription() -> Subscription {
+        let (tenant_id, url) = (TenantId::from(uuid::Uuid::nil()), "https://a.example/");
+        let at = Timestamp::from_micros(1);
+        Subscription {
+            id: SubscriptionId::from(uuid::Uuid::nil()),
+            tenant_id,
+            event_type: EventTypeName::parse(event_type::ALL).expect("well-formed"),
+            lane: LaneId(1),
+            settings: Settings {
+                url: TargetUrl::from_stored(url).expect("a URL"),
+                is_active: true,
+                description: String::new(),
+                filters: Filter::everything(),
+                profile: "standard".to_owned(),
+                retry_schedule: RetrySchedule::default(),
+                timeout: None,
+                headers: StaticHeaders::default(),
+            },
+            secrets: Secrets::new(
+                SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=").expect("a secret"),
+            ),
+            discard_before: None,
+            discard_through: None,
+            active_since: at,
+            filters_changed_at: at,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    #[test]
+    fn a_change_replaces_what_changed_and_nothing_else() {
+        let named = |id: u128, event_type: &str| {
+            let event_type = EventTypeName::parse(event_type).expect("well-formed");
+            let id = SubscriptionId::from(uuid::Uuid::from_u128(id));
+            (id, Subscription { id, event_type, ..test_subscription() })
+        };
+        let of = |catalogue: &TenantCatalogue, event_type: &str| -> Vec<u128> {
+            let list = catalogue.by_type.get(&EventTypeName::parse(event_type).expect("well-formed"));
+            list.into_iter().flat_map(|list| list.iter()).map(|one| one.id.uuid().as_u128()).collect()
+        };
+        let change = |version, subscriptions| CatalogueChange { version, subscriptions, ..CatalogueChange::default() };
+        let put = |(id, subscription)| (id, Some(subscription));
+        let empty = TenantCatalogue::empty(TenantId::from(uuid::Uuid::nil()), Arc::new(Profiles::published()));
+        let first = empty.changed(change(1, vec![put(named(3, "a.b")), put(named(1, "a.b")), put(named(2, "all"))]));
+        assert_eq!((of(&first, "a.b"), of(&first, "all")), (vec![1, 3], vec![2]));
+        let (id, mut narrower) = named(1, "a.b");
+        narrower.settings.filters = Filter::compile(r#"{"x": {"$in": [1, 2, 3]}}"#).expect("usable");
+        let second = first.changed(change(2, vec![(id, Some(narrower)), (named(3, "a.b").0, None)]));
+        assert_eq!((of(&second, "a.b"), second.literal_count(), second.version()), (vec![1], 3, 2));
+        assert_eq!((of(&first, "a.b"), first.literal_count()), (vec![1, 3], 0), "it stays as it was");
+        assert!(Arc::ptr_eq(
+            &first.by_type[&named(2, "all").1.event_type],
+            &second.by_type[&named(2, "all").1.event_type]
+        ));
     }
 }

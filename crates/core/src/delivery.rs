@@ -146,6 +146,13 @@ impl DiscardReason {
             Self::ProfileCondition(_) => "profile_condition",
         }
     }
+
+    /// One that concerns all that is pending to a target, by its name.
+    #[must_use]
+    pub fn of_target(name: &str) -> Option<Self> {
+        let all = [Self::WebhookInactive, Self::WebhookDeleted, Self::CallbackDeleted, Self::TenantDeleted];
+        all.into_iter().find(|reason| reason.name() == name)
+    }
 }
 
 /// As the API shows it: its name, and what there is to say besides.

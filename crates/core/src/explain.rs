@@ -5,9 +5,8 @@ use serde::Serialize;
 use crate::Timestamp;
 use crate::catalogue::Judge;
 use crate::event::Event;
-use crate::event_type::{self, EventTypeName};
-use crate::filter::Filter;
 use crate::profile::Profiles;
+use crate::standing::{Standing, Then};
 
 /// One thing that had to be so for the event to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,27 +19,19 @@ pub struct Check {
     pub detail: String,
 }
 
-/// What is still known of a subscription, deleted ones too.
+/// What is known of a subscription, deleted ones too.
 #[derive(Clone, Debug)]
 pub struct Remembered {
-    /// What it receives.
-    pub event_type: EventTypeName,
-    /// Whether it receives anything now.
-    pub is_active: bool,
-    /// When it was last activated.
-    pub active_since: Timestamp,
-    /// Deliveries opened up to then were discarded when it was deactivated.
-    pub discard_through: Option<Timestamp>,
-    /// What the payload must match.
-    pub filters: Filter,
-    /// The wire format's name.
-    pub profile: String,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When its filter or format was last changed.
-    pub filters_changed_at: Timestamp,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
+    /// When its filter or format was last changed.
+    pub filters_changed_at: Timestamp,
+    /// Whether it was there when the event was accepted.
+    pub was_there: bool,
+    /// What it was then; what it was made as, if it was not there yet.
+    pub then: Then,
 }
 
 /// Checks in the order in which they decide. `is_payload_kept` is whether the event's payload is what
@@ -49,9 +40,9 @@ pub struct Remembered {
 pub fn explain(event: &Event, is_payload_kept: bool, subscription: &Remembered, profiles: &Profiles) -> Vec<Check> {
     let mut checks = vec![
         created(event, subscription),
-        not_deleted(event, subscription),
-        event_type(event, subscription),
-        active(event, subscription),
+        not_deleted(subscription),
+        event_type(event, &subscription.then),
+        active(&subscription.then),
     ];
     if is_payload_kept {
         let condition = condition(event, subscription, profiles);
@@ -71,7 +62,7 @@ fn check(check: &'static str, passed: bool, detail: String) -> Check {
 
 fn created(event: &Event, subscription: &Remembered) -> Check {
     let (made, accepted) = (subscription.created_at, event.created_at);
-    if made <= accepted {
+    if subscription.was_there {
         return check("created", true, format!("the webhook was there since {made}"));
     }
     let detail = format!(
@@ -81,23 +72,22 @@ fn created(event: &Event, subscription: &Remembered) -> Check {
     check("created", false, detail)
 }
 
-fn not_deleted(event: &Event, subscription: &Remembered) -> Check {
-    match subscription.deleted_at {
-        None => check("not_deleted", true, "the webhook was not deleted".to_owned()),
-        Some(deleted) => {
-            let detail = format!("the webhook was deleted at {deleted}");
-            check("not_deleted", deleted > event.created_at, detail)
-        }
-    }
+fn not_deleted(subscription: &Remembered) -> Check {
+    let was_deleted = subscription.then.standing == Standing::Deleted;
+    let detail = match subscription.deleted_at {
+        None => "the webhook was not deleted".to_owned(),
+        Some(deleted) if was_deleted => format!("the webhook was deleted at {deleted}"),
+        Some(deleted) => format!("the webhook was deleted only later, at {deleted}"),
+    };
+    check("not_deleted", !was_deleted, detail)
 }
 
-fn event_type(event: &Event, subscription: &Remembered) -> Check {
-    let (wanted, published) = (&subscription.event_type, &event.draft.event_type);
-    if wanted.as_str() == event_type::ALL {
-        return check("event_type", true, "the webhook receives all types".to_owned());
-    }
-    let passed = wanted == published;
-    let detail = if passed {
+fn event_type(event: &Event, then: &Then) -> Check {
+    let (wanted, published) = (&then.event_type, &event.draft.event_type);
+    let passed = then.wants(published);
+    let detail = if wanted.is_all() {
+        "the webhook receives all types".to_owned()
+    } else if passed {
         format!("the webhook receives `{wanted}`")
     } else {
         format!("the webhook receives `{wanted}`; the event is `{published}`")
@@ -105,31 +95,17 @@ fn event_type(event: &Event, subscription: &Remembered) -> Check {
     check("event_type", passed, detail)
 }
 
-fn active(event: &Event, subscription: &Remembered) -> Check {
-    let accepted = event.created_at;
-    let was_deactivated_later = subscription.discard_through.is_some_and(|through| through >= accepted);
-    // That it was not there yet is said elsewhere.
-    let since = accepted.max(subscription.created_at);
-    if subscription.is_active && subscription.active_since <= since {
-        return check("active", true, format!("the webhook was active since {}", subscription.active_since));
-    }
-    if was_deactivated_later {
-        return check(
-            "active",
-            true,
-            "the webhook was active when the event was accepted; not any more later".to_owned(),
-        );
-    }
-    let detail = if subscription.is_active {
-        format!("the webhook was inactive until {}", subscription.active_since)
-    } else {
-        "the webhook is inactive".to_owned()
+fn active(then: &Then) -> Check {
+    let (passed, detail) = match then.standing {
+        Standing::Active => (Some(true), "the webhook was active when the event was accepted"),
+        Standing::Inactive => (Some(false), "the webhook was inactive when the event was accepted"),
+        Standing::Deleted => (None, "not looked at: the webhook was deleted before"),
     };
-    check("active", false, detail)
+    Check { check: "active", passed, detail: detail.to_owned() }
 }
 
 fn condition(event: &Event, subscription: &Remembered, profiles: &Profiles) -> Check {
-    let name = &subscription.profile;
+    let name = &subscription.then.profile;
     let Some(profile) = profiles.named(name) else {
         let detail = format!("this server does not know the format `{name}`");
         return Check { check: "profile_condition", passed: None, detail };
@@ -149,18 +125,23 @@ fn not_reached() -> Check {
     Check { check: "filters", passed: None, detail }
 }
 
-/// Says so if what is judged by was set only after the event.
+/// Says so if the webhook is set otherwise today, or if it is not known how it was set when the event was accepted.
 fn changed_since(event: &Event, subscription: &Remembered) -> String {
     let changed_at = subscription.filters_changed_at;
-    if changed_at <= event.created_at {
+    if !subscription.then.is_exact {
+        return format!(
+            " (as the webhook is set since {changed_at}; how it was set when the event was accepted is not known)"
+        );
+    }
+    if changed_at <= event.created_at || !subscription.was_there {
         return String::new();
     }
-    format!(" (as the webhook is set since {changed_at}; when the event was accepted, it was set otherwise)")
+    format!(" (as the webhook was set when the event was accepted; it was changed at {changed_at})")
 }
 
 fn filters(event: &Event, subscription: &Remembered, profiles: &Profiles) -> Check {
     let changed = changed_since(event, subscription);
-    match Judge::new(profiles, event).failing_place(&subscription.filters, &subscription.profile) {
+    match Judge::new(profiles, event).failing_place(&subscription.then.filters, &subscription.then.profile) {
         None => check("filters", true, format!("the filter lets it pass{changed}")),
         Some(place) => check("filters", false, format!("the filter turns it away at `{place}`{changed}")),
     }
@@ -171,6 +152,8 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::event_type::EventTypeName;
+    use crate::filter::Filter;
     use crate::profile::Example;
 
     fn at(seconds: i64) -> Timestamp {
@@ -183,15 +166,18 @@ mod tests {
 
     fn subscription() -> Remembered {
         Remembered {
-            event_type: named("case.completed"),
-            is_active: true,
-            active_since: at(1),
-            discard_through: None,
-            filters: Filter::everything(),
-            profile: "aplyid".to_owned(),
             created_at: at(1),
-            filters_changed_at: at(1),
             deleted_at: None,
+            filters_changed_at: at(1),
+            was_there: true,
+            then: Then {
+                event_type: named("case.completed"),
+                profile: "aplyid".to_owned(),
+                filters: Filter::everything(),
+                is_exact: true,
+                standing: Standing::Active,
+                at: at(1),
+            },
         }
     }
 
@@ -205,15 +191,13 @@ mod tests {
 
     #[rstest]
     #[case(|_: &mut Remembered| (), &[])]
-    #[case(|s: &mut Remembered| s.created_at = at(11), &["created"])]
-    #[case(|s: &mut Remembered| s.deleted_at = Some(at(9)), &["not_deleted"])]
-    #[case(|s: &mut Remembered| s.deleted_at = Some(at(11)), &[])]
-    #[case(|s: &mut Remembered| s.event_type = named("case.opened"), &["event_type"])]
-    #[case(|s: &mut Remembered| s.event_type = named("all"), &[])]
-    #[case(|s: &mut Remembered| s.is_active = false, &["active"])]
-    #[case(|s: &mut Remembered| s.active_since = at(11), &["active"])]
-    #[case(|s: &mut Remembered| (s.is_active, s.discard_through) = (false, Some(at(11))), &[])]
-    #[case(|s: &mut Remembered| s.filters = Filter::compile(r#"{"country":"TH"}"#).expect("usable"), &["filters"])]
+    #[case(|s: &mut Remembered| s.was_there = false, &["created"])]
+    #[case(|s: &mut Remembered| s.then.standing = Standing::Deleted, &["not_deleted"])]
+    #[case(|s: &mut Remembered| s.deleted_at = Some(at(9)), &[])]
+    #[case(|s: &mut Remembered| s.then.event_type = named("case.opened"), &["event_type"])]
+    #[case(|s: &mut Remembered| s.then.event_type = named("all"), &[])]
+    #[case(|s: &mut Remembered| s.then.standing = Standing::Inactive, &["active"])]
+    #[case(|s: &mut Remembered| s.then.filters = Filter::compile(r#"{"country":"TH"}"#).expect("usable"), &["filters"])]
     fn names_what_failed(#[case] change: fn(&mut Remembered), #[case] expected: &[&str]) {
         let mut changed = subscription();
         change(&mut changed);

@@ -33,6 +33,7 @@ pub mod schedule;
 pub mod secret;
 pub mod signature;
 pub mod spelling;
+pub mod standing;
 pub mod subscription;
 pub mod tally;
 pub mod target;

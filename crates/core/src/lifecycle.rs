@@ -145,10 +145,10 @@ pub fn after_attempt(exchange: &Exchange, progress: Progress<'_>) -> Decision {
 }
 
 /// What speaks against sending to a subscription at all, looked up just before it is signed: `None` if
-/// it is to receive what was opened at `opened_at`.
+/// it is to receive what was opened at `opened_version` of the catalogue.
 #[must_use]
-pub fn closed_to(subscription: &Subscription, opened_at: Timestamp) -> Option<DiscardReason> {
-    let discarded = subscription.discard_through.is_some_and(|through| opened_at <= through);
+pub fn closed_to(subscription: &Subscription, opened_version: i64) -> Option<DiscardReason> {
+    let discarded = subscription.discard_before.is_some_and(|before| opened_version < before);
     (discarded || !subscription.settings.is_active).then_some(DiscardReason::WebhookInactive)
 }
 

@@ -85,7 +85,10 @@ pub struct Subscription {
     pub secrets: Secrets,
     /// The lane of its URL.
     pub lane: LaneId,
-    /// Deliveries opened up to then were discarded when it was deactivated, and are not revived.
+    /// Deliveries that were opened at an earlier version of the catalogue were discarded when it was deactivated, and are not
+    /// revived.
+    pub discard_before: Option<i64>,
+    /// When it was last deactivated.
     pub discard_through: Option<Timestamp>,
     /// When it was last activated.
     pub active_since: Timestamp,

@@ -21,7 +21,7 @@ use crate::client::{GuardedClient, Outgoing};
 use crate::deliver::Deliverer;
 use crate::suspect::{Quarantine, Watched, suspicion_of};
 use crate::timers::Timers;
-use crate::{fan_out, prune, replay, roll_up, tell, watch_backlog, watch_failing};
+use crate::{bulk_work, fan_out, prune, replay, roll_up, tell, watch_backlog, watch_failing};
 
 /// What a dispatcher works with.
 pub struct DispatcherOptions {
@@ -93,6 +93,7 @@ impl Dispatcher {
         let watch = Watch { stop: stop.clone(), broken: broken.clone() };
         services.spawn(watch.clone().over(claimer.run(signals)));
         services.spawn(watch.clone().over(fan_out::run(Arc::clone(&queue), hand_over, world.clone(), stop.clone())));
+        services.spawn(watch.clone().over(bulk_work::run(Arc::clone(&queue), world.clone(), stop.clone())));
         services.spawn(watch.clone().over(replay::run(Arc::clone(&queue), world.clone(), stop.clone())));
         services.spawn(watch.clone().over(roll_up::run(Arc::clone(&queue), world.clone(), stop.clone())));
         services.spawn(watch.clone().over(tell::run(Arc::clone(&queue), world.clone(), stop.clone())));

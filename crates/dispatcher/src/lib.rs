@@ -4,6 +4,7 @@
 //! [`Queue`](postrider_store::Queue) and hears of new work through the
 //! [`Inbox`](postrider_store::Inbox); each service below is one file, named by its verb.
 
+mod bulk_work;
 mod claim;
 mod client;
 mod deliver;

@@ -9,24 +9,36 @@ use postrider_core::catalogue::TenantCatalogue;
 /// Most tenants kept; beyond, any one gives way.
 const CAPACITY: usize = 4096;
 
+/// The floor while it is not known which version is the newest.
+const UNKNOWN: i64 = i64::MAX;
+
 /// The newest known catalogue of each tenant. A mere convenience: an accept proves its version.
 #[derive(Debug, Default)]
 pub(crate) struct CatalogueCache(RwLock<HashMap<TenantId, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
-    /// No older catalogue may be kept.
+    /// No older catalogue is true; `i64::MAX` while it is not known what is.
     floor: i64,
+    /// The newest that was read: a newer one is this one and what changed since.
     catalogue: Option<Arc<TenantCatalogue>>,
 }
 
 impl CatalogueCache {
+    /// The catalogue, unless a newer one is known to exist.
     pub(crate) fn get(&self, tenant_id: TenantId) -> Option<Arc<TenantCatalogue>> {
         let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(&tenant_id)?.catalogue.clone()
+        let entry = entries.get(&tenant_id)?;
+        entry.catalogue.clone().filter(|catalogue| catalogue.version() >= entry.floor)
     }
 
-    /// Keeps what was read, unless a newer version is known to exist.
+    /// The newest that was read, whether it is still true or not.
+    pub(crate) fn last_read(&self, tenant_id: TenantId) -> Option<Arc<TenantCatalogue>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&tenant_id)?.catalogue.clone()
+    }
+
+    /// Keeps what was just read, unless something newer was. It is true from then on, unless a newer version is known to
+    /// exist.
     pub(crate) fn put(&self, catalogue: Arc<TenantCatalogue>) {
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let tenant_id = catalogue.tenant_id();
@@ -35,23 +47,23 @@ impl CatalogueCache {
             any.map(|any| entries.remove(&any));
         }
         let entry = entries.entry(tenant_id).or_insert(Entry { floor: 0, catalogue: None });
-        if catalogue.version() >= entry.floor {
-            entry.floor = catalogue.version();
+        if entry.catalogue.as_ref().is_none_or(|known| known.version() <= catalogue.version()) {
+            if entry.floor == UNKNOWN || catalogue.version() > entry.floor {
+                entry.floor = catalogue.version();
+            }
             entry.catalogue = Some(catalogue);
         }
     }
 
-    /// Forgets all of a tenant: it is not known what is true.
-    pub(crate) fn forget(&self, tenant_id: TenantId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant_id);
+    /// Notes that it is not known which version is the newest.
+    pub(crate) fn doubt(&self, tenant_id: TenantId) {
+        self.raise(tenant_id, UNKNOWN);
     }
 
-    /// Forgets what is older than `version`, which was just committed.
+    /// Notes that `version` was just committed: nothing older is true.
     pub(crate) fn raise(&self, tenant_id: TenantId, version: i64) {
         let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(tenant_id).or_insert(Entry { floor: version, catalogue: None });
-        if entry.floor < version {
-            *entry = Entry { floor: version, catalogue: None };
-        }
+        entry.floor = entry.floor.max(version);
     }
 }

@@ -272,6 +272,8 @@ pub trait Journal: Send + Sync + 'static {
     async fn explain(&self, tenant_id: TenantId, event_id: EventId, id: SubscriptionId) -> Result<Option<Explained>>;
     /// What waits in a lane of the tenant.
     async fn backlog(&self, tenant_id: TenantId, lane: LaneId) -> Result<Backlog>;
+    /// How many deliveries to a subscription wait to be discarded: more than the call did that deactivated it.
+    async fn left_to_discard(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<u64>;
     /// How many deliveries of the tenant are pending.
     async fn count_pending(&self, tenant_id: TenantId) -> Result<u64>;
     /// One attempt, whole.

@@ -15,6 +15,7 @@ const ROWS: &str = "postrider_commit_rows";
 const SECONDS: &str = "postrider_commit_seconds";
 const LATE: &str = "postrider_lease_losses_total";
 const ERRORS: &str = "postrider_store_errors_total";
+const DAMAGED: &str = "postrider_damaged_rows_total";
 const PASSED_OVER: &str = "postrider_bulk_work_passed_over_total";
 
 /// What a commit was of.
@@ -43,7 +44,10 @@ pub fn describe_store_metrics() {
     describe_counter!(LATE, "Outcomes that came after somebody else had settled the delivery.");
     describe_counter!(ERRORS, "Statements that the database did not carry out, by kind.");
     describe_counter!(PASSED_OVER, "Tenants and rows that bulk work passed over because of an error, by work.");
-    counter!(PASSED_OVER, "work" => "retention").increment(0);
+    describe_counter!(DAMAGED, "Rows that could not be read and were passed over, by table.");
+    for work in ["retention", "discard", "change_of_lane", "fan_out", "replay", "notices"] {
+        counter!(PASSED_OVER, "work" => work).increment(0);
+    }
     counter!(ACCEPTED).increment(0);
     counter!(FILTERED).increment(0);
     counter!(LATE).increment(0);
@@ -83,6 +87,11 @@ pub(crate) fn settled(decision: &Decision) {
         Decision::Discarded(reason) => ended("discarded", reason.name(), 1),
         Decision::Delivered | Decision::Retry(_) => {}
     }
+}
+
+/// A row of `table` that cannot be read.
+pub(crate) fn damaged(table: &'static str) {
+    counter!(DAMAGED, "table" => table).increment(1);
 }
 
 pub(crate) fn discarded(reason: &DiscardReason, deliveries: u64) {

@@ -91,6 +91,8 @@ pub trait Queue: Send + Sync + 'static {
     /// Makes the next bounded number of deliveries of events with very many targets. Returns the
     /// lanes that got some; `None` when there is nothing left to do.
     async fn fan_out(&self) -> Result<Option<Vec<LaneId>>>;
+    /// Goes on with bulk work that a call left to be done: a page of it. Whether there may be more.
+    async fn do_bulk_work(&self) -> Result<bool>;
     /// Lets the replay whose turn it is open the next deliveries. When to come again; `None` if none is running.
     async fn replay(&self) -> Result<Option<Timestamp>>;
     /// Warns of subscriptions that fail, and deactivates those that have for longer than `patience`.

@@ -25,6 +25,7 @@ struct HealthJson {
     oldest_due_at: Option<Timestamp>,
     oldest_age_seconds: f64,
     inactive_since: Option<Timestamp>,
+    left_to_discard: u64,
     failing_since: Option<Timestamp>,
     failed_attempts: i64,
 }
@@ -49,6 +50,7 @@ pub(crate) async fn get(State(api): State<Api>, Read(caller): Read, Path(id): Pa
         queue_depth: backlog.pending,
         oldest_due_at: backlog.oldest_due_at,
         inactive_since: subscription.discard_through.filter(|_| !subscription.settings.is_active),
+        left_to_discard: api.journal.left_to_discard(caller.tenant_id, id).await?,
         failing_since: streak.map(|streak| streak.since),
         failed_attempts: streak.map_or(0, |streak| streak.attempts),
         oldest_age_seconds: backlog.oldest_due_at.map_or(0.0, |due| now.since(due).as_secs_f64()),

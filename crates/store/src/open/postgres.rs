@@ -40,8 +40,10 @@ const SETTINGS: [(&str, &str); 5] = [
 pub(crate) const BY_INDEX: [(&str, &str); 3] =
     [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "foundation", include_str!("../../../../migrations/postgres/0001_foundation.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "foundation", include_str!("../../../../migrations/postgres/0001_foundation.sql")),
+    (2, "versions", include_str!("../../../../migrations/postgres/0002_versions.sql")),
+];
 
 pub(super) async fn open(connect: PgConnectOptions, options: StoreOptions) -> Result<Stores, OpenError> {
     let url = options.database_url.clone();

@@ -22,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 use crate::error::{Result, StoreError};
 use crate::hand_over::{DueLanes, HandOver};
 use crate::node_number::NodeNumber;
-use crate::sql::NOT_OF_THE_FUTURE;
 use notice::Notice;
 use registry::{Registration, Watch};
 use take_over::TakeOvers;
@@ -31,8 +30,6 @@ use take_over::TakeOvers;
 const CHANNEL: &str = "postrider";
 /// Between looks at who is there.
 const TICK: Duration = Duration::from_secs(1);
-/// What the database tells may be so much behind, by the way of the question and its answer.
-const SET_BACK: Duration = Duration::from_millis(1);
 /// A session that does not answer for so long is lost.
 const ANSWER: Duration = Duration::from_secs(3);
 /// At most one wake-up is sent in so long, for all lanes together.
@@ -185,10 +182,6 @@ impl Keeper {
         let told: i64 = sqlx::query_scalar(sql).fetch_one(&mut *listener).await?;
         let known = self.options.world.now();
         let right = corrected(known, Timestamp::from_micros(told), known.since(asked_at));
-        // Before any event is of the new time.
-        if self.registration.is_none() || known.since(right) > SET_BACK {
-            sqlx::query(NOT_OF_THE_FUTURE).bind(right.as_micros()).execute(&mut *listener).await?;
-        }
         self.options.world.clock().follow(right);
         Ok(())
     }

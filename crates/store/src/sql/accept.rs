@@ -87,7 +87,7 @@ const EVENT: Schema = &[
     ("request_hash", Kind::Bytes),
     ("delivery_count", Kind::Int),
     ("fan_out_after", Kind::Uuid),
-    ("version", Kind::Int),
+    ("catalogue_version", Kind::Int),
 ];
 
 const DELIVERY: Schema = &[
@@ -101,6 +101,7 @@ const DELIVERY: Schema = &[
     ("due_at", Kind::Int),
     ("lease_until", Kind::Int),
     ("claim", Kind::Int),
+    ("opened_version", Kind::Int),
 ];
 
 const TURNED_AWAY: Schema = &[("tenant_id", Kind::Uuid), ("event_id", Kind::Uuid), ("subscription_id", Kind::Uuid)];
@@ -111,12 +112,12 @@ fn insert_events<DB: Dialect>(first: usize) -> String {
     format!(
         "insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
              metadata, idempotency_key, trace_context, one_off_url, one_off_profile, request_hash, delivery_count,
-             fan_out_after)
+             fan_out_after, catalogue_version)
          select r.tenant_id, r.id, r.event_type, r.payload, r.created_at, r.occurred_at, r.expires_at, r.resource_id,
              r.metadata, r.idempotency_key, r.trace_context, r.one_off_url, r.one_off_profile, r.request_hash,
-             r.delivery_count, r.fan_out_after
+             r.delivery_count, r.fan_out_after, r.catalogue_version
          from {} r
-         join tenants t on t.id = r.tenant_id and t.catalogue_version = r.version and t.deleted_at is null
+         join tenants t on t.id = r.tenant_id and t.catalogue_version = r.catalogue_version and t.deleted_at is null
          where true {}
          on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
          returning id, tenant_id",
@@ -129,9 +130,9 @@ fn insert_events<DB: Dialect>(first: usize) -> String {
 fn insert_deliveries<DB: Dialect>(first: usize, condition: &str) -> String {
     format!(
         "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
-             lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
+             lease_until, claim, node, strikes, tries, attempts, created_at, opened_at, opened_version)
          select r.tenant_id, r.id, r.event_id, r.target_kind, r.target_id, r.profile, r.lane, 0, r.due_at,
-             r.lease_until, r.claim, $1, r.claim, 0, 0, r.due_at, r.due_at
+             r.lease_until, r.claim, $1, r.claim, 0, 0, r.due_at, r.due_at, r.opened_version
          from {} r where {condition}",
         DB::Rows::source(DELIVERY, first)
     )
@@ -191,7 +192,6 @@ pub(super) fn bind<DB: Dialect>(
     let mut turned_away = DB::Rows::new(TURNED_AWAY);
     for accept in accepts {
         put_event(&mut events, accept);
-        events.int(Some(accept.version));
         events.end_row();
         for subscription_id in &accept.turned_away {
             turned_away.uuid(Some(accept.event.tenant_id.uuid()));
@@ -200,7 +200,7 @@ pub(super) fn bind<DB: Dialect>(
             turned_away.end_row();
         }
         for target in &accept.targets {
-            put_delivery(&mut deliveries, &accept.event, target, now);
+            put_delivery(&mut deliveries, accept, target, now);
         }
     }
     DB::bind(arguments, node)?;
@@ -209,7 +209,7 @@ pub(super) fn bind<DB: Dialect>(
     turned_away.bind(arguments)
 }
 
-/// The values of an event, but for the version that it was matched against.
+/// The values of an event.
 pub(super) fn put_event(rows: &mut impl Cells, accept: &Accept) {
     let Event { id, tenant_id, created_at, draft } = &*accept.event;
     rows.uuid(Some(tenant_id.uuid()));
@@ -228,9 +228,11 @@ pub(super) fn put_event(rows: &mut impl Cells, accept: &Accept) {
     rows.bytes(accept.request_hash.as_ref().map(<[u8; 32]>::as_slice));
     rows.int(i64::try_from(accept.delivery_count).ok());
     rows.uuid(accept.fans_out.then(uuid::Uuid::nil));
+    rows.int(Some(accept.version));
 }
 
-pub(super) fn put_delivery(rows: &mut impl Cells, event: &Event, target: &Target, now: Timestamp) {
+pub(super) fn put_delivery(rows: &mut impl Cells, accept: &Accept, target: &Target, now: Timestamp) {
+    let event = &accept.event;
     let lease_until = target.slot.is_some().then(|| lease_until(now, target));
     rows.uuid(Some(event.tenant_id.uuid()));
     rows.uuid(Some(target.delivery_id.uuid()));
@@ -242,6 +244,7 @@ pub(super) fn put_delivery(rows: &mut impl Cells, event: &Event, target: &Target
     rows.time(Some(event.created_at));
     rows.int(Some(lease_until.map_or(0, Timestamp::as_micros)));
     rows.int(Some(i64::from(lease_until.is_some())));
+    rows.int(Some(accept.version));
     rows.end_row();
 }
 
@@ -273,6 +276,7 @@ pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp
                 target: target.id,
                 callback: target.callback,
                 version: accept.version,
+                opened_version: accept.version,
                 profile: target.profile,
                 lane,
                 claim: 1,

@@ -7,7 +7,7 @@ use postrider_core::vault::{Place, Vault};
 use postrider_core::{TenantId, Timestamp};
 use uuid::Uuid;
 
-use super::{Dialect, Query, Row, Sql};
+use super::{Dialect, Query, Row, Sql, tenants};
 use crate::catalogue::Rotation;
 use crate::error::{Result, StoreError};
 
@@ -31,6 +31,7 @@ impl<DB: Dialect> Sql<DB> {
         };
         let id = sealed.map_or_else(|| self.world.new_id_at(now), |sealed| sealed.id);
         put::<DB>(&mut change.tx, &self.vault, tenant_id, profile, id, &secrets, now).await?;
+        tenants::note_secrets::<DB>(&mut change.tx, tenant_id, change.version).await?;
         self.commit_change(change).await?;
         Ok(old.is_some())
     }

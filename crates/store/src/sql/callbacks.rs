@@ -12,6 +12,7 @@ use postrider_core::target::TargetId;
 use postrider_core::target_url::TargetUrl;
 use postrider_core::{CallbackId, TenantId, Timestamp};
 
+use super::bulk_jobs::{self, JobKind};
 use super::conditions::Conditions;
 use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::{Dialect, Query, Row, Sql};
@@ -182,9 +183,11 @@ impl<DB: Dialect> Sql<DB> {
         let query =
             Query::<DB>::new("update callbacks set deleted_at = $3, metadata = null where tenant_id = $1 and id = $2");
         query.id(tenant_id.uuid()).id(id.uuid()).time(now).run(&mut change.tx).await?;
+        let (target, discard) = (TargetId::Callback(id), JobKind::Discard(DiscardReason::CallbackDeleted));
+        let job = self.job(tenant_id, target, callback.lane(), change.version, discard);
+        bulk_jobs::insert::<DB>(&mut change.tx, &[job], now).await?;
         self.commit_change(change).await?;
-        let target = TargetId::Callback(id);
-        self.discard_pending(tenant_id, target, callback.lane(), DiscardReason::CallbackDeleted, now).await?;
+        self.run_jobs_of(tenant_id, target).await?;
         Ok(true)
     }
 }

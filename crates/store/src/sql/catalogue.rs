@@ -12,14 +12,16 @@ use postrider_core::event_type::{EventType, EventTypeName};
 use postrider_core::lanes::LaneId;
 use postrider_core::notice::{Notice, OPERATIONS_TENANT};
 use postrider_core::redaction::RedactedPaths;
-use postrider_core::subscription::{Subscription, TargetStats};
+use postrider_core::standing::Standing;
+use postrider_core::subscription::{Settings, Subscription, TargetStats};
 use postrider_core::target::TargetId;
 use postrider_core::tenant::{PayloadRetention, Tenant};
-use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId};
+use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId, Timestamp};
 
+use super::bulk_jobs::{self, Job, JobKind};
 use super::{
     Dialect, Query, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, failing, notices, replays,
-    subscriptions, tenants,
+    subscription_versions, subscriptions, tenants,
 };
 use crate::catalogue::{
     CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
@@ -80,20 +82,23 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         api_keys::delete_all::<DB>(&mut change.tx, id).await?;
         accounts::delete_all::<DB>(&mut change.tx, id).await?;
         replays::cancel_all::<DB>(&mut change.tx, id).await?;
-        let owned = subscriptions::living::<DB>(&mut change.tx, &self.vault, id).await?;
+        let owned = subscriptions::living_lanes::<DB>(&mut change.tx, id).await?;
         let callbacks = callbacks::with_pending::<DB>(&mut change.tx, id).await?;
+        let discard = |target, lane, reason| self.job(id, target, lane, change.version, JobKind::Discard(reason));
+        let of_webhooks = owned
+            .into_iter()
+            .map(|(owned, lane)| discard(TargetId::Subscription(owned), lane, DiscardReason::WebhookDeleted));
+        let of_callbacks = callbacks
+            .iter()
+            .map(|callback| discard(TargetId::Callback(callback.id), callback.lane(), DiscardReason::CallbackDeleted));
+        let jobs: Vec<Job> = of_webhooks.chain(of_callbacks).collect();
+        bulk_jobs::insert::<DB>(&mut change.tx, &jobs, now).await?;
+        subscription_versions::delete_all::<DB>(&mut change.tx, id, change.version, now).await?;
         subscriptions::delete_all::<DB>(&mut change.tx, id, now).await?;
         callbacks::delete_all::<DB>(&mut change.tx, id, now).await?;
         callback_secrets::delete_all::<DB>(&mut change.tx, id).await?;
         self.commit_change(change).await?;
-        for subscription in owned {
-            let (target, reason) = (TargetId::Subscription(subscription.id), DiscardReason::WebhookDeleted);
-            self.discard_pending(id, target, subscription.lane, reason, now).await?;
-        }
-        for callback in callbacks {
-            let (target, reason) = (TargetId::Callback(callback.id), DiscardReason::CallbackDeleted);
-            self.discard_pending(id, target, callback.lane(), reason, now).await?;
-        }
+        self.run_jobs_of_all(&jobs).await?;
         Ok(true)
     }
 
@@ -142,6 +147,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     async fn create_event_type(&self, tenant_id: TenantId, event_type: EventType) -> Result<bool> {
         let mut change = self.change_of_living(tenant_id).await?;
         let made = event_types::insert::<DB>(&mut change.tx, tenant_id, &event_type, self.world.now()).await?;
+        tenants::note_types::<DB>(&mut change.tx, tenant_id, change.version).await?;
         self.commit_change(change).await?;
         Ok(made)
     }
@@ -161,6 +167,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     async fn delete_event_type(&self, tenant_id: TenantId, name: &EventTypeName) -> Result<bool> {
         let mut change = self.change_of_living(tenant_id).await?;
         let deleted = event_types::delete::<DB>(&mut change.tx, tenant_id, name).await?;
+        tenants::note_types::<DB>(&mut change.tx, tenant_id, change.version).await?;
         self.commit_change(change).await?;
         Ok(deleted)
     }
@@ -174,6 +181,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             lane: LaneId::of(new.tenant_id, &new.settings.url),
             settings: new.settings,
             secrets: new.secrets,
+            discard_before: None,
             discard_through: None,
             active_since: now,
             filters_changed_at: now,
@@ -181,7 +189,9 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             updated_at: now,
         };
         let mut change = self.change_of_living(new.tenant_id).await?;
-        subscriptions::insert::<DB>(&mut change.tx, &self.vault, &subscription).await?;
+        subscriptions::insert::<DB>(&mut change.tx, &self.vault, &subscription, change.version).await?;
+        let standing = Standing::of_living(subscription.settings.is_active);
+        subscription_versions::begin::<DB>(&mut change.tx, &subscription, change.version, standing, now).await?;
         self.commit_change(change).await?;
         Ok(subscription)
     }
@@ -212,11 +222,14 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         let Some(old) = subscriptions::get::<DB>(&mut change.tx, &self.vault, tenant_id, id).await? else {
             return Ok(false);
         };
-        let now = self.world.now();
-        subscriptions::delete::<DB>(&mut change.tx, tenant_id, id, now).await?;
+        let (now, version, target) = (self.world.now(), change.version, TargetId::Subscription(id));
+        subscriptions::delete::<DB>(&mut change.tx, tenant_id, id, version, now).await?;
+        subscription_versions::begin::<DB>(&mut change.tx, &old, version, Standing::Deleted, now).await?;
+        let discard = JobKind::Discard(DiscardReason::WebhookDeleted);
+        let job = self.job(tenant_id, target, old.lane, version, discard);
+        bulk_jobs::insert::<DB>(&mut change.tx, &[job], now).await?;
         self.commit_change(change).await?;
-        let target = TargetId::Subscription(id);
-        self.discard_pending(tenant_id, target, old.lane, DiscardReason::WebhookDeleted, now).await?;
+        self.run_jobs_of(tenant_id, target).await?;
         Ok(true)
     }
 
@@ -228,7 +241,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         let now = self.world.now();
         let secrets = old.secrets.rotated(rotation.next, now, rotation.previous_until);
         let new = Subscription { secrets, updated_at: now, ..old };
-        subscriptions::update::<DB>(&mut change.tx, &self.vault, &new).await?;
+        subscriptions::update::<DB>(&mut change.tx, &self.vault, &new, change.version).await?;
         self.commit_change(change).await?;
         Ok(true)
     }
@@ -309,32 +322,61 @@ impl<DB: Dialect> Sql<DB> {
         let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(false) };
         let old = subscriptions::get::<DB>(&mut change.tx, &self.vault, tenant_id, id).await?;
         let Some(old) = old.filter(is_meant) else { return Ok(false) };
-        let now = self.world.now();
-        let settings = wanted.apply(&old.settings);
-        let lane = LaneId::of(tenant_id, &settings.url);
-        let deactivated = old.settings.is_active && !settings.is_active;
-        let discard_through = if deactivated { Some(now) } else { old.discard_through };
-        let activated = !old.settings.is_active && settings.is_active;
-        let active_since = if activated { now } else { old.active_since };
-        let judges_as_before = old.settings.filters == settings.filters && old.settings.profile == settings.profile;
-        let filters_changed_at = if judges_as_before { old.filters_changed_at } else { now };
-        let changed = Subscription { settings, lane, discard_through, updated_at: now, ..old.clone() };
-        let new = Subscription { active_since, filters_changed_at, ..changed };
-        subscriptions::update::<DB>(&mut change.tx, &self.vault, &new).await?;
-        if activated {
+        let (now, version) = (self.world.now(), change.version);
+        let new = changed(&old, wanted, version, now);
+        subscriptions::update::<DB>(&mut change.tx, &self.vault, &new, version).await?;
+        let is_active = new.settings.is_active;
+        if !(is_active == old.settings.is_active && judge_alike(&old.settings, &new.settings)) {
+            let standing = Standing::of_living(is_active);
+            subscription_versions::begin::<DB>(&mut change.tx, &new, version, standing, now).await?;
+        }
+        if is_active && !old.settings.is_active {
             failing::forgive::<DB>(&mut change.tx, id).await?;
         }
         if let Some(notice) = by_itself {
             self.note_deed(&mut change.tx, tenant_id, id, notice).await?;
         }
+        let jobs = self.jobs_after(&old, &new, version);
+        bulk_jobs::insert::<DB>(&mut change.tx, &jobs, now).await?;
         self.commit_change(change).await?;
-        if deactivated {
-            let target = TargetId::Subscription(id);
-            self.discard_pending(tenant_id, target, old.lane, DiscardReason::WebhookInactive, now).await?;
-        }
-        if old.lane != lane {
-            self.change_lane(tenant_id, id, old.lane, lane).await?;
+        if !jobs.is_empty() {
+            self.run_jobs_of(tenant_id, TargetId::Subscription(id)).await?;
         }
         Ok(true)
     }
+
+    /// What a change makes necessary: what is pending is discarded, or goes into the lane of the new URL.
+    fn jobs_after(&self, old: &Subscription, new: &Subscription, version: i64) -> Vec<Job> {
+        let target = TargetId::Subscription(old.id);
+        let job = |kind| self.job(old.tenant_id, target, old.lane, version, kind);
+        let is_deactivated = old.settings.is_active && !new.settings.is_active;
+        let discard = is_deactivated.then(|| job(JobKind::Discard(DiscardReason::WebhookInactive)));
+        let change_lane = (old.lane != new.lane).then(|| job(JobKind::ChangeLane(new.lane)));
+        discard.into_iter().chain(change_lane).collect()
+    }
+}
+
+/// A subscription after a change at a version of its tenant's catalogue.
+fn changed(old: &Subscription, wanted: SettingsChange, version: i64, now: Timestamp) -> Subscription {
+    let settings = wanted.apply(&old.settings);
+    let mut new = old.clone();
+    new.lane = LaneId::of(old.tenant_id, &settings.url);
+    new.updated_at = now;
+    if old.settings.is_active && !settings.is_active {
+        new.discard_before = Some(version);
+        new.discard_through = Some(now);
+    }
+    if !old.settings.is_active && settings.is_active {
+        new.active_since = now;
+    }
+    if !judge_alike(&old.settings, &settings) {
+        new.filters_changed_at = now;
+    }
+    new.settings = settings;
+    new
+}
+
+/// Whether both let the same events pass.
+fn judge_alike(one: &Settings, other: &Settings) -> bool {
+    one.filters == other.filters && one.profile == other.profile
 }

@@ -19,6 +19,7 @@ use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::{Dialect, Query, Row, Sql, callbacks};
 use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;
+use crate::measure;
 use crate::queue::{Backlog, LaneDue};
 
 /// How many rows of a lane whose rows are all leased are looked at to find the first lease to end.
@@ -32,19 +33,22 @@ impl<DB: Dialect> Sql<DB> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let events = match self.events_of(&rows).await {
-            Ok(events) => events,
-            Err(error) => {
-                self.give_rows_back(&rows).await;
-                return Err(error);
-            }
-        };
+        let claimed = self.read_all_claimed(&rows, lane).await;
+        if claimed.is_err() {
+            self.give_rows_back(&rows).await;
+        }
+        claimed
+    }
+
+    /// What was claimed, but for what is damaged: leased as it is, it is out of the others' way.
+    async fn read_all_claimed(&self, rows: &[ClaimedRow], lane: LaneId) -> Result<Vec<Claimed>> {
+        let events = self.events_of(rows).await?;
         let mut claimed = Vec::with_capacity(rows.len());
-        for row in &rows {
+        for row in rows {
             match self.read_claimed(row, lane, &events).await {
                 Ok(readable) => claimed.push(readable),
-                // Leased as it is, it is out of the others' way.
                 Err(StoreError::Damaged(what)) => {
+                    measure::damaged("deliveries");
                     tracing::error!(delivery_id = %row.id, what, "a delivery cannot be read");
                 }
                 Err(error) => return Err(error),
@@ -96,6 +100,7 @@ impl<DB: Dialect> Sql<DB> {
             target,
             callback,
             version: 0,
+            opened_version: row.opened_version,
             profile: self.profile_version(row.profile).await?,
             lane,
             claim: row.claim,

@@ -17,7 +17,7 @@ pub(super) struct ClaimWish {
 
 /// What is read of a claimed row, in this order.
 pub(super) const COLUMNS: &str = "tenant_id, id, event_id, target_kind, target_id, profile, claim, strikes, marks,
-     tries, attempts, opened_at, lease_until";
+     tries, attempts, opened_at, lease_until, opened_version";
 
 /// A claimed delivery without its event.
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ pub(super) struct ClaimedRow {
     pub(super) attempts: i64,
     pub(super) opened_at: Timestamp,
     pub(super) lease_until: Timestamp,
+    pub(super) opened_version: i64,
 }
 
 impl ClaimedRow {
@@ -52,6 +53,7 @@ impl ClaimedRow {
             attempts: row.get(10)?,
             opened_at: row.time(11)?,
             lease_until: row.time(12)?,
+            opened_version: row.get(13)?,
         })
     }
 }

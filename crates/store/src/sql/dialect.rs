@@ -90,7 +90,9 @@ pub(crate) trait Dialect: Database {
     const KEY_ORDER: &str;
     /// Follows a `select` whose rows this transaction alone may go on to change.
     const LOCKED: &str;
-    /// The same, leaving out rows that somebody else has locked.
+    /// Follows a `select` whose row nobody changes before this transaction ends.
+    const SHARED_LOCK: &str;
+    /// Like [`Dialect::LOCKED`], leaving out rows that somebody else has locked.
     const LOCKED_OR_SKIPPED: &str;
 
     /// Follows a mention of `deliveries`, whose rows are an event's. Planners that know no better would go through a whole

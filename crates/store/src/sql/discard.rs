@@ -1,61 +1,26 @@
-//! What is pending to a target is discarded, or goes another way: in pages.
+//! What is pending to a target is discarded, or goes another way: a page of it.
 
 use postrider_core::delivery::{DeliveryState, DiscardReason};
 use postrider_core::lanes::LaneId;
-use postrider_core::target::TargetId;
-use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::bulk_jobs::Job;
 use super::dialect::RowSet;
 use super::ids::{IDS, id_rows};
 use super::upkeep::Work;
 use super::{Dialect, Query, Sql};
 use crate::error::Result;
-use crate::measure;
-
-/// Pending deliveries of a tenant to a target, in a lane.
-#[derive(Clone, Copy)]
-struct Pending {
-    tenant_id: TenantId,
-    target: TargetId,
-    lane: LaneId,
-    /// Opened up to then.
-    through: Timestamp,
-}
 
 impl<DB: Dialect> Sql<DB> {
-    /// Ends all pending deliveries to a target that were opened up to `through`: when it returns, none is left. Whoever is
-    /// being sent right now may still end delivered: that is a fact.
-    ///
-    /// Should the process end half-way, the rest is discarded when it is claimed.
-    pub(super) async fn discard_pending(
-        &self,
-        tenant_id: TenantId,
-        target: TargetId,
-        lane: LaneId,
-        reason: DiscardReason,
-        through: Timestamp,
-    ) -> Result<()> {
-        let pending = Pending { tenant_id, target, lane, through };
-        loop {
-            let mut page = self.begin_page(Work::Discard).await?;
-            let done = self.discard_page(&mut page.tx, pending, &reason).await;
-            match self.end_page(page, done).await? {
-                Some((0, _)) => return Ok(()),
-                Some((_, changed)) => measure::discarded(&reason, changed),
-                None => {}
-            }
-        }
-    }
-
-    /// How many were found, and how many of these were still pending when it was their turn.
-    async fn discard_page(
+    /// Ends a page of pending deliveries: how many were found, and how many of these were still pending when it was their
+    /// turn. Whoever is being sent right now may still end delivered: that is a fact.
+    pub(super) async fn discard_page(
         &self,
         db: &mut DB::Connection,
-        pending: Pending,
+        job: &Job,
         reason: &DiscardReason,
     ) -> Result<(usize, u64)> {
-        let found = find::<DB>(db, pending, self.page_limit(Work::Discard)).await?;
+        let found = find::<DB>(db, job, self.page_limit(Work::Discard)).await?;
         if found.is_empty() {
             return Ok((0, 0));
         }
@@ -64,7 +29,7 @@ impl<DB: Dialect> Sql<DB> {
             5,
         );
         let query = Query::<DB>::assembled(discarded)
-            .id(pending.tenant_id.uuid())
+            .id(job.tenant_id.uuid())
             .bind(DeliveryState::Discarded.code())
             .bind(reason.to_string())
             .time(self.world.now());
@@ -72,33 +37,12 @@ impl<DB: Dialect> Sql<DB> {
         Ok((found.len(), changed))
     }
 
-    /// Moves pending deliveries of a subscription into the lane of its new URL. Those that a crash
-    /// leaves behind are sent from their old lane, to the new URL.
-    pub(super) async fn change_lane(
-        &self,
-        tenant_id: TenantId,
-        subscription_id: SubscriptionId,
-        from: LaneId,
-        to: LaneId,
-    ) -> Result<()> {
-        let target = TargetId::Subscription(subscription_id);
-        let pending = Pending { tenant_id, target, lane: from, through: Timestamp::from_micros(i64::MAX) };
-        loop {
-            let mut page = self.begin_page(Work::ChangeOfLane).await?;
-            let done = self.change_lane_page(&mut page.tx, pending, to).await;
-            if self.end_page(page, done).await? == Some(0) {
-                self.hand_over.wake(to);
-                return Ok(());
-            }
-        }
-    }
-
-    /// How many were found.
-    async fn change_lane_page(&self, db: &mut DB::Connection, pending: Pending, to: LaneId) -> Result<usize> {
-        let found = find::<DB>(db, pending, self.page_limit(Work::ChangeOfLane)).await?;
+    /// Moves a page of pending deliveries into another lane. How many were found.
+    pub(super) async fn change_lane_page(&self, db: &mut DB::Connection, job: &Job, to: LaneId) -> Result<usize> {
+        let found = find::<DB>(db, job, self.page_limit(Work::ChangeOfLane)).await?;
         if !found.is_empty() {
             let query = Query::<DB>::assembled(change_locked::<DB>("lane = $2", 3));
-            let query = query.id(pending.tenant_id.uuid()).bind(to.0);
+            let query = query.id(job.tenant_id.uuid()).bind(to.0);
             query.bind_rows(id_rows::<DB>(found.iter().copied())).run(db).await?;
         }
         Ok(found.len())
@@ -106,23 +50,26 @@ impl<DB: Dialect> Sql<DB> {
 }
 
 /// Some of the pending deliveries, in the order of their ids.
-async fn find<DB: Dialect>(db: &mut DB::Connection, pending: Pending, limit: usize) -> Result<Vec<Uuid>> {
-    let sql = format!(
-        "select d.id from deliveries d {}
-         where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3 and d.opened_at <= $4 limit $5",
-        DB::BY_LANE
-    );
-    let rows = Query::<DB>::assembled(sql)
-        .bind(pending.lane.0)
-        .id(pending.tenant_id.uuid())
-        .id(pending.target.uuid())
-        .time(pending.through)
+async fn find<DB: Dialect>(db: &mut DB::Connection, job: &Job, limit: usize) -> Result<Vec<Uuid>> {
+    let rows = Query::<DB>::assembled(select_pending::<DB>())
+        .bind(job.lane.0)
+        .id(job.tenant_id.uuid())
+        .id(job.target.uuid())
+        .bind(job.before_version)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .rows(db)
         .await?;
     let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>>>()?;
     ids.sort_unstable();
     Ok(ids)
+}
+
+fn select_pending<DB: Dialect>() -> String {
+    format!(
+        "select d.id from deliveries d {}
+         where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3 and d.opened_version < $4 limit $5",
+        DB::BY_LANE
+    )
 }
 
 /// Changes deliveries that are still pending: of the tenant at parameter 1, with the ids from `ids` on. Locks them first, in
@@ -148,11 +95,13 @@ mod tests {
 
     /// A planner that knows no better goes through all that a tenant has.
     #[tokio::test]
-    async fn rows_are_found_by_their_ids() {
-        let sql = change_locked::<Sqlite>("lane = $2", 3);
-        for step in plan_of(&sql).await {
-            let is_slow = step.ends_with("(tenant_id=?)") || (step.starts_with("SCAN") && step.contains("deliveries"));
-            assert!(!is_slow, "{sql}: {step}");
+    async fn rows_are_found_by_their_lane_and_their_ids() {
+        for sql in [select_pending::<Sqlite>(), change_locked::<Sqlite>("lane = $2", 3)] {
+            for step in plan_of(&sql).await {
+                let is_slow =
+                    step.ends_with("(tenant_id=?)") || (step.starts_with("SCAN") && step.contains("deliveries"));
+                assert!(!is_slow, "{sql}: {step}");
+            }
         }
     }
 }

@@ -45,7 +45,8 @@ impl<DB: Dialect> Sql<DB> {
                 Ok(false) => return Ok(false),
                 Err(error) if error.is_temporary() => return Err(error),
                 Err(error) if page.len() == 1 => {
-                    self.note_passed_over(Work::Retention, &format_args!("event {}", page[0].id), &error);
+                    let id = page[0].id;
+                    self.note_passed_over(Work::Retention, id.uuid(), &format_args!("event {id}"), &error);
                     rest = &rest[1..];
                 }
                 // One of them is in the way of the others: each by itself.

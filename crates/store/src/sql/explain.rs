@@ -1,12 +1,10 @@
 //! What is still known of an event and a subscription, to tell why they did or did not meet.
 
-use postrider_core::event_type::EventTypeName;
 use postrider_core::explain::{Remembered, explain};
-use postrider_core::filter::Filter;
-use postrider_core::{EventId, SubscriptionId, TenantId};
+use postrider_core::{EventId, SubscriptionId, TenantId, Timestamp};
 
 use super::claim::load_event;
-use super::{Dialect, Query, Row, Sql};
+use super::{Dialect, Query, Sql, subscription_versions};
 use crate::error::Result;
 use crate::journal::Explained;
 
@@ -18,12 +16,15 @@ impl<DB: Dialect> Sql<DB> {
         subscription_id: SubscriptionId,
     ) -> Result<Option<Explained>> {
         let mut reader = self.reading().await?;
-        let query = Query::<DB>::new("select payload is not null from events where tenant_id = $1 and id = $2");
+        let query = Query::<DB>::new(
+            "select payload is not null, catalogue_version, created_at from events where tenant_id = $1 and id = $2",
+        );
         let Some(row) = query.id(tenant_id.uuid()).id(event_id.uuid()).row(&mut reader).await? else {
             return Ok(None);
         };
         let is_payload_kept = row.get::<bool>(0)?;
-        let Some(remembered) = remember::<DB>(&mut reader, tenant_id, subscription_id).await? else {
+        let accepted = (row.get(1)?, row.time(2)?);
+        let Some(remembered) = remember::<DB>(&mut reader, tenant_id, subscription_id, accepted).await? else {
             return Ok(None);
         };
         let event = load_event::<DB>(&mut reader, tenant_id, event_id).await?;
@@ -41,30 +42,30 @@ impl<DB: Dialect> Sql<DB> {
     }
 }
 
-/// A subscription, deleted or not.
+/// A subscription, deleted or not, as it was when an event of this version and time was accepted.
 async fn remember<DB: Dialect>(
     db: &mut DB::Connection,
     tenant_id: TenantId,
     id: SubscriptionId,
+    accepted: (Option<i64>, Timestamp),
 ) -> Result<Option<Remembered>> {
-    let query = Query::<DB>::new(
-        "select event_type, is_active, active_since, discard_through, filters, profile, created_at, filters_changed_at,
-             deleted_at
-         from subscriptions where tenant_id = $1 and id = $2",
+    let sql = format!(
+        "select s.created_at, s.deleted_at, s.filters_changed_at, {},
+             (select min(f.version) from subscription_versions f where f.tenant_id = $1 and f.subscription_id = $2)
+         from subscriptions s where s.tenant_id = $1 and s.id = $2",
+        subscription_versions::holding("$1", "$2", "$3", "$4")
     );
-    let row = query.id(tenant_id.uuid()).id(id.uuid()).row(db).await?;
-    let read = |row: Row<DB>| {
-        Ok(Remembered {
-            event_type: row.parsed(0, "a subscription's event type", EventTypeName::parse)?,
-            is_active: row.get::<i64>(1)? != 0,
-            active_since: row.time(2)?,
-            discard_through: row.maybe_time(3)?,
-            filters: row.parsed(4, "a filter", |text| Filter::compile(text).ok())?,
-            profile: row.get(5)?,
-            created_at: row.time(6)?,
-            filters_changed_at: row.time(7)?,
-            deleted_at: row.maybe_time(8)?,
-        })
-    };
-    row.map(read).transpose()
+    let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).bind(accepted.0).time(accepted.1);
+    let Some(row) = query.row(db).await? else { return Ok(None) };
+    let (held, first): (Option<i64>, Option<i64>) = (row.get(3)?, row.get(4)?);
+    let Some(number) = held.or(first) else { return Ok(None) };
+    let then = subscription_versions::get::<DB>(db, tenant_id, id, number, accepted).await?;
+    let Some(then) = then else { return Ok(None) };
+    Ok(Some(Remembered {
+        created_at: row.time(0)?,
+        deleted_at: row.maybe_time(1)?,
+        filters_changed_at: row.time(2)?,
+        was_there: held.is_some(),
+        then,
+    }))
 }

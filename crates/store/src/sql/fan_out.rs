@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use postrider_core::catalogue::Judge;
 use postrider_core::event::Event;
 use postrider_core::fail_point::FailPoint;
-use postrider_core::filter::Filter;
 use postrider_core::lanes::LaneId;
+use postrider_core::standing::Then;
 use postrider_core::target::TargetId;
 use postrider_core::target_url::TargetUrl;
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
@@ -14,29 +14,35 @@ use uuid::Uuid;
 
 use super::accept::{self, MAX_TARGETS, UNKNOWN_PROFILE};
 use super::claim::load_event;
-use super::dialect::{Cells, RowSet};
+use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::ids::IDS;
-use super::{Dialect, Query, Row, Sql};
+use super::upkeep::Work;
+use super::yielding::Yielding;
+use super::{Dialect, Query, Row, Sql, subscription_versions};
 use crate::error::Result;
 use crate::measure;
 
 /// An event whose subscriptions are still to be gone through.
 struct Unfinished {
     event: Event,
+    /// That it was matched against; none if it was accepted before versions were kept.
+    version: Option<i64>,
     after: Uuid,
-    /// Whether deliveries are to be made; if not, they were made with the event, and only those whose
-    /// filter turned it away are counted.
-    makes: bool,
 }
 
-/// A subscription that received events of the type when the event was accepted.
+/// A subscription, as it was when the event was accepted.
 struct Candidate {
     id: SubscriptionId,
     url: TargetUrl,
-    profile: String,
-    filters: Filter,
-    /// Whether its filter and format are those of then.
-    is_unchanged: bool,
+    then: Then,
+}
+
+/// A page of subscriptions.
+struct Candidates {
+    /// Those that received events of the type.
+    candidates: Vec<Candidate>,
+    /// The last that was looked at; `None` if there is none beyond.
+    last: Option<Uuid>,
 }
 
 /// A delivery to be made, due since `opened_at` or at once if that lies ahead, for anyone.
@@ -47,66 +53,113 @@ pub(super) struct Pending {
     pub(super) profile: i64,
     pub(super) lane: LaneId,
     pub(super) opened_at: Timestamp,
+    /// The catalogue version at which it is opened.
+    pub(super) opened_version: i64,
 }
 
+const PENDING: Schema = &[
+    ("tenant_id", Kind::Uuid),
+    ("id", Kind::Uuid),
+    ("event_id", Kind::Uuid),
+    ("target_kind", Kind::Int),
+    ("target_id", Kind::Uuid),
+    ("profile", Kind::Int),
+    ("lane", Kind::Int),
+    ("due_at", Kind::Int),
+    ("opened_version", Kind::Int),
+];
+
+/// Events that are looked at to find one that can go on.
+const LOOKED_AT: i64 = 100;
+
+/// What deliveries of events that were accepted before versions were kept are opened at.
+const BEFORE_VERSIONS: i64 = 0;
+
 impl<DB: Dialect> Sql<DB> {
-    /// Makes the next chunk of the oldest such event. Candidates are judged before anything is locked:
-    /// what they say of then does not change. The cursor moves in the same transaction, unless somebody
-    /// else has moved it.
+    /// Makes the next page of the oldest such event that can go on. Candidates are judged before anything is locked: what they
+    /// were then does not change. The cursor moves in the same transaction, unless somebody else has moved it.
     pub(super) async fn fan_out_chunk(&self) -> Result<Option<Vec<LaneId>>> {
+        let rows = next_unfinished::<DB>(&mut *self.reader().await?).await?;
+        for row in &rows {
+            let (tenant_id, id) = (row.id(0)?, row.id::<EventId>(1)?);
+            if self.is_passed_over(Work::FanOut, id.uuid()) {
+                continue;
+            }
+            match self.fan_out_page(tenant_id, id, row).await {
+                Ok(lanes) => return Ok(Some(lanes)),
+                Err(error) if error.is_temporary() => return Err(error),
+                Err(error) => self.note_passed_over(Work::FanOut, id.uuid(), &format_args!("event {id}"), &error),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn fan_out_page(&self, tenant_id: TenantId, id: EventId, row: &Row<DB>) -> Result<Vec<LaneId>> {
         let mut reader = self.reading().await?;
-        let Some(unfinished) = next_unfinished::<DB>(&mut reader).await? else { return Ok(None) };
-        let Unfinished { event, after, makes } = &unfinished;
-        let candidates = next_candidates::<DB>(&mut reader, event, *after).await?;
+        let event = load_event::<DB>(&mut reader, tenant_id, id).await?;
+        // If not, they were made with the event, and only those whose filter turned it away are counted.
+        let makes = usize::try_from(row.get::<i64>(3)?).is_ok_and(|count| count > MAX_TARGETS);
+        let unfinished = Unfinished { event, version: row.get(4)?, after: row.get(2)? };
+        let Candidates { candidates, last } = self.next_candidates(&mut reader, &unfinished).await?;
         drop(reader);
-        let last = candidates.last().filter(|_| candidates.len() == MAX_TARGETS).map(|last| last.id.uuid());
-        let (matching, turned_away) = self.judge(&unfinished, candidates);
-        let mut versions = HashMap::new();
+        let (matching, turned_away) = self.judge(&unfinished, candidates).await;
+        let mut profiles = HashMap::new();
         for candidate in &matching {
-            self.version_of(&candidate.profile, &mut versions).await?;
+            self.version_of(&candidate.then.profile, &mut profiles).await?;
         }
-        let mut tx = self.begin().await?;
-        if !move_cursor::<DB>(&mut tx, event, *after, last).await? {
-            return Ok(Some(Vec::new()));
-        }
-        let (mut made, mut lanes) = (0, BTreeSet::new());
-        for candidate in matching.iter().filter(|_| *makes) {
-            let pending = Pending {
-                tenant_id: event.tenant_id,
-                event_id: event.id,
-                target: TargetId::Subscription(candidate.id),
-                profile: versions.get(&candidate.profile).copied().unwrap_or(UNKNOWN_PROFILE),
-                lane: LaneId::of(event.tenant_id, &candidate.url),
-                opened_at: event.created_at,
-            };
-            lanes.insert(pending.lane);
-            made += self.insert_pending(&mut tx, &pending).await?;
-        }
-        add_made::<DB>(&mut tx, event.tenant_id, self.background_rows(), made).await?;
-        add_turned_away::<DB>(&mut tx, self.background_rows(), &turned_away).await?;
+        let made = if makes { matching.as_slice() } else { &[] };
+        let pending: Vec<Pending> = made.iter().map(|candidate| pending(&unfinished, candidate, &profiles)).collect();
+        let mut page = self.begin_page(Work::FanOut).await?;
+        let done = self.write_page(&mut page.tx, &unfinished, last, &pending, &turned_away).await;
         FailPoint::ChunkWritten.pass();
-        tx.commit().await?;
+        let Some(is_ours) = self.end_page(page, done).await? else { return Ok(Vec::new()) };
         FailPoint::ChunkCommitted.pass();
+        if !is_ours {
+            return Ok(Vec::new());
+        }
         measure::turned_away(turned_away.len());
-        Ok(Some(lanes.into_iter().collect()))
+        let lanes: BTreeSet<LaneId> = pending.iter().map(|pending| pending.lane).collect();
+        Ok(lanes.into_iter().collect())
+    }
+
+    /// False if somebody else has moved the cursor.
+    async fn write_page(
+        &self,
+        db: &mut DB::Connection,
+        unfinished: &Unfinished,
+        last: Option<Uuid>,
+        pending: &[Pending],
+        turned_away: &[Candidate],
+    ) -> Result<bool> {
+        let event = &unfinished.event;
+        if !move_cursor::<DB>(db, event, unfinished.after, last).await? {
+            return Ok(false);
+        }
+        let made = self.insert_pending(db, pending).await?;
+        add_made::<DB>(db, event.tenant_id, self.background_rows(), made).await?;
+        add_turned_away::<DB>(db, self.background_rows(), turned_away).await?;
+        Ok(true)
     }
 
     /// The rows of statistics that this node counts in beside its writers, so that none waits for another in a
     /// circle.
     pub(super) fn background_rows(&self) -> i64 {
-        -1 - self.node.get()
+        self.node.beside_writers()
     }
 
-    /// Those that get the event, and those whose filter turns it away. A filter that was changed since
-    /// the event was accepted says nothing about then: in doubt, the event is delivered.
-    fn judge(&self, unfinished: &Unfinished, candidates: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
+    /// Those that get the event, and those whose filter turns it away.
+    async fn judge(&self, unfinished: &Unfinished, candidates: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
         let mut judge = Judge::new(self.profiles.own(), &unfinished.event);
-        candidates
-            .into_iter()
-            .partition(|candidate| !candidate.is_unchanged || judge.passes(&candidate.filters, &candidate.profile))
+        let (mut matching, mut turned_away, mut yielding) = (Vec::new(), Vec::new(), Yielding::new());
+        for candidate in candidates {
+            let passes = candidate.then.passes(&mut judge);
+            if passes { &mut matching } else { &mut turned_away }.push(candidate);
+            yielding.offer().await;
+        }
+        (matching, turned_away)
     }
 
-    /// Looks the version of a format up, once a chunk.
+    /// Looks the version of a format up, once a page.
     async fn version_of(&self, profile: &str, known: &mut HashMap<String, i64>) -> Result<()> {
         if !known.contains_key(profile) {
             let found = self.profile_of_name(profile).await?;
@@ -115,38 +168,93 @@ impl<DB: Dialect> Sql<DB> {
         Ok(())
     }
 
-    /// Makes a delivery, unless there is one. How many were made.
-    pub(super) async fn insert_pending(&self, db: &mut DB::Connection, pending: &Pending) -> Result<u64> {
-        // An event is of the future if the clock was set back after it was accepted.
-        let opened_at = pending.opened_at.min(self.world.now());
-        Query::<DB>::new(
+    /// The next subscriptions, and of them those that received events of the type when the event was accepted, deleted and
+    /// deactivated ones too: their deliveries end discarded, with the reason. One that cannot be read is passed over.
+    async fn next_candidates(&self, db: &mut DB::Connection, unfinished: &Unfinished) -> Result<Candidates> {
+        let (event, limit) = (&unfinished.event, self.page_limit(Work::FanOut));
+        let rows = Query::<DB>::assembled(select_candidates())
+            .id(event.tenant_id.uuid())
+            .id(unfinished.after)
+            .bind(event.draft.event_type.to_string())
+            .time(event.created_at)
+            .bind(unfinished.version)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .rows(db)
+            .await?;
+        let last = rows.last().filter(|_| rows.len() == limit).map(|row| row.get(0)).transpose()?;
+        let mut candidates = Vec::new();
+        for row in &rows {
+            if !row.get::<bool>(2)? {
+                continue;
+            }
+            match read_candidate(row) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(error) => {
+                    let id = row.id::<SubscriptionId>(0)?;
+                    self.note_passed_over(
+                        Work::FanOut,
+                        id.uuid(),
+                        &format_args!("webhook {id} of event {}", event.id),
+                        &error,
+                    );
+                }
+            }
+        }
+        Ok(Candidates { candidates, last })
+    }
+
+    /// Makes deliveries, but for those that there are. How many were made.
+    pub(super) async fn insert_pending(&self, db: &mut DB::Connection, pending: &[Pending]) -> Result<u64> {
+        if pending.is_empty() {
+            return Ok(0);
+        }
+        let now = self.world.now();
+        let mut rows = DB::Rows::new(PENDING);
+        for pending in pending {
+            rows.uuid(Some(pending.tenant_id.uuid()));
+            rows.uuid(Some(self.world.new_id_at::<DeliveryId>(now).uuid()));
+            rows.uuid(Some(pending.event_id.uuid()));
+            rows.int(Some(pending.target.kind()));
+            rows.uuid(Some(pending.target.uuid()));
+            rows.int(Some(pending.profile));
+            rows.int(Some(pending.lane.0));
+            // An event is of the future if the clock was set back after it was accepted.
+            rows.time(Some(pending.opened_at.min(now)));
+            rows.int(Some(pending.opened_version));
+            rows.end_row();
+        }
+        let sql = format!(
             "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
-                 lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
-             values ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, 0, 0, 0, 0, 0, $8, $8)
-             on conflict (event_id, target_id) do nothing",
-        )
-        .id(pending.tenant_id.uuid())
-        .id(self.world.new_id_at::<DeliveryId>(self.world.now()).uuid())
-        .id(pending.event_id.uuid())
-        .bind(pending.target.kind())
-        .id(pending.target.uuid())
-        .bind(pending.profile)
-        .bind(pending.lane.0)
-        .time(opened_at)
-        .run(db)
-        .await
+                 lease_until, claim, node, strikes, tries, attempts, created_at, opened_at, opened_version)
+             select r.tenant_id, r.id, r.event_id, r.target_kind, r.target_id, r.profile, r.lane, 0, r.due_at,
+                 0, 0, 0, 0, 0, 0, r.due_at, r.due_at, r.opened_version
+             from {} r where true on conflict (event_id, target_id) do nothing",
+            DB::Rows::source(PENDING, 1)
+        );
+        Query::<DB>::assembled(sql).bind_rows(rows).run(db).await
     }
 }
 
-async fn next_unfinished<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<Unfinished>> {
+fn pending(unfinished: &Unfinished, candidate: &Candidate, profiles: &HashMap<String, i64>) -> Pending {
+    let event = &unfinished.event;
+    Pending {
+        tenant_id: event.tenant_id,
+        event_id: event.id,
+        target: TargetId::Subscription(candidate.id),
+        profile: profiles.get(&candidate.then.profile).copied().unwrap_or(UNKNOWN_PROFILE),
+        lane: LaneId::of(event.tenant_id, &candidate.url),
+        opened_at: event.created_at,
+        opened_version: unfinished.version.unwrap_or(BEFORE_VERSIONS),
+    }
+}
+
+/// The oldest events that are not finished: more than one, should some of them not be readable.
+async fn next_unfinished<DB: Dialect>(db: &mut DB::Connection) -> Result<Vec<Row<DB>>> {
     let query = Query::<DB>::new(
-        "select tenant_id, id, fan_out_after, delivery_count from events
-         where fan_out_after is not null order by id limit 1",
+        "select tenant_id, id, fan_out_after, delivery_count, catalogue_version from events
+         where fan_out_after is not null order by id limit $1",
     );
-    let Some(row) = query.row(db).await? else { return Ok(None) };
-    let event = load_event::<DB>(db, row.id(0)?, row.id(1)?).await?;
-    let makes = usize::try_from(row.get::<i64>(3)?).is_ok_and(|count| count > MAX_TARGETS);
-    Ok(Some(Unfinished { event, after: row.get(2)?, makes }))
+    query.bind(LOOKED_AT).rows(db).await
 }
 
 /// Moves the cursor on; false if somebody else did.
@@ -163,33 +271,25 @@ async fn move_cursor<DB: Dialect>(
     Ok(moved == 1)
 }
 
-/// The subscriptions that matched when the event was accepted, deleted and deactivated ones too:
-/// their deliveries end discarded, with the reason.
-async fn next_candidates<DB: Dialect>(db: &mut DB::Connection, event: &Event, after: Uuid) -> Result<Vec<Candidate>> {
-    let rows = Query::<DB>::new(
-        "select id, url, profile, filters, filters_changed_at from subscriptions
-         where tenant_id = $1 and id > $2 and event_type in ($3, 'all') and created_at <= $4
-             and (deleted_at is null or deleted_at >= $4)
-             and ((is_active = 1 and active_since <= $4) or discard_through >= $4)
-         order by id limit $5",
+/// Parameters are the tenant, the subscription after which it goes on, the event's type, time and version, and how many.
+fn select_candidates() -> String {
+    let (holding, columns) =
+        (subscription_versions::holding("$1", "s.id", "$5", "$4"), subscription_versions::columns("$5", "$4"));
+    format!(
+        "select s.id, s.url, coalesce(h.standing = 1 and h.event_type in ($3, 'all'), 1 = 0), {columns}
+         from (select id, url from subscriptions where tenant_id = $1 and id > $2 order by id limit $6) s
+         left join subscription_versions h
+             on h.tenant_id = $1 and h.subscription_id = s.id and h.version = {holding}
+         order by s.id"
     )
-    .id(event.tenant_id.uuid())
-    .id(after)
-    .bind(event.draft.event_type.to_string())
-    .time(event.created_at)
-    .bind(i64::try_from(MAX_TARGETS).unwrap_or(i64::MAX))
-    .rows(db)
-    .await?;
-    let read = |row: &Row<DB>| {
-        Ok(Candidate {
-            id: row.id(0)?,
-            url: row.parsed(1, "a subscription's URL", TargetUrl::from_stored)?,
-            profile: row.get(2)?,
-            filters: row.parsed(3, "a filter", |text| Filter::compile(text).ok())?,
-            is_unchanged: row.time(4)? <= event.created_at,
-        })
-    };
-    rows.iter().map(read).collect()
+}
+
+fn read_candidate<DB: Dialect>(row: &Row<DB>) -> Result<Candidate> {
+    Ok(Candidate {
+        id: row.id(0)?,
+        url: row.parsed(1, "a subscription's URL", TargetUrl::from_stored)?,
+        then: subscription_versions::read(row, 3)?,
+    })
 }
 
 /// Counts those whose filter turned an event away.

@@ -6,6 +6,7 @@ use postrider_core::audit::AuditEntry;
 use postrider_core::cursor::{Listed, Page};
 use postrider_core::event::EventDraft;
 use postrider_core::lanes::LaneId;
+use postrider_core::target::TargetId;
 use postrider_core::{DeliveryId, EventId, LogId, SubscriptionId, TenantId};
 
 use super::{Dialect, Sql, audit};
@@ -66,6 +67,10 @@ impl<DB: Dialect> Journal for Sql<DB> {
 
     async fn backlog(&self, tenant_id: TenantId, lane: LaneId) -> Result<Backlog> {
         self.count_backlog(tenant_id, lane).await
+    }
+
+    async fn left_to_discard(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<u64> {
+        self.count_left_to_discard(tenant_id, TargetId::Subscription(id)).await
     }
 
     async fn count_pending(&self, tenant_id: TenantId) -> Result<u64> {

@@ -8,6 +8,7 @@ mod accounts;
 mod api_keys;
 mod attempts;
 mod audit;
+mod bulk_jobs;
 mod callback_secrets;
 mod callbacks;
 mod catalogue;
@@ -48,8 +49,10 @@ mod replays;
 mod roll_up;
 mod set_back;
 mod settle;
+mod snapshot;
 mod sqlite;
 mod statistics;
+mod subscription_versions;
 mod subscriptions;
 mod tenants;
 mod upkeep;
@@ -62,7 +65,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_core::catalogue::{Belongings, TenantCatalogue};
+use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::profile::Profiles;
 use postrider_core::vault::Vault;
 use postrider_core::{TenantId, World};
@@ -85,9 +88,9 @@ pub(crate) use moving::move_all;
 #[cfg(debug_assertions)]
 pub(crate) use query::places;
 pub(crate) use query::{Query, Row};
-pub(crate) use set_back::{NOT_OF_THE_FUTURE, follow_clock};
+pub(crate) use set_back::follow_clock;
 pub(crate) use sqlite::{migrate, open_pool};
-use upkeep::Pages;
+use upkeep::{Pages, PassedOver};
 use versions::Versions;
 
 /// Added to a row's timeout when it is claimed: time to build, sign, record, and for clocks to differ.
@@ -131,6 +134,7 @@ pub(crate) struct Sql<DB: Dialect> {
     /// Where other processes change catalogues.
     versions: Option<Versions>,
     pages: Pages,
+    passed_over: PassedOver,
     seen_by_retention: prune::Seen,
     looked_at_by_wiping: wipe::Looked,
     seen_callbacks: prune_callbacks::SeenCallbacks,
@@ -163,6 +167,7 @@ impl<DB: Dialect> Sql<DB> {
             commits,
             versions,
             pages: Pages::default(),
+            passed_over: PassedOver::default(),
             seen_by_retention: prune::Seen::default(),
             looked_at_by_wiping: wipe::Looked::default(),
             seen_callbacks: prune_callbacks::SeenCallbacks::default(),
@@ -221,22 +226,12 @@ impl<DB: Dialect> Sql<DB> {
 
     async fn read_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         let mut reader = self.catalogues.acquire().await?;
-        // The version is read first: should the rest be newer, an accept finds the version stale.
-        let Some(head) = tenants::head::<DB>(&mut reader, tenant_id).await? else {
-            return Ok(None);
-        };
-        let types = event_types::list::<DB>(&mut reader, tenant_id).await?;
-        let belongings = Belongings {
-            subscriptions: subscriptions::living::<DB>(&mut reader, &self.vault, tenant_id).await?,
-            custom_types: types.into_iter().map(|own| own.name).collect(),
-            callback_secrets: callback_secrets::of_tenant::<DB>(&mut reader, &self.vault, tenant_id).await?,
-            has_callbacks: head.has_callbacks,
-            default_profile: head.default_profile,
-        };
-        let profiles = Arc::clone(self.profiles.own());
-        let catalogue = Arc::new(TenantCatalogue::new(tenant_id, head.version, profiles, belongings));
-        self.cache.put(Arc::clone(&catalogue));
-        Ok(Some(catalogue))
+        let base = self.cache.last_read(tenant_id);
+        let profiles = self.profiles.own();
+        let catalogue = snapshot::read::<DB>(&mut reader, &self.vault, profiles, tenant_id, base.as_deref()).await?;
+        let catalogue = catalogue.map(Arc::new);
+        catalogue.iter().for_each(|catalogue| self.cache.put(Arc::clone(catalogue)));
+        Ok(catalogue)
     }
 
     /// Begins a change of a tenant's catalogue. Its version is raised first: that locks out all
@@ -258,7 +253,7 @@ impl<DB: Dialect> Sql<DB> {
         match committed {
             Ok(()) => self.cache.raise(change.tenant_id, change.version),
             // It may have happened all the same.
-            Err(_) => self.cache.forget(change.tenant_id),
+            Err(_) => self.cache.doubt(change.tenant_id),
         }
         committed
     }

@@ -15,7 +15,7 @@ pub(super) struct Table {
 pub(super) const STAY_BEHIND: [&str; 2] = ["sessions", "portal_links"];
 
 /// Every other table, each value by its kind.
-pub(super) const TABLES: [Table; 21] = [
+pub(super) const TABLES: [Table; 23] = [
     Table {
         name: "tenants",
         key: 1,
@@ -29,6 +29,8 @@ pub(super) const TABLES: [Table; 21] = [
             ("has_callbacks", Kind::Int),
             ("created_at", Kind::Int),
             ("deleted_at", Kind::Int),
+            ("types_version", Kind::Int),
+            ("secrets_version", Kind::Int),
         ],
     },
     Table {
@@ -78,6 +80,40 @@ pub(super) const TABLES: [Table; 21] = [
             ("created_at", Kind::Int),
             ("updated_at", Kind::Int),
             ("deleted_at", Kind::Int),
+            ("version", Kind::Int),
+            ("discard_before", Kind::Int),
+        ],
+    },
+    Table {
+        name: "subscription_versions",
+        key: 3,
+        columns: &[
+            ("tenant_id", Kind::Uuid),
+            ("subscription_id", Kind::Uuid),
+            ("version", Kind::Int),
+            ("event_type", Kind::Text),
+            ("profile", Kind::Text),
+            ("filters", Kind::Text),
+            ("filters_since", Kind::Int),
+            ("standing", Kind::Int),
+            ("at", Kind::Int),
+            ("until", Kind::Int),
+        ],
+    },
+    Table {
+        name: "bulk_jobs",
+        key: 1,
+        columns: &[
+            ("id", Kind::Uuid),
+            ("tenant_id", Kind::Uuid),
+            ("work", Kind::Int),
+            ("target_kind", Kind::Int),
+            ("target_id", Kind::Uuid),
+            ("lane", Kind::Int),
+            ("to_lane", Kind::Int),
+            ("before_version", Kind::Int),
+            ("reason", Kind::Text),
+            ("created_at", Kind::Int),
         ],
     },
     Table {
@@ -152,6 +188,7 @@ pub(super) const TABLES: [Table; 21] = [
             ("request_hash", Kind::Bytes),
             ("delivery_count", Kind::Int),
             ("fan_out_after", Kind::Uuid),
+            ("catalogue_version", Kind::Int),
         ],
     },
     Table {
@@ -178,6 +215,7 @@ pub(super) const TABLES: [Table; 21] = [
             ("created_at", Kind::Int),
             ("opened_at", Kind::Int),
             ("settled_at", Kind::Int),
+            ("opened_version", Kind::Int),
         ],
     },
     Table {

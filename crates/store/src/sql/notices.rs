@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::dialect::{Cells, RowSet};
 use super::ids::IDS;
+use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql, event_types, tenants};
 use crate::error::{Result, StoreError};
 use crate::journal::{PublishError, Urgency};
@@ -68,7 +69,15 @@ impl<DB: Dialect> Sql<DB> {
         if rows.is_empty() {
             return Ok(false);
         }
-        let kept: Vec<Kept> = rows.iter().map(read).collect::<Result<_>>()?;
+        let mut kept: Vec<Kept> = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let id: Uuid = row.get(0)?;
+            match read(row) {
+                Ok(readable) => kept.push(readable),
+                Err(_) if self.is_passed_over(Work::Notices, id) => {}
+                Err(error) => self.note_passed_over(Work::Notices, id, &format_args!("notice {id}"), &error),
+            }
+        }
         let listener = listener::<DB>(&mut reader).await?;
         drop(reader);
         let told = match listener {
@@ -85,7 +94,7 @@ impl<DB: Dialect> Sql<DB> {
         };
         let is_all = told.len() == kept.len();
         self.forget(told).await?;
-        Ok(is_all && i64::try_from(kept.len()).is_ok_and(|count| count == STEP))
+        Ok(is_all && !kept.is_empty() && i64::try_from(rows.len()).is_ok_and(|count| count == STEP))
     }
 
     async fn forget(&self, ids: Vec<Uuid>) -> Result<()> {

@@ -27,6 +27,7 @@ impl Dialect for Postgres {
     const PAGE_TIME: Duration = Duration::from_millis(200);
     const BY_LANE: &str = "";
     const UNDELIVERED: &str = "";
+    const SHARED_LOCK: &str = "for share";
     const LOCKED: &str = "for update";
     const LOCKED_OR_SKIPPED: &str = "for update skip locked";
 

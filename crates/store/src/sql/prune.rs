@@ -69,11 +69,17 @@ impl<DB: Dialect> Sql<DB> {
                 Ok(more) => (has_more, failures) = (has_more | more, 0),
                 Err(error) if failures < FAILURES_IN_A_ROW => {
                     failures += 1;
-                    self.note_passed_over(Work::Retention, &format_args!("tenant {tenant_id}"), &error);
+                    self.note_passed_over(
+                        Work::Retention,
+                        tenant_id.uuid(),
+                        &format_args!("tenant {tenant_id}"),
+                        &error,
+                    );
                 }
                 Err(error) => return Err(error),
             }
         }
+        has_more |= self.prune_versions(now - retention.deliveries.max(KEY_RETENTION)).await?;
         has_more |= self.prune_callbacks(now - retention.deliveries).await?;
         has_more |= self.prune_tallies(now - retention.statistics).await?;
         Ok(has_more | self.prune_tests(now - retention.deliveries).await?)

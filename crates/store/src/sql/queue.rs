@@ -61,6 +61,10 @@ impl<DB: Dialect> Queue for Sql<DB> {
         self.fan_out_chunk().await
     }
 
+    async fn do_bulk_work(&self) -> Result<bool> {
+        self.run_next_job().await
+    }
+
     async fn replay(&self) -> Result<Option<Timestamp>> {
         self.replay_step().await
     }

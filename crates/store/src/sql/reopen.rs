@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::accept::UNKNOWN_PROFILE;
 use super::claim::load_event;
 use super::fan_out::{self, Pending};
-use super::{Dialect, Query, Row, Sql, callbacks, subscriptions};
+use super::{Dialect, Query, Row, Sql, callbacks, subscriptions, tenants};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryView, ReopenError};
 
@@ -25,6 +25,25 @@ struct Ended {
     state: DeliveryState,
 }
 
+/// How a delivery is opened.
+struct Reopened<'e> {
+    tenant_id: TenantId,
+    ended: &'e Ended,
+    lane: LaneId,
+    /// Of the catalogue.
+    version: i64,
+    replay_id: Option<ReplayId>,
+}
+
+/// The version of the tenant's catalogue, which nobody changes before this transaction ends: what is found of a webhook here is
+/// true until then, and whoever switches it off afterwards finds what was opened.
+pub(super) async fn living_version<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+) -> Result<i64, ReopenError> {
+    tenants::locked_version::<DB>(db, tenant_id).await?.ok_or(ReopenError::NotFound)
+}
+
 impl<DB: Dialect> Sql<DB> {
     pub(super) async fn retry_delivery(
         &self,
@@ -32,18 +51,20 @@ impl<DB: Dialect> Sql<DB> {
         id: DeliveryId,
     ) -> Result<DeliveryView, ReopenError> {
         let mut tx = self.begin().await?;
-        let lane = self.reopen_by_id(&mut tx, tenant_id, id, None).await?;
+        let version = living_version::<DB>(&mut tx, tenant_id).await?;
+        let lane = self.reopen_by_id(&mut tx, tenant_id, id, version, None).await?;
         tx.commit().await?;
         self.hand_over.wake(lane);
         self.find_delivery(tenant_id, id).await?.ok_or(ReopenError::NotFound)
     }
 
-    /// Opens one delivery, for a replay or by hand.
+    /// Opens one delivery, for a replay or by hand, at the version that its tenant's catalogue has in this transaction.
     pub(super) async fn reopen_by_id(
         &self,
         db: &mut DB::Connection,
         tenant_id: TenantId,
         id: DeliveryId,
+        version: i64,
         replay_id: Option<ReplayId>,
     ) -> Result<LaneId, ReopenError> {
         let event_id = event_of::<DB>(db, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
@@ -51,7 +72,7 @@ impl<DB: Dialect> Sql<DB> {
         self.lock_payload(db, tenant_id, event_id).await?;
         let ended = ended_by_id::<DB>(db, tenant_id, id).await?.ok_or(ReopenError::NotFound)?;
         let lane = self.lane_of(db, tenant_id, ended.target).await?;
-        self.reopen(db, tenant_id, &ended, lane, replay_id).await?;
+        self.reopen(db, &Reopened { tenant_id, ended: &ended, lane, version, replay_id }).await?;
         Ok(lane)
     }
 
@@ -63,7 +84,8 @@ impl<DB: Dialect> Sql<DB> {
     ) -> Result<i64, ReopenError> {
         if let Some(id) = only {
             let mut tx = self.begin().await?;
-            let lane = self.replay_to(&mut tx, tenant_id, event_id, id, None).await?;
+            let version = living_version::<DB>(&mut tx, tenant_id).await?;
+            let lane = self.replay_to(&mut tx, tenant_id, event_id, id, version, None).await?;
             tx.commit().await?;
             self.hand_over.wake(lane);
             return Ok(1);
@@ -71,11 +93,12 @@ impl<DB: Dialect> Sql<DB> {
         let (mut opened, mut after) = (0, DeliveryId::from(Uuid::nil()));
         loop {
             let mut tx = self.begin().await?;
+            let version = living_version::<DB>(&mut tx, tenant_id).await?;
             self.lock_payload(&mut tx, tenant_id, event_id).await?;
             let chunk = ended_after::<DB>(&mut tx, tenant_id, event_id, after).await?;
             let Some(last) = chunk.last() else { return Ok(opened) };
             after = last.id;
-            let lanes = self.replay_existing(&mut tx, tenant_id, chunk).await?;
+            let lanes = self.replay_existing(&mut tx, tenant_id, chunk, version).await?;
             tx.commit().await?;
             lanes.iter().for_each(|lane| self.hand_over.wake(*lane));
             opened += i64::try_from(lanes.len()).unwrap_or(i64::MAX);
@@ -88,6 +111,7 @@ impl<DB: Dialect> Sql<DB> {
         db: &mut DB::Connection,
         tenant_id: TenantId,
         existing: Vec<Ended>,
+        version: i64,
     ) -> Result<Vec<LaneId>, ReopenError> {
         let mut lanes = Vec::new();
         let mut existing = existing;
@@ -96,7 +120,7 @@ impl<DB: Dialect> Sql<DB> {
         for ended in existing.into_iter().filter(|ended| ended.state != DeliveryState::Pending) {
             match self.lane_of(db, tenant_id, ended.target).await {
                 Ok(lane) => {
-                    self.reopen(db, tenant_id, &ended, lane, None).await?;
+                    self.reopen(db, &Reopened { tenant_id, ended: &ended, lane, version, replay_id: None }).await?;
                     lanes.push(lane);
                 }
                 Err(ReopenError::Inactive | ReopenError::Deleted | ReopenError::CallbackDeleted) => {}
@@ -113,6 +137,7 @@ impl<DB: Dialect> Sql<DB> {
         tenant_id: TenantId,
         event_id: EventId,
         subscription_id: SubscriptionId,
+        version: i64,
         replay_id: Option<ReplayId>,
     ) -> Result<LaneId, ReopenError> {
         self.lock_payload(db, tenant_id, event_id).await?;
@@ -123,7 +148,7 @@ impl<DB: Dialect> Sql<DB> {
         };
         let lane = subscription.lane;
         if let Some(ended) = known {
-            self.reopen(db, tenant_id, &ended, lane, replay_id).await?;
+            self.reopen(db, &Reopened { tenant_id, ended: &ended, lane, version, replay_id }).await?;
             return Ok(lane);
         }
         let profile = self.profile_of_name(&subscription.settings.profile).await?;
@@ -134,11 +159,13 @@ impl<DB: Dialect> Sql<DB> {
             profile: profile.map_or(UNKNOWN_PROFILE, |profile| profile.version()),
             lane,
             opened_at: self.world.now(),
+            opened_version: version,
         };
-        let made = self.insert_pending(db, &pending).await?;
-        fan_out::add_made::<DB>(db, tenant_id, self.node.get(), made).await?;
+        let opened_at = pending.opened_at;
+        let made = self.insert_pending(db, &[pending]).await?;
+        fan_out::add_made::<DB>(db, tenant_id, self.background_rows(), made).await?;
         let made = ended_to::<DB>(db, tenant_id, event_id, subscription_id).await?.ok_or(ReopenError::NotFound)?;
-        note::<DB>(db, tenant_id, made.id, pending.opened_at, replay_id).await?;
+        note::<DB>(db, tenant_id, made.id, opened_at, replay_id).await?;
         Ok(lane)
     }
 
@@ -189,14 +216,8 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// Pending anew: the schedule starts over, numbers go on, statistics take the old end back.
-    async fn reopen(
-        &self,
-        db: &mut DB::Connection,
-        tenant_id: TenantId,
-        ended: &Ended,
-        lane: LaneId,
-        replay_id: Option<ReplayId>,
-    ) -> Result<(), ReopenError> {
+    async fn reopen(&self, db: &mut DB::Connection, reopened: &Reopened<'_>) -> Result<(), ReopenError> {
+        let Reopened { tenant_id, ended, lane, version, replay_id } = *reopened;
         if ended.state == DeliveryState::Pending {
             return Err(ReopenError::Pending);
         }
@@ -204,13 +225,14 @@ impl<DB: Dialect> Sql<DB> {
         note::<DB>(db, tenant_id, ended.id, now, replay_id).await?;
         Query::<DB>::new(
             "update deliveries set state = 0, reason = null, lane = $3, due_at = $4, opened_at = $4, lease_until = 0,
-                 claim = claim + 1, strikes = 0, marks = 0, tries = 0, settled_at = null
+                 claim = claim + 1, strikes = 0, marks = 0, tries = 0, settled_at = null, opened_version = $5
              where tenant_id = $1 and id = $2",
         )
         .id(tenant_id.uuid())
         .id(ended.id.uuid())
         .bind(lane.0)
         .time(now)
+        .bind(version)
         .run(db)
         .await?;
         let (successful, failed) = stats_change(ended.state, DeliveryState::Pending);

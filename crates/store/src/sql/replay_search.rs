@@ -3,14 +3,15 @@
 use postrider_core::catalogue::Judge;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::replay::{Count, ReplayScope};
-use postrider_core::subscription::Subscription;
+use postrider_core::standing::Standing;
 use postrider_core::target::TargetId;
 use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::claim::load_event;
+use super::upkeep::Work;
 use super::window::first_id_at;
-use super::{Dialect, Query, Row, Sql, subscriptions};
+use super::{Dialect, Query, Row, Sql, subscription_versions, subscriptions};
 use crate::error::{Result, StoreError};
 use crate::replays::{ReplayPreview, ReplaySample};
 
@@ -155,26 +156,18 @@ impl<DB: Dialect> Sql<DB> {
         let end = Found { hits: Vec::new(), next: None };
         let Some(subscription_id) = scope.wants_missed() else { return Ok(end) };
         let mut reader = self.reader().await?;
-        let subscription = subscriptions::get::<DB>(&mut reader, &self.vault, tenant_id, subscription_id).await?;
-        let Some(subscription) = subscription else { return Ok(end) };
-        let rows = Query::<DB>::new(
-            "select e.id, e.event_type, e.created_at,
-                 exists (select 1 from deliveries d where d.event_id = e.id and d.target_id = $3)
-             from events e where e.tenant_id = $1 and e.id > $2 order by e.id limit $4",
-        )
-        .id(tenant_id.uuid())
-        .id(place.after)
-        .id(subscription_id.uuid())
-        .bind(PAGE)
-        .rows(&mut reader)
-        .await?;
+        if !subscriptions::is_living::<DB>(&mut reader, tenant_id, subscription_id).await? {
+            return Ok(end);
+        }
+        let query = Query::<DB>::assembled(select_events()).id(tenant_id.uuid()).id(place.after);
+        let rows = query.id(subscription_id.uuid()).bind(PAGE).rows(&mut reader).await?;
         let mut page = Page::begin(place, most);
         for row in &rows {
             let id: EventId = row.id(0)?;
-            let mut hit = missed::<DB>(row, scope, &subscription)?;
-            if hit.is_some() && !self.passes(&mut reader, tenant_id, id, &subscription).await? {
-                hit = None;
-            }
+            let hit = self.missed(&mut reader, tenant_id, scope, subscription_id, row).await.unwrap_or_else(|error| {
+                self.note_passed_over(Work::Replay, id.uuid(), &format_args!("event {id}"), &error);
+                None
+            });
             if !page.take(id.uuid(), hit) {
                 break;
             }
@@ -184,18 +177,28 @@ impl<DB: Dialect> Sql<DB> {
         Ok(page.end(scope, is_over || is_last(rows.len())))
     }
 
-    /// Whether the subscription's filter and format let an event pass, as they are now.
-    async fn passes(
+    /// An event of which there is no delivery to the subscription, if it was for it: by its type, its filter and its format of
+    /// then. Whoever did not exist yet missed nothing.
+    async fn missed(
         &self,
         db: &mut DB::Connection,
         tenant_id: TenantId,
-        id: EventId,
-        subscription: &Subscription,
-    ) -> Result<bool> {
-        let event = load_event::<DB>(db, tenant_id, id).await?;
-        let mut judge = Judge::new(self.profiles.own(), &event);
-        let settings = &subscription.settings;
-        Ok(judge.passes(&settings.filters, &settings.profile))
+        scope: &ReplayScope,
+        id: SubscriptionId,
+        row: &Row<DB>,
+    ) -> Result<Option<Hit>> {
+        let (event_type, created_at): (String, Timestamp) = (row.get(1)?, row.time(2)?);
+        let Some(number) = row.get::<Option<i64>>(5)? else { return Ok(None) };
+        if !scope.covers(&event_type, created_at) || row.get::<bool>(3)? {
+            return Ok(None);
+        }
+        let then = subscription_versions::get::<DB>(db, tenant_id, id, number, (row.get(4)?, created_at)).await?;
+        let event_id: EventId = row.id(0)?;
+        let Some(then) = then.filter(|then| then.standing != Standing::Deleted) else { return Ok(None) };
+        let event = load_event::<DB>(db, tenant_id, event_id).await?;
+        let is_meant = then.wants(&event.draft.event_type) && then.passes(&mut Judge::new(self.profiles.own(), &event));
+        let sample = ReplaySample { event_id, event_type, created_at, delivery: None };
+        Ok(is_meant.then_some(Hit { wanted: Wanted::Missed(id), sample }))
     }
 
     /// All that is meant, as far as it is found in bounded time.
@@ -219,15 +222,18 @@ impl<DB: Dialect> Sql<DB> {
     }
 }
 
-/// An event of which the subscription would have had a delivery, unless its filter turns it away.
-fn missed<DB: Dialect>(row: &Row<DB>, scope: &ReplayScope, subscription: &Subscription) -> Result<Option<Hit>> {
-    let (event_type, created_at): (String, Timestamp) = (row.get(1)?, row.time(2)?);
-    let is_subscribed = subscription.event_type.is_all() || subscription.event_type.as_str() == event_type;
-    if !is_subscribed || !scope.covers(&event_type, created_at) || row.get::<bool>(3)? {
-        return Ok(None);
-    }
-    let sample = ReplaySample { event_id: row.id(0)?, event_type, created_at, delivery: None };
-    Ok(Some(Hit { wanted: Wanted::Missed(subscription.id), sample }))
+/// Events, whether the subscription has a delivery of each, and the version of it that held for each: parameters are the tenant,
+/// the event after which it goes on, the subscription, and how many. Those that are still fanned out get their deliveries by
+/// that.
+fn select_events() -> String {
+    let holding = subscription_versions::holding("$1", "$3", "e.catalogue_version", "e.created_at");
+    format!(
+        "select e.id, e.event_type, e.created_at,
+             e.fan_out_after is not null
+                 or exists (select 1 from deliveries d where d.event_id = e.id and d.target_id = $3),
+             e.catalogue_version, {holding}
+         from events e where e.tenant_id = $1 and e.id > $2 order by e.id limit $4"
+    )
 }
 
 /// A page being gone through.

@@ -9,7 +9,7 @@ use postrider_core::{ReplayId, TenantId, Timestamp};
 
 use super::replay_search::{Found, Hit, Place, Stage, Wanted};
 use super::replays::{COLUMNS, read};
-use super::{Dialect, Query, Sql};
+use super::{Dialect, Query, Sql, tenants};
 use crate::error::{Result, StoreError};
 use crate::journal::ReopenError;
 
@@ -50,12 +50,14 @@ impl<DB: Dialect> Sql<DB> {
         let is_last = found.next.is_none();
         let next_at = if found.hits.len() < most { now } else { now + pause };
         let mut tx = self.begin().await?;
+        let version = tenants::locked_version::<DB>(&mut tx, tenant_id).await?;
+        let version = version.ok_or(StoreError::Damaged("a replay of a tenant that is gone"))?;
         if !move_on::<DB>(&mut tx, due, &found, now, next_at).await? {
             return Ok(());
         }
         let (mut lanes, mut skipped) = (Vec::new(), 0);
         for hit in in_order(found.hits) {
-            match self.send_again(&mut tx, tenant_id, &hit, due.replay.id).await {
+            match self.send_again(&mut tx, tenant_id, &hit, version, due.replay.id).await {
                 Ok(lane) => lanes.push(lane),
                 Err(ReopenError::Store(error)) => return Err(error),
                 Err(_) => skipped += 1,
@@ -80,11 +82,14 @@ impl<DB: Dialect> Sql<DB> {
         db: &mut DB::Connection,
         tenant_id: TenantId,
         hit: &Hit,
+        version: i64,
         replay_id: ReplayId,
     ) -> Result<LaneId, ReopenError> {
         match hit.wanted {
-            Wanted::Existing(id) => self.reopen_by_id(db, tenant_id, id, Some(replay_id)).await,
-            Wanted::Missed(id) => self.replay_to(db, tenant_id, hit.sample.event_id, id, Some(replay_id)).await,
+            Wanted::Existing(id) => self.reopen_by_id(db, tenant_id, id, version, Some(replay_id)).await,
+            Wanted::Missed(id) => {
+                self.replay_to(db, tenant_id, hit.sample.event_id, id, version, Some(replay_id)).await
+            }
         }
     }
 }

@@ -9,20 +9,9 @@ use crate::error::Result;
 /// What the newest row may lie ahead by: clocks are not that exact.
 const EXACTNESS: Duration = Duration::from_secs(1);
 
-/// Whom an event goes to is judged by when subscriptions were made and changed: what is written down as of the future ($1 is
-/// now) is as of now, or events would seem older than all who are to have them.
-pub(crate) const NOT_OF_THE_FUTURE: &str = "
-    update subscriptions set
-        created_at = case when created_at > $1 then $1 else created_at end,
-        active_since = case when active_since > $1 then $1 else active_since end,
-        filters_changed_at = case when filters_changed_at > $1 then $1 else filters_changed_at end,
-        discard_through = case when discard_through > $1 then $1 else discard_through end
-    where created_at > $1 or active_since > $1 or filters_changed_at > $1 or discard_through > $1";
-
 /// Lets what waits go out when it would have by the clock of then, if the newest that was written down lies in the future: a
 /// retry that was due in 5 s is due in 5 s, and not an hour later. By how much the clock was set back, if it was.
 pub(crate) async fn follow_clock<DB: Dialect>(db: &mut DB::Connection, now: Timestamp) -> Result<Duration> {
-    Query::<DB>::new(NOT_OF_THE_FUTURE).time(now).run(db).await?;
     let ahead = newest::<DB>(db).await?.since(now);
     if ahead <= EXACTNESS {
         return Ok(Duration::ZERO);

@@ -16,8 +16,10 @@ use super::MOST_LOG_PAGES;
 use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script};
 use crate::error::StoreError;
 
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "foundation", include_str!("../../../../migrations/sqlite/0001_foundation.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "foundation", include_str!("../../../../migrations/sqlite/0001_foundation.sql")),
+    (2, "versions", include_str!("../../../../migrations/sqlite/0002_versions.sql")),
+];
 
 /// Brings the schema up to date.
 pub(crate) async fn migrate(pool: &Pool<Sqlite>) -> Result<(), StoreError> {
@@ -69,6 +71,7 @@ impl Dialect for Sqlite {
     const PAGE_TIME: Duration = Duration::from_millis(10);
     const BY_LANE: &str = "indexed by deliveries_pending";
     const UNDELIVERED: &str = "indexed by deliveries_undelivered";
+    const SHARED_LOCK: &str = "";
     const LOCKED: &str = "";
     const LOCKED_OR_SKIPPED: &str = "";
 

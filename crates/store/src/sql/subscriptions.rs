@@ -15,10 +15,11 @@ use uuid::Uuid;
 
 use super::{Dialect, Query, Row};
 use crate::error::{Result, StoreError};
+use crate::measure;
 
 const COLUMNS: &str = "s.id, s.tenant_id, s.event_type, s.url, s.is_active, s.description, s.filters, s.profile,
     s.retry_schedule, s.timeout_seconds, s.headers, s.secrets, s.discard_through, s.created_at,
-    s.updated_at, s.active_since, s.filters_changed_at";
+    s.updated_at, s.active_since, s.filters_changed_at, s.discard_before";
 
 const STATS: &str = "
     (select cast(coalesce(sum(t.successful), 0) as bigint) from target_stats t where t.target_id = s.id),
@@ -79,6 +80,7 @@ fn read<DB: Dialect>(row: &Row<DB>, vault: &Vault) -> Result<Subscription> {
         updated_at: row.time(14)?,
         active_since: row.time(15)?,
         filters_changed_at: row.time(16)?,
+        discard_before: row.get(17)?,
     })
 }
 
@@ -88,24 +90,26 @@ fn read_timeout(seconds: i64) -> Result<AttemptTimeout> {
 
 fn read_stats<DB: Dialect>(row: &Row<DB>) -> Result<TargetStats> {
     Ok(TargetStats {
-        successful: row.get(17)?,
-        failed: row.get(18)?,
-        filtered: row.get(20)?,
-        last_triggered_at: row.maybe_time(19)?,
+        successful: row.get(18)?,
+        failed: row.get(19)?,
+        filtered: row.get(21)?,
+        last_triggered_at: row.maybe_time(20)?,
     })
 }
 
+/// Makes one, at a version of its tenant's catalogue.
 pub(super) async fn insert<DB: Dialect>(
     db: &mut DB::Connection,
     vault: &Vault,
     subscription: &Subscription,
+    version: i64,
 ) -> Result<()> {
     let Subscription { id, tenant_id, settings, .. } = subscription;
     Query::<DB>::new(
         "insert into subscriptions (id, tenant_id, event_type, url, is_active, description, filters, profile,
              retry_schedule, timeout_seconds, headers, secrets, created_at, updated_at, active_since,
-             filters_changed_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+             filters_changed_at, version)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .id(id.uuid())
     .id(tenant_id.uuid())
@@ -123,6 +127,7 @@ pub(super) async fn insert<DB: Dialect>(
     .time(subscription.updated_at)
     .time(subscription.active_since)
     .time(subscription.filters_changed_at)
+    .bind(version)
     .run(db)
     .await?;
     Ok(())
@@ -139,6 +144,17 @@ pub(super) async fn get<DB: Dialect>(
         format!("select {COLUMNS} from subscriptions s where s.tenant_id = $1 and s.id = $2 and s.deleted_at is null");
     let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
     query.row(db).await?.map(|row| read(&row, vault)).transpose()
+}
+
+/// Whether there is one that was not deleted.
+pub(super) async fn is_living<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: SubscriptionId,
+) -> Result<bool> {
+    let query =
+        Query::<DB>::new("select id from subscriptions where tenant_id = $1 and id = $2 and deleted_at is null");
+    Ok(query.id(tenant_id.uuid()).id(id.uuid()).row(db).await?.is_some())
 }
 
 pub(super) async fn get_with_stats<DB: Dialect>(
@@ -175,15 +191,50 @@ pub(super) async fn list<DB: Dialect>(
     rows.iter().map(|row| Ok((read(row, vault)?, read_stats(row)?))).collect()
 }
 
-/// All living subscriptions of a tenant.
-pub(super) async fn living<DB: Dialect>(
+/// What changed of a tenant's subscriptions: what each is now, if it is there and can be read.
+pub(super) type Changed = Vec<(SubscriptionId, Option<Subscription>)>;
+
+/// The subscriptions of a tenant that were changed since a version of its catalogue; all living ones without a version. One
+/// that cannot be read is as good as none, and is named in the log.
+pub(super) async fn changed_since<DB: Dialect>(
     db: &mut DB::Connection,
     vault: &Vault,
     tenant_id: TenantId,
-) -> Result<Vec<Subscription>> {
-    let sql = format!("select {COLUMNS} from subscriptions s where s.tenant_id = $1 and s.deleted_at is null");
-    let rows = Query::<DB>::assembled(sql).id(tenant_id.uuid()).rows(db).await?;
-    rows.iter().map(|row| read(row, vault)).collect()
+    version: Option<i64>,
+) -> Result<Changed> {
+    let condition = if version.is_some() { "s.version > $2" } else { "s.version >= $2 and s.deleted_at is null" };
+    let sql = format!(
+        "select {COLUMNS}, s.deleted_at is not null
+         from subscriptions s where s.tenant_id = $1 and {condition}"
+    );
+    let rows = Query::<DB>::assembled(sql).id(tenant_id.uuid()).bind(version.unwrap_or(0)).rows(db).await?;
+    let now = |row: &Row<DB>| {
+        let id = row.id(0)?;
+        if row.get::<bool>(18)? {
+            return Ok((id, None));
+        }
+        let readable = read(row, vault);
+        if let Err(error) = &readable {
+            measure::damaged("subscriptions");
+            tracing::error!(webhook_id = %id, %error, "a webhook cannot be read: it gets nothing");
+        }
+        Ok((id, readable.ok()))
+    };
+    rows.iter().map(now).collect()
+}
+
+/// Ids and URLs of all living subscriptions of a tenant.
+pub(super) async fn living_lanes<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+) -> Result<Vec<(SubscriptionId, LaneId)>> {
+    let query = Query::<DB>::new("select id, url from subscriptions where tenant_id = $1 and deleted_at is null");
+    let rows = query.id(tenant_id.uuid()).rows(db).await?;
+    let read = |row: &Row<DB>| {
+        let url = row.parsed(1, "a subscription's URL", TargetUrl::from_stored)?;
+        Ok((row.id(0)?, LaneId::of(tenant_id, &url)))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// What is sealed of a subscription.
@@ -208,17 +259,18 @@ pub(super) async fn newest<DB: Dialect>(db: &mut DB::Connection, vault: &Vault) 
     Query::<DB>::assembled(sql).row(db).await?.map(|row| read(&row, vault)).transpose()
 }
 
-/// Writes settings, secrets and what belongs to them.
+/// Writes settings, secrets and what belongs to them, at a version of its tenant's catalogue.
 pub(super) async fn update<DB: Dialect>(
     db: &mut DB::Connection,
     vault: &Vault,
     subscription: &Subscription,
+    version: i64,
 ) -> Result<()> {
     let Subscription { id, tenant_id, settings, .. } = subscription;
     Query::<DB>::new(
         "update subscriptions set url = $3, is_active = $4, description = $5, filters = $6, profile = $7,
              retry_schedule = $8, timeout_seconds = $9, headers = $10, secrets = $11, discard_through = $12,
-             updated_at = $13, active_since = $14, filters_changed_at = $15
+             updated_at = $13, active_since = $14, filters_changed_at = $15, discard_before = $16, version = $17
          where tenant_id = $1 and id = $2",
     )
     .id(tenant_id.uuid())
@@ -236,6 +288,8 @@ pub(super) async fn update<DB: Dialect>(
     .time(subscription.updated_at)
     .time(subscription.active_since)
     .time(subscription.filters_changed_at)
+    .bind(subscription.discard_before)
+    .bind(version)
     .run(db)
     .await?;
     Ok(())
@@ -246,16 +300,18 @@ pub(super) async fn delete<DB: Dialect>(
     db: &mut DB::Connection,
     tenant_id: TenantId,
     id: SubscriptionId,
+    version: i64,
     now: Timestamp,
 ) -> Result<()> {
     Query::<DB>::new(
-        "update subscriptions set deleted_at = $3, updated_at = $3, headers = null, secrets = $4
+        "update subscriptions set deleted_at = $3, updated_at = $3, headers = null, secrets = $4, version = $5
          where tenant_id = $1 and id = $2",
     )
     .id(tenant_id.uuid())
     .id(id.uuid())
     .time(now)
     .bind(Vec::<u8>::new())
+    .bind(version)
     .run(db)
     .await?;
     Ok(())

@@ -106,15 +106,44 @@ pub(super) struct Head {
     pub(super) version: i64,
     pub(super) has_callbacks: bool,
     pub(super) default_profile: String,
+    /// When its own event types were last changed, and the secrets of its callbacks.
+    pub(super) types_version: i64,
+    pub(super) secrets_version: i64,
 }
 
 /// The head of a living tenant's catalogue.
 pub(super) async fn head<DB: Dialect>(db: &mut DB::Connection, id: TenantId) -> Result<Option<Head>> {
     let query = Query::<DB>::new(
-        "select catalogue_version, has_callbacks, default_profile from tenants where id = $1 and deleted_at is null",
+        "select catalogue_version, has_callbacks, default_profile, types_version, secrets_version from tenants
+         where id = $1 and deleted_at is null",
     );
     let Some(row) = query.id(id.uuid()).row(db).await? else { return Ok(None) };
-    Ok(Some(Head { version: row.get(0)?, has_callbacks: row.get::<i64>(1)? != 0, default_profile: row.get(2)? }))
+    Ok(Some(Head {
+        version: row.get(0)?,
+        has_callbacks: row.get::<i64>(1)? != 0,
+        default_profile: row.get(2)?,
+        types_version: row.get(3)?,
+        secrets_version: row.get(4)?,
+    }))
+}
+
+/// The version of a living tenant's catalogue, which does not change before this transaction ends.
+pub(super) async fn locked_version<DB: Dialect>(db: &mut DB::Connection, id: TenantId) -> Result<Option<i64>> {
+    let sql = format!("select catalogue_version from tenants where id = $1 and deleted_at is null {}", DB::SHARED_LOCK);
+    Query::<DB>::assembled(sql).id(id.uuid()).row(db).await?.map(|row| row.get(0)).transpose()
+}
+
+/// Notes that its own event types are others from this version on.
+pub(super) async fn note_types<DB: Dialect>(db: &mut DB::Connection, id: TenantId, version: i64) -> Result<()> {
+    Query::<DB>::new("update tenants set types_version = $2 where id = $1").id(id.uuid()).bind(version).run(db).await?;
+    Ok(())
+}
+
+/// Notes that the secrets of its callbacks are others from this version on.
+pub(super) async fn note_secrets<DB: Dialect>(db: &mut DB::Connection, id: TenantId, version: i64) -> Result<()> {
+    let query = Query::<DB>::new("update tenants set secrets_version = $2 where id = $1");
+    query.id(id.uuid()).bind(version).run(db).await?;
+    Ok(())
 }
 
 /// Gives a living tenant's catalogue its next version.

@@ -120,7 +120,7 @@ pub(in super::super) struct WebhookUpdated {
 #[schema(example = json!({
     "webhook_id": "01a1fe8e-0840-7102-969b-35cac5c78673", "state": "open", "in_flight": 3, "in_flight_limit": 256,
     "next_probe_at": null, "queue_depth": 3, "oldest_due_at": "2026-01-19T10:30:00.123456+00:00",
-    "oldest_age_seconds": 0.012, "inactive_since": null, "failing_since": null, "failed_attempts": 0
+    "oldest_age_seconds": 0.012, "inactive_since": null, "left_to_discard": 0, "failing_since": null, "failed_attempts": 0
 }))]
 pub(in super::super) struct WebhookHealth {
     /// The subscription.
@@ -149,6 +149,8 @@ pub(in super::super) struct WebhookHealth {
     /// When it was deactivated, if it is inactive.
     #[schema(required, format = DateTime)]
     inactive_since: Option<String>,
+    /// Deliveries that were pending when it was deactivated and are still to be discarded. They are not sent any more.
+    left_to_discard: i64,
     /// When the first of its last attempts ended that all failed.
     #[schema(required, format = DateTime)]
     failing_since: Option<String>,

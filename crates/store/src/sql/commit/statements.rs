@@ -53,14 +53,14 @@ mod texts {
     pub(super) const INSERT_EVENT: &str = "
         insert into events (tenant_id, id, event_type, payload, created_at, occurred_at, expires_at, resource_id,
             metadata, idempotency_key, trace_context, one_off_url, one_off_profile, request_hash, delivery_count,
-            fan_out_after)
-        values (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+            fan_out_after, catalogue_version)
+        values (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
         on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing";
 
     pub(super) const INSERT_DELIVERY: &str = "
         insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, due_at, lease_until,
-            claim, state, node, strikes, tries, attempts, created_at, opened_at)
-        values (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?1, ?11, 0, 0, ?9, ?9)";
+            claim, opened_version, state, node, strikes, tries, attempts, created_at, opened_at)
+        values (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 0, ?1, ?11, 0, 0, ?9, ?9)";
 
     /// The time is parameter 1. `state + 0`, because with a million pending rows the planner is tempted by the small index on
     /// them, and scans it.
@@ -74,7 +74,7 @@ mod texts {
     pub(super) const SELECT_DUE: &str = "
         select d.tenant_id, d.id, d.event_id, d.target_kind, d.target_id, d.profile, d.claim, d.strikes, d.marks,
             d.tries, d.attempts,
-            coalesce((select s.timeout_seconds from subscriptions s where s.id = d.target_id), 30), d.opened_at
+            coalesce((select s.timeout_seconds from subscriptions s where s.id = d.target_id), 30), d.opened_at, d.opened_version
         from (
             select tenant_id as due_tenant, id as due_id from deliveries
             where state = 0 and lane = ?1 and due_at <= ?2 and lease_until <= ?2 order by due_at limit ?3
@@ -193,7 +193,7 @@ impl Statements {
             }
             inserted.insert(accept.event.id);
             for target in &accept.targets {
-                accept::put_delivery(&mut deliveries, &accept.event, target, now);
+                accept::put_delivery(&mut deliveries, accept, target, now);
                 deliveries.run()?;
                 *made.entry(accept.event.tenant_id).or_default() += 1;
             }
@@ -238,6 +238,7 @@ impl Statements {
                 tries: row.get(9)?,
                 attempts: row.get(10)?,
                 opened_at: Timestamp::from_micros(row.get(12)?),
+                opened_version: row.get(13)?,
                 lease_until: now + timeout + LEASE_MARGIN,
             })
         })?;

@@ -2,4 +2,4 @@
 
 mod paged;
 
-pub(super) use paged::{Pages, Work, fitting};
+pub(super) use paged::{Pages, PassedOver, Work, fitting};

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use postrider_core::Timestamp;
+use uuid::Uuid;
+
 use crate::error::{Result, StoreError};
 use crate::measure;
 use crate::sql::{Dialect, Sql, Writing};
@@ -20,6 +23,12 @@ pub(in crate::sql) enum Work {
     Discard,
     /// What is pending to a webhook goes into the lane of its new URL.
     ChangeOfLane,
+    /// Deliveries of events with very many targets are made.
+    FanOut,
+    /// What happened in a period is sent again.
+    Replay,
+    /// The sender is told of what the program did.
+    Notices,
 }
 
 impl Work {
@@ -29,7 +38,36 @@ impl Work {
             Self::Retention => "retention",
             Self::Discard => "discard",
             Self::ChangeOfLane => "change_of_lane",
+            Self::FanOut => "fan_out",
+            Self::Replay => "replay",
+            Self::Notices => "notices",
         }
+    }
+}
+
+/// How long is gone on without what was passed over.
+const PASSED_OVER_FOR: Duration = Duration::from_secs(60);
+/// Most that is remembered of what was passed over; beyond, it is met again.
+const REMEMBERED: usize = 10_000;
+
+/// What was passed over lately.
+#[derive(Debug, Default)]
+pub(in crate::sql) struct PassedOver(Mutex<HashMap<(Work, Uuid), Timestamp>>);
+
+impl PassedOver {
+    fn note(&self, work: Work, id: Uuid, now: Timestamp) {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() >= REMEMBERED {
+            noted.retain(|_, at| now.since(*at) < PASSED_OVER_FOR);
+        }
+        if noted.len() < REMEMBERED {
+            noted.insert((work, id), now);
+        }
+    }
+
+    fn has(&self, work: Work, id: Uuid, now: Timestamp) -> bool {
+        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.get(&(work, id)).is_some_and(|at| now.since(*at) < PASSED_OVER_FOR)
     }
 }
 
@@ -123,10 +161,22 @@ impl<DB: Dialect> Sql<DB> {
         }
     }
 
-    /// Notes that bulk work passed something over, so that the rest goes on.
-    pub(in crate::sql) fn note_passed_over(&self, work: Work, what: &dyn std::fmt::Display, error: &StoreError) {
+    /// Notes that bulk work passed something over, so that the rest goes on. For a minute it is gone on without it.
+    pub(in crate::sql) fn note_passed_over(
+        &self,
+        work: Work,
+        id: Uuid,
+        what: &dyn std::fmt::Display,
+        error: &StoreError,
+    ) {
         measure::passed_over(work.name());
-        tracing::warn!(work = work.name(), %what, %error, "passed over; trying again in the next round");
+        tracing::warn!(work = work.name(), %what, %error, "passed over; trying again later");
+        self.passed_over.note(work, id, self.world.now());
+    }
+
+    /// Whether this was passed over lately.
+    pub(in crate::sql) fn is_passed_over(&self, work: Work, id: Uuid) -> bool {
+        self.passed_over.has(work, id, self.world.now())
     }
 }
 

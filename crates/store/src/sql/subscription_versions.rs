@@ -1,0 +1,123 @@
+//! Rows of `subscription_versions`: what decided of a subscription who gets an event, and from when on.
+
+use postrider_core::event_type::EventTypeName;
+use postrider_core::filter::Filter;
+use postrider_core::standing::{Standing, Then};
+use postrider_core::subscription::Subscription;
+use postrider_core::{SubscriptionId, TenantId, Timestamp};
+
+use super::{Dialect, Query, Row, Sql};
+use crate::error::{Result, StoreError};
+
+/// Most rows that retention takes in one transaction.
+const PRUNED_AT_ONCE: i64 = 1_000;
+
+/// Begins a version of a subscription, and ends the one before.
+pub(super) async fn begin<DB: Dialect>(
+    db: &mut DB::Connection,
+    subscription: &Subscription,
+    version: i64,
+    standing: Standing,
+    now: Timestamp,
+) -> Result<()> {
+    let Subscription { id, tenant_id, event_type, settings, .. } = subscription;
+    let query = Query::<DB>::new(
+        "update subscription_versions set until = $3 where tenant_id = $1 and subscription_id = $2 and until is null",
+    );
+    query.id(tenant_id.uuid()).id(id.uuid()).time(now).run(db).await?;
+    Query::<DB>::new(
+        "insert into subscription_versions (tenant_id, subscription_id, version, event_type, profile, filters,
+             filters_since, standing, at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .id(tenant_id.uuid())
+    .id(id.uuid())
+    .bind(version)
+    .bind(event_type.to_string())
+    .bind(settings.profile.clone())
+    .bind(settings.filters.source().to_owned())
+    .time(subscription.filters_changed_at)
+    .bind(standing.code())
+    .time(now)
+    .run(db)
+    .await?;
+    Ok(())
+}
+
+/// The same of all living ones of a tenant that is deleted at `version`.
+pub(super) async fn delete_all<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    version: i64,
+    now: Timestamp,
+) -> Result<()> {
+    let query = Query::<DB>::new("update subscription_versions set until = $2 where tenant_id = $1 and until is null");
+    query.id(tenant_id.uuid()).time(now).run(db).await?;
+    let query = Query::<DB>::new(
+        "insert into subscription_versions (tenant_id, subscription_id, version, event_type, profile, filters,
+             filters_since, standing, at)
+         select tenant_id, id, $2, event_type, profile, filters, filters_changed_at, $3, $4
+         from subscriptions where tenant_id = $1 and deleted_at is null",
+    );
+    query.id(tenant_id.uuid()).bind(version).bind(Standing::Deleted.code()).time(now).run(db).await?;
+    Ok(())
+}
+
+/// Which version of a subscription held for an event: SQL, given the tenant, the subscription, and the event's version and
+/// time. Events that were accepted before versions were kept have none; of them, the time decides among the versions that
+/// were pieced together.
+pub(super) fn holding(tenant: &str, subscription: &str, version: &str, at: &str) -> String {
+    format!(
+        "(select max(m.version) from subscription_versions m
+          where m.tenant_id = {tenant} and m.subscription_id = {subscription} and m.version <= coalesce({version}, 0)
+              and ({version} is not null or m.at <= {at}))"
+    )
+}
+
+/// What [`read`] reads, of rows called `h`, given the event's version and time.
+pub(super) fn columns(version: &str, at: &str) -> String {
+    format!("h.event_type, h.profile, h.filters, ({version} is not null or h.filters_since <= {at}), h.standing, h.at")
+}
+
+/// What stands in [`columns`], from column `first` on.
+pub(super) fn read<DB: Dialect>(row: &Row<DB>, first: usize) -> Result<Then> {
+    Ok(Then {
+        event_type: row.parsed(first, "a subscription's event type", EventTypeName::parse)?,
+        profile: row.get(first + 1)?,
+        filters: row.parsed(first + 2, "a filter", |text| Filter::compile(text).ok())?,
+        is_exact: row.get(first + 3)?,
+        standing: Standing::from_code(row.get(first + 4)?).ok_or(StoreError::Damaged("a subscription's standing"))?,
+        at: row.time(first + 5)?,
+    })
+}
+
+/// One version, as it was for an event of this version and time.
+pub(super) async fn get<DB: Dialect>(
+    db: &mut DB::Connection,
+    tenant_id: TenantId,
+    id: SubscriptionId,
+    number: i64,
+    event: (Option<i64>, Timestamp),
+) -> Result<Option<Then>> {
+    let sql = format!(
+        "select {} from subscription_versions h where h.tenant_id = $1 and h.subscription_id = $2 and h.version = $3",
+        columns("$4", "$5")
+    );
+    let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).bind(number);
+    query.bind(event.0).time(event.1).row(db).await?.map(|row| read(&row, 0)).transpose()
+}
+
+impl<DB: Dialect> Sql<DB> {
+    /// Deletes some versions that ended before `cutoff`: no event of then is kept any more. Whether there may be more.
+    pub(super) async fn prune_versions(&self, cutoff: Timestamp) -> Result<bool> {
+        let found = Query::<DB>::new("select 1 from subscription_versions where until < $1 limit 1").time(cutoff);
+        if found.row(&mut *self.reader().await?).await?.is_none() {
+            return Ok(false);
+        }
+        let query = Query::<DB>::new(
+            "delete from subscription_versions where (tenant_id, subscription_id, version) in (
+                 select tenant_id, subscription_id, version from subscription_versions where until < $1 limit $2)",
+        );
+        Ok(self.change(query.time(cutoff).bind(PRUNED_AT_ONCE)).await? > 0)
+    }
+}

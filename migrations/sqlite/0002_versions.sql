@@ -1,0 +1,85 @@
+-- Who gets an event is decided by the version of its tenant's catalogue, and not by clocks.
+
+-- The version that the event was matched against; null: it was accepted before there was this column.
+alter table events add column catalogue_version bigint;
+
+-- The version at which it was made or opened again: what is discarded is what was opened before another one.
+alter table deliveries add column opened_version bigint not null default 0;
+
+-- The version at which it was last changed, and the one before which all that was opened is discarded, however often it
+-- is reactivated.
+alter table subscriptions add column version bigint not null default 0;
+alter table subscriptions add column discard_before bigint;
+create index subscriptions_by_version on subscriptions (tenant_id, version);
+
+-- The versions at which its own event types, and the secrets of its callbacks, were last changed.
+alter table tenants add column types_version bigint not null default 0;
+alter table tenants add column secrets_version bigint not null default 0;
+
+-- What decided of a subscription who gets an event, from one version to the next. Below 1: pieced together by this migration.
+create table subscription_versions (
+    tenant_id blob not null,
+    subscription_id blob not null,
+    version bigint not null,
+    event_type text not null,
+    profile text not null,
+    filters text not null,
+    -- Since when it has this format and filter.
+    filters_since bigint not null,
+    -- The code of `Standing`.
+    standing bigint not null,
+    at bigint not null,
+    -- When the next one began: retention takes it a while after.
+    until bigint,
+    primary key (tenant_id, subscription_id, version)
+) without rowid;
+create index subscription_versions_ended on subscription_versions (until) where until is not null;
+
+-- Made.
+insert into subscription_versions (tenant_id, subscription_id, version, event_type, profile, filters, filters_since, standing, at)
+select tenant_id, id, -3, event_type, profile, filters, filters_changed_at,
+    case when discard_through is null and (is_active = 0 or active_since > created_at) then 0 else 1 end, created_at
+from subscriptions;
+-- Deactivated for the last time.
+insert into subscription_versions (tenant_id, subscription_id, version, event_type, profile, filters, filters_since, standing, at)
+select tenant_id, id, case when is_active = 1 then -2 else -1 end, event_type, profile, filters, filters_changed_at, 0,
+    discard_through
+from subscriptions where discard_through is not null;
+-- Activated for the last time.
+insert into subscription_versions (tenant_id, subscription_id, version, event_type, profile, filters, filters_since, standing, at)
+select tenant_id, id, case when is_active = 1 then -1 else -2 end, event_type, profile, filters, filters_changed_at, 1,
+    active_since
+from subscriptions where active_since > created_at;
+-- Deleted.
+insert into subscription_versions (tenant_id, subscription_id, version, event_type, profile, filters, filters_since, standing, at)
+select tenant_id, id, 0, event_type, profile, filters, filters_changed_at, 2, deleted_at
+from subscriptions where deleted_at is not null;
+update subscription_versions set until = (
+    select min(n.at) from subscription_versions n
+    where n.tenant_id = subscription_versions.tenant_id and n.subscription_id = subscription_versions.subscription_id
+        and n.version > subscription_versions.version);
+
+-- What was to be discarded, should it still be pending.
+update subscriptions set discard_before = 0 where discard_through is not null;
+update deliveries set opened_version = -1
+where state = 0 and target_kind = 0 and exists (
+    select 1 from subscriptions s where s.id = deliveries.target_id and s.discard_through >= deliveries.opened_at);
+
+-- Bulk work that a call left to be done afterwards.
+create table bulk_jobs (
+    id blob not null primary key,
+    tenant_id blob not null,
+    -- The code of `Job`: what is pending to the target is discarded, or goes into another lane.
+    work bigint not null,
+    target_kind bigint not null,
+    target_id blob not null,
+    lane bigint not null,
+    to_lane bigint,
+    -- What was opened at an earlier version.
+    before_version bigint not null,
+    reason text,
+    created_at bigint not null
+);
+
+-- Events that were opened again are looked at again by retention.
+create index reopenings_by_time on reopenings (at);
