@@ -23,10 +23,15 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
 
 /// Brings the schema up to date.
 pub(crate) async fn migrate(pool: &Pool<Sqlite>) -> Result<(), StoreError> {
+    migrate_to(pool, MIGRATIONS.len()).await
+}
+
+/// Brings the schema to where it was after so many migrations.
+pub(crate) async fn migrate_to(pool: &Pool<Sqlite>, count: usize) -> Result<(), StoreError> {
     let migrations = MIGRATIONS.map(|(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
-    let migrator = Migrator::with_migrations(migrations.into());
+    let migrator = Migrator::with_migrations(migrations[..count].to_vec());
     migrator.run(pool).await.map_err(|error| StoreError::Unusable(format!("cannot migrate the database: {error}")))
 }
 

@@ -121,3 +121,106 @@ impl<DB: Dialect> Sql<DB> {
         Ok(self.change(query.time(cutoff).bind(PRUNED_AT_ONCE)).await? > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Sqlite, SqlitePool};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::sql::plan::plan_of;
+    use crate::sql::sqlite::{migrate_to, open_pool};
+
+    const TENANT: Uuid = Uuid::from_u128(7);
+
+    /// A subscription as a database has it that knows no versions: whether it is active, and when what happened.
+    struct Old {
+        is_active: i64,
+        active_since: i64,
+        discard_through: Option<i64>,
+        filters_changed_at: i64,
+        deleted_at: Option<i64>,
+    }
+
+    const PLAIN: Old =
+        Old { is_active: 1, active_since: 10, discard_through: None, filters_changed_at: 10, deleted_at: None };
+
+    async fn put(pool: &SqlitePool, n: u128, old: &Old) {
+        let sql = "insert into subscriptions (id, tenant_id, event_type, url, is_active, description, filters, profile,
+                 retry_schedule, secrets, active_since, filters_changed_at, discard_through, created_at, updated_at,
+                 deleted_at)
+             values ($1, $2, 'a.b', 'https://a.example/', $3, '', '{}', 'standard', '[5]', x'', $4, $5, $6, 10, 10, $7)";
+        let query = sqlx::query(sql).bind(Uuid::from_u128(n)).bind(TENANT).bind(old.is_active).bind(old.active_since);
+        let query = query.bind(old.filters_changed_at).bind(old.discard_through).bind(old.deleted_at);
+        query.execute(pool).await.expect("inserted");
+    }
+
+    /// What a subscription was for an event of this time: its standing, and whether that is exact; nothing, if it was not yet.
+    async fn held(pool: &SqlitePool, n: u128, at: i64) -> Option<(Standing, bool)> {
+        let (id, now) = (SubscriptionId::from(Uuid::from_u128(n)), Timestamp::from_micros(at));
+        let mut db = pool.acquire().await.expect("a connection");
+        let sql = format!("select {}", holding("$1", "$2", "$3", "$4"));
+        let query = Query::<Sqlite>::assembled(sql).id(TENANT).id(id.uuid()).bind(None::<i64>).time(now);
+        let number: Option<i64> = query.row(&mut *db).await.expect("read").expect("a row").get(0).expect("a number");
+        let then = get::<Sqlite>(&mut db, TENANT.into(), id, number?, (None, now)).await.expect("read");
+        then.map(|then| (then.standing, then.is_exact))
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_the_time_before_versions_is_pieced_together() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pool = open_pool(&folder.path().join("test.db"), 1, false).await.expect("opens");
+        migrate_to(&pool, 1).await.expect("migrates");
+        let olds = [
+            PLAIN,
+            Old { is_active: 0, discard_through: Some(20), ..PLAIN },
+            Old { active_since: 30, discard_through: Some(20), ..PLAIN },
+            Old { is_active: 0, active_since: 30, discard_through: Some(40), ..PLAIN },
+            Old { is_active: 0, ..PLAIN },
+            Old { active_since: 30, ..PLAIN },
+            Old { deleted_at: Some(20), filters_changed_at: 15, ..PLAIN },
+        ];
+        for (n, old) in (0..).zip(&olds) {
+            put(&pool, n, old).await;
+        }
+        let pending = "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state,
+                 due_at, lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
+             values ($1, $2, $2, 0, $3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $4, $4)";
+        for (n, opened_at) in [(100, 20_i64), (101, 21)] {
+            let query = sqlx::query(pending).bind(TENANT).bind(Uuid::from_u128(n)).bind(Uuid::from_u128(2));
+            query.bind(opened_at).execute(&pool).await.expect("inserted");
+        }
+        super::super::migrate(&pool).await.expect("migrates");
+
+        let (on, off, gone) =
+            (Some((Standing::Active, true)), Some((Standing::Inactive, true)), Some((Standing::Deleted, true)));
+        let unsure = Some((Standing::Active, false));
+        let expected = [
+            [None, on, on, on, on],
+            [None, on, off, off, off],
+            [None, on, off, on, on],
+            [None, on, on, on, off],
+            [None, off, off, off, off],
+            [None, off, off, on, on],
+            [None, unsure, gone, gone, gone],
+        ];
+        for (n, expected) in (0..).zip(expected) {
+            for (at, expected) in [9, 14, 25, 35, 45].into_iter().zip(expected) {
+                assert_eq!(held(&pool, n, at).await, expected, "number {n} at {at}");
+            }
+        }
+        let left = "select count(*) from deliveries d join subscriptions s on s.id = d.target_id
+             where d.opened_version < s.discard_before";
+        let left: i64 = sqlx::query_scalar(left).fetch_one(&pool).await.expect("counted");
+        assert_eq!(left, 1, "what was opened up to the deactivation");
+        let ended = "select count(*) from subscription_versions where until is null";
+        let ended: i64 = sqlx::query_scalar(AssertSqlSafe(ended)).fetch_one(&pool).await.expect("counted");
+        assert_eq!(ended, 7, "one of each holds");
+    }
+
+    #[tokio::test]
+    async fn the_version_that_held_is_found_by_the_key() {
+        let plan = plan_of(&format!("select {}", holding("?1", "?2", "?3", "?4"))).await;
+        assert!(plan.iter().any(|step| step.contains("USING PRIMARY KEY (tenant_id=? AND subscription_id=?")), "{plan:?}");
+    }
+}

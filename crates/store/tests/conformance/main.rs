@@ -22,6 +22,7 @@ mod sealed;
 mod settle;
 mod statistics;
 mod targets;
+mod versions;
 
 /// Runs each of the named tests on each backend.
 macro_rules! backends {
@@ -206,5 +207,14 @@ backends! {
         a_tenant_can_be_changed,
         deleting_a_tenant_ends_its_callbacks,
         an_event_is_explained,
+    }
+    versions::{
+        deliveries_are_as_many_as_were_promised,
+        what_is_of_the_future_is_discarded_too,
+        who_came_later_missed_nothing,
+        what_was_missed_was_to_be_had_then,
+        a_change_reads_nothing_but_what_changed,
+        what_a_call_left_is_done_afterwards,
+        old_versions_go,
     }
 }
