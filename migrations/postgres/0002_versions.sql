@@ -82,4 +82,4 @@ create table bulk_jobs (
 );
 
 -- Events that were opened again are looked at again by retention.
-create index reopenings_by_time on reopenings (at);
+create index reopenings_by_time on reopenings (at, delivery_id);

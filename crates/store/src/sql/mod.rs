@@ -137,6 +137,7 @@ pub(crate) struct Sql<DB: Dialect> {
     passed_over: PassedOver,
     seen_by_retention: prune::Seen,
     looked_at_by_wiping: wipe::Looked,
+    reopened: wipe::Reopened,
     seen_callbacks: prune_callbacks::SeenCallbacks,
     session: Option<Session>,
 }
@@ -170,6 +171,7 @@ impl<DB: Dialect> Sql<DB> {
             passed_over: PassedOver::default(),
             seen_by_retention: prune::Seen::default(),
             looked_at_by_wiping: wipe::Looked::default(),
+            reopened: wipe::Reopened::default(),
             seen_callbacks: prune_callbacks::SeenCallbacks::default(),
             session,
         }

@@ -63,7 +63,9 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn prune_step(&self, retention: Retention) -> Result<bool> {
         let now = self.world.now();
         let tenants = tenants::all_retentions::<DB>(&mut *self.reader().await?).await?;
-        let (mut has_more, mut failures) = (false, 0);
+        let on_success = tenants.iter().filter(|(_, own)| *own == PayloadRetention::OnSuccess).map(|(id, _)| *id).collect();
+        let mut has_more = self.wipe_reopened(&on_success).await?;
+        let mut failures = 0;
         for (tenant_id, own) in tenants {
             match self.prune_tenant(tenant_id, own, retention, now).await {
                 Ok(more) => (has_more, failures) = (has_more | more, 0),

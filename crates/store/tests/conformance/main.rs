@@ -146,6 +146,7 @@ backends! {
         ended_events_go_and_balance_stays,
         payloads_go_first_and_cannot_be_replayed,
         payloads_go_when_all_have_them,
+        payloads_go_when_a_retry_succeeds,
         wide_events_go_in_pages,
         a_tenant_keeps_payloads_as_long_as_it_says,
         what_is_pending_or_recent_stays,

@@ -146,6 +146,47 @@ pub(crate) async fn payloads_go_when_all_have_them(mut f: Fixture) {
     }
 }
 
+/// Events that failed and were opened again are looked at until everybody has them, however long that takes.
+pub(crate) async fn payloads_go_when_a_retry_succeeds(mut f: Fixture) {
+    keep_payloads(&f, PayloadRetention::OnSuccess).await;
+    let subscription = f.subscribe("https://a.example/hook").await;
+    let mut failed = Vec::new();
+    for _ in 0..3 {
+        let claimed = f.publish_and_take().await;
+        f.settle(&claimed, Decision::Failed(FailReason::RetriesExhausted), Some(f.answered(500))).await;
+        failed.push(claimed);
+    }
+    prune(&f, DAY, DAY).await;
+    f.clock.advance(Duration::from_secs(600));
+    prune(&f, DAY, DAY).await;
+    for claimed in &failed {
+        f.stores.journal.retry(f.tenant, claimed.id).await.expect("opened");
+        f.clock.advance(Duration::from_secs(1));
+    }
+    let settle = async |decision: Decision, id| {
+        let mut claimed = f.stores.queue.claim(subscription.lane, 9).await.expect("claimed");
+        claimed.retain(|claimed| claimed.id == id);
+        f.settle(&claimed[0], decision, Some(f.answered(200))).await;
+        f.clock.advance(Duration::from_secs(61));
+    };
+    settle(Decision::Delivered, failed[1].id).await;
+    prune(&f, DAY, DAY).await;
+    assert!(!has_payload(&f, &failed[1]).await, "the next round wipes it");
+    f.clock.advance(Duration::from_secs(600));
+    prune(&f, DAY, DAY).await;
+    assert!(has_payload(&f, &failed[0]).await && has_payload(&f, &failed[2]).await, "they are pending");
+    settle(Decision::Delivered, failed[0].id).await;
+    settle(Decision::Failed(FailReason::RetriesExhausted), failed[2].id).await;
+    prune(&f, DAY, DAY).await;
+    assert!(!has_payload(&f, &failed[0]).await && has_payload(&f, &failed[2]).await);
+    f.clock.advance(Duration::from_secs(600));
+    prune(&f, DAY, DAY).await;
+    f.stores.journal.retry(f.tenant, failed[2].id).await.expect("opened");
+    settle(Decision::Delivered, failed[2].id).await;
+    prune(&f, DAY, DAY).await;
+    assert!(!has_payload(&f, &failed[2]).await, "at the second retry");
+}
+
 pub(crate) async fn what_is_wiped_is_not_in_the_file(mut f: Fixture) {
     keep_payloads(&f, PayloadRetention::OnSuccess).await;
     f.subscribe("https://a.example/hook").await;
