@@ -1,6 +1,6 @@
 //! A tenant's subscriptions at one version, matched from memory.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::event::Event;
@@ -17,16 +17,36 @@ use crate::{SubscriptionId, TenantId, spelling};
 pub struct CatalogueChange {
     /// The version.
     pub version: i64,
-    /// What each of the changed subscriptions is now; `None` if it is there no more.
-    pub subscriptions: Vec<(SubscriptionId, Option<Subscription>)>,
+    /// What each of the changed subscriptions is now.
+    pub subscriptions: Vec<(SubscriptionId, Changed)>,
     /// Its own event types, if they are others now.
     pub custom_types: Option<HashSet<EventTypeName>>,
     /// What signs its callbacks and one-off events, by wire format, if it is another now.
-    pub callback_secrets: Option<HashMap<String, Secrets>>,
+    pub callback_secrets: Option<HashMap<String, CallbackSecrets>>,
     /// Whether it ever had a callback: events of others need not be looked up by their resource.
     pub has_callbacks: bool,
     /// The wire format of what does not name one.
     pub default_profile: String,
+}
+
+/// What became of a subscription.
+#[derive(Clone, Debug)]
+pub enum Changed {
+    /// It is this now.
+    Is(Box<Subscription>),
+    /// It is there no more.
+    Deleted,
+    /// What is stored of it cannot be read. It gets no events, and what is pending to it waits until it can be.
+    Unreadable,
+}
+
+/// What signs a tenant's callbacks and one-off events in one wire format.
+#[derive(Clone, Debug)]
+pub enum CallbackSecrets {
+    /// These.
+    Known(Secrets),
+    /// What is stored cannot be read. Nothing goes out unsigned for that: it waits until it can be.
+    Unreadable,
 }
 
 /// The subscriptions of a tenant as they were at one catalogue version.
@@ -39,10 +59,11 @@ pub struct TenantCatalogue {
     version: i64,
     profiles: Arc<Profiles>,
     by_id: BTreeMap<SubscriptionId, Arc<Subscription>>,
+    unreadable: BTreeSet<SubscriptionId>,
     /// In the order of their ids. Shared with the catalogues before and after, as far as they have the same.
     by_type: HashMap<EventTypeName, Arc<Vec<Arc<Subscription>>>>,
     custom_types: Arc<HashSet<EventTypeName>>,
-    callback_secrets: Arc<HashMap<String, Secrets>>,
+    callback_secrets: Arc<HashMap<String, CallbackSecrets>>,
     has_callbacks: bool,
     default_profile: String,
     literal_count: usize,
@@ -66,6 +87,7 @@ impl TenantCatalogue {
             version: 0,
             profiles,
             by_id: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             by_type: HashMap::new(),
             custom_types: Arc::default(),
             callback_secrets: Arc::default(),
@@ -87,19 +109,24 @@ impl TenantCatalogue {
         if let Some(secrets) = callback_secrets {
             new.callback_secrets = Arc::new(secrets);
         }
-        for (id, subscription) in subscriptions {
-            new.replace(id, subscription.map(Arc::new));
+        for (id, changed) in subscriptions {
+            new.replace(id, changed);
         }
         new
     }
 
-    fn replace(&mut self, id: SubscriptionId, new: Option<Arc<Subscription>>) {
+    fn replace(&mut self, id: SubscriptionId, changed: Changed) {
+        self.unreadable.remove(&id);
         if let Some(old) = self.by_id.remove(&id) {
             self.literal_count -= old.settings.filters.literal_count();
             let list = self.by_type.get_mut(&old.event_type).map(Arc::make_mut);
             list.into_iter().for_each(|list| list.retain(|other| other.id != id));
         }
-        if let Some(new) = new {
+        if matches!(changed, Changed::Unreadable) {
+            self.unreadable.insert(id);
+        }
+        if let Changed::Is(new) = changed {
+            let new: Arc<Subscription> = Arc::from(new);
             self.literal_count += new.settings.filters.literal_count();
             let list = Arc::make_mut(self.by_type.entry(new.event_type.clone()).or_default());
             let place = list.partition_point(|other| other.id < id);
@@ -139,15 +166,21 @@ impl TenantCatalogue {
         self.by_id.len()
     }
 
-    /// One subscription, active or not; `None` if it was deleted.
+    /// Whether there is such a subscription, and what is stored of it cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self, id: SubscriptionId) -> bool {
+        self.unreadable.contains(&id)
+    }
+
+    /// One subscription, active or not; `None` if it was deleted, or cannot be read.
     #[must_use]
     pub fn get(&self, id: SubscriptionId) -> Option<&Arc<Subscription>> {
         self.by_id.get(&id)
     }
 
-    /// What signs callbacks and one-off events in this wire format.
+    /// What signs callbacks and one-off events in this wire format; they go out unsigned as long as there is nothing.
     #[must_use]
-    pub fn callback_secrets(&self, profile: &str) -> Option<&Secrets> {
+    pub fn callback_secrets(&self, profile: &str) -> Option<&CallbackSecrets> {
         self.callback_secrets.get(profile)
     }
 
@@ -325,15 +358,19 @@ mod tests {
             list.into_iter().flat_map(|list| list.iter()).map(|one| one.id.uuid().as_u128()).collect()
         };
         let change = |version, subscriptions| CatalogueChange { version, subscriptions, ..CatalogueChange::default() };
-        let put = |(id, subscription)| (id, Some(subscription));
+        let put = |(id, subscription)| (id, Changed::Is(Box::new(subscription)));
         let empty = TenantCatalogue::empty(TenantId::from(uuid::Uuid::nil()), Arc::new(Profiles::published()));
         let first = empty.changed(change(1, vec![put(named(3, "a.b")), put(named(1, "a.b")), put(named(2, "all"))]));
         assert_eq!((of(&first, "a.b"), of(&first, "all")), (vec![1, 3], vec![2]));
         let (id, mut narrower) = named(1, "a.b");
         narrower.settings.filters = Filter::compile(r#"{"x": {"$in": [1, 2, 3]}}"#).expect("usable");
-        let second = first.changed(change(2, vec![(id, Some(narrower)), (named(3, "a.b").0, None)]));
+        let second = first.changed(change(2, vec![put((id, narrower)), (named(3, "a.b").0, Changed::Unreadable)]));
         assert_eq!((of(&second, "a.b"), second.literal_count(), second.version()), (vec![1], 3, 2));
         assert_eq!((of(&first, "a.b"), first.literal_count()), (vec![1, 3], 0), "it stays as it was");
+        assert!(second.is_unreadable(named(3, "a.b").0) && second.get(named(3, "a.b").0).is_none());
+        let third = second.changed(change(3, vec![(named(3, "a.b").0, Changed::Deleted), (id, Changed::Deleted)]));
+        assert_eq!((third.subscription_count(), third.literal_count()), (1, 0));
+        assert!(!third.is_unreadable(named(3, "a.b").0));
         assert!(Arc::ptr_eq(
             &first.by_type[&named(2, "all").1.event_type],
             &second.by_type[&named(2, "all").1.event_type]

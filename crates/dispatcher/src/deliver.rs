@@ -24,6 +24,8 @@ const RECORD_TIME: Duration = Duration::from_secs(1);
 
 /// Waits between tries to record while the store is down.
 const RECORD_RETRY: Duration = Duration::from_millis(250);
+/// How long what cannot be sent by anybody is left alone.
+const PUT_OFF: Duration = Duration::from_secs(60);
 
 /// What a delivery needs. Shared by all.
 pub(crate) struct Deliverer {
@@ -44,6 +46,15 @@ struct Outcome {
     exchange: Option<Exchange>,
 }
 
+/// Why a claim has no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsent {
+    /// This node cannot send it now; whoever claims it next may.
+    GivenBack,
+    /// Nobody can: something of its target cannot be read.
+    PutOff,
+}
+
 impl Outcome {
     const fn unsent(decision: Decision) -> Self {
         Self { decision, exchange: None }
@@ -56,12 +67,13 @@ impl Deliverer {
         FailPoint::DeliveryClaimed.pass();
         let outcome = tokio::select! {
             biased;
-            () = self.abort.cancelled() => None,
+            () = self.abort.cancelled() => Err(Unsent::GivenBack),
             outcome = self.attempt(&claimed, slot) => outcome,
         };
         match outcome {
-            Some(outcome) => self.record(&claimed, outcome).await,
-            None => self.give_back(&claimed).await,
+            Ok(outcome) => self.record(&claimed, outcome).await,
+            Err(Unsent::GivenBack) => self.give_back(&claimed).await,
+            Err(Unsent::PutOff) => self.put_off(&claimed).await,
         }
     }
 
@@ -71,25 +83,24 @@ impl Deliverer {
         self.record(claimed, Outcome::unsent(Decision::Failed(FailReason::Poison))).await;
     }
 
-    /// `None` gives the claim back.
-    async fn attempt(&self, claimed: &Claimed, slot: &mut Slot) -> Option<Outcome> {
+    async fn attempt(&self, claimed: &Claimed, slot: &mut Slot) -> Result<Outcome, Unsent> {
         let draft = &claimed.event.draft;
         let looked_up = self.endpoint(claimed).await.inspect_err(|error| {
             tracing::warn!(delivery_id = %claimed.id, %error, "a target cannot be looked up");
         });
-        let endpoint = match looked_up.ok()?? {
+        let endpoint = match looked_up.map_err(|_| Unsent::GivenBack)?.ok_or(Unsent::PutOff)? {
             Ok(endpoint) => endpoint,
-            Err(discarded) => return Some(Outcome::unsent(Decision::Discarded(discarded))),
+            Err(discarded) => return Ok(Outcome::unsent(Decision::Discarded(discarded))),
         };
         let now = self.world.now();
         if lifecycle::is_expired(draft.expires_at, now) {
-            return Some(Outcome::unsent(Decision::Failed(FailReason::Expired)));
+            return Ok(Outcome::unsent(Decision::Failed(FailReason::Expired)));
         }
         if slot.is_probe() && lifecycle::is_given_up(claimed.opened_at, &endpoint.schedule, self.patience, now) {
-            return Some(Outcome::unsent(Decision::Failed(FailReason::EndpointUnavailable)));
+            return Ok(Outcome::unsent(Decision::Failed(FailReason::EndpointUnavailable)));
         }
         if claimed.lease_until.since(now) < endpoint.timeout.duration() + RECORD_TIME {
-            return None;
+            return Err(Unsent::GivenBack);
         }
         let outbound = Outbound {
             event: &claimed.event,
@@ -100,7 +111,7 @@ impl Deliverer {
         let prepared = match endpoint.profile.prepare(&outbound, endpoint.secrets.as_ref(), self.world.told_to_others())
         {
             Ok(prepared) => prepared,
-            Err(unfit) => return Some(Outcome::unsent(unfit.into())),
+            Err(unfit) => return Ok(Outcome::unsent(unfit.into())),
         };
         let Endpoint { url, headers, timeout, .. } = &endpoint;
         FailPoint::send(&draft.payload);
@@ -119,7 +130,7 @@ impl Deliverer {
             rules: endpoint.profile.answer_rules,
         };
         let decision = lifecycle::after_attempt(&exchange, progress);
-        Some(Outcome { decision, exchange: Some(exchange) })
+        Ok(Outcome { decision, exchange: Some(exchange) })
     }
 
     /// Tries until it is written down: what was sent must not be forgotten while this process lives.
@@ -187,6 +198,15 @@ impl Deliverer {
             tracing::warn!(delivery_id = %claimed.id, %error, "a claim is not given back; its lease will end");
         }
         self.look_again(self.world.now() + RECORD_TIME, claimed.lane);
+    }
+
+    /// Leaves a row alone for a while, so that it does not stand in front of others.
+    async fn put_off(&self, claimed: &Claimed) {
+        let (tenant_id, until) = (claimed.event.tenant_id, self.world.now() + PUT_OFF);
+        if let Err(error) = self.queue.put_off(tenant_id, claimed.id, claimed.claim, until).await {
+            tracing::warn!(delivery_id = %claimed.id, %error, "a claim is not put off; its lease will end");
+        }
+        self.look_again(until, claimed.lane);
     }
 
     /// Leaves a row to whoever claims it next, after the task that had claimed it panicked.

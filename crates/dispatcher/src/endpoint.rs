@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use postrider_core::CallbackId;
 use postrider_core::callback::Callback;
-use postrider_core::catalogue::TenantCatalogue;
+use postrider_core::catalogue::{CallbackSecrets, TenantCatalogue};
 use postrider_core::delivery::DiscardReason;
 use postrider_core::lifecycle;
 use postrider_core::profile::{Profile, STANDARD};
@@ -19,13 +19,17 @@ use crate::deliver::Deliverer;
 type Found = std::result::Result<Endpoint, DiscardReason>;
 
 impl Deliverer {
-    /// `None` if its wire format is not known: somebody else may know it.
+    /// `None` if its target, its wire format, or what signs it, is not known: somebody else may know it, or later.
     pub(crate) async fn endpoint(&self, claimed: &Claimed) -> Result<Option<Found>> {
         let Some(catalogue) = self.queue.snapshot(claimed.event.tenant_id).await? else {
             return Ok(Some(Err(DiscardReason::TenantDeleted)));
         };
         match claimed.target {
             TargetId::Subscription(id) => {
+                if catalogue.is_unreadable(id) {
+                    tracing::error!(delivery_id = %claimed.id, webhook_id = %id, "its webhook cannot be read; it waits");
+                    return Ok(None);
+                }
                 let Some(subscription) = catalogue.get(id) else {
                     return Ok(Some(Err(DiscardReason::WebhookDeleted)));
                 };
@@ -40,17 +44,17 @@ impl Deliverer {
                     return Ok(Some(Err(DiscardReason::CallbackDeleted)));
                 };
                 let profile = self.profile(claimed, &callback.profile).await?;
-                Ok(profile.map(|profile| {
-                    let secrets = secrets(&catalogue, &profile);
-                    Ok(Endpoint::of_callback(&callback, profile, secrets))
+                Ok(profile.and_then(|profile| {
+                    let secrets = secrets(claimed, &catalogue, &profile)?;
+                    Some(Ok(Endpoint::of_callback(&callback, profile, secrets)))
                 }))
             }
             TargetId::OneOff(_) => {
                 let Some(one_off) = &claimed.event.draft.one_off else { return Ok(None) };
                 let profile = self.profile(claimed, one_off.profile.as_deref().unwrap_or(STANDARD)).await?;
-                Ok(profile.map(|profile| {
-                    let secrets = secrets(&catalogue, &profile);
-                    Ok(Endpoint::of_one_off(one_off, profile, secrets, &claimed.event))
+                Ok(profile.and_then(|profile| {
+                    let secrets = secrets(claimed, &catalogue, &profile)?;
+                    Some(Ok(Endpoint::of_one_off(one_off, profile, secrets, &claimed.event)))
                 }))
             }
         }
@@ -83,6 +87,15 @@ impl Deliverer {
     }
 }
 
-fn secrets(catalogue: &TenantCatalogue, profile: &Profile) -> Option<Secrets> {
-    catalogue.callback_secrets(&profile.name).cloned()
+/// What signs, if anything does. `None` if what does cannot be read: nothing goes out unsigned for that.
+#[expect(clippy::option_option, reason = "nothing signs, and what signs is not known, are not the same")]
+fn secrets(claimed: &Claimed, catalogue: &TenantCatalogue, profile: &Profile) -> Option<Option<Secrets>> {
+    match catalogue.callback_secrets(&profile.name) {
+        None => Some(None),
+        Some(CallbackSecrets::Known(secrets)) => Some(Some(secrets.clone())),
+        Some(CallbackSecrets::Unreadable) => {
+            tracing::error!(delivery_id = %claimed.id, profile = profile.name, "what signs it cannot be read; it waits");
+            None
+        }
+    }
 }

@@ -38,6 +38,12 @@ impl StoreError {
         matches!(self, Self::Unavailable(_) | Self::Contended(_))
     }
 
+    /// Whether it is of what a row says: the rest can go on without it.
+    #[must_use]
+    pub const fn is_of_a_row(&self) -> bool {
+        matches!(self, Self::Damaged(_) | Self::Vault(_))
+    }
+
     /// The same for somebody else who waited for it too.
     pub(crate) fn copy(&self) -> Self {
         match self {
@@ -69,14 +75,29 @@ impl From<sqlx::Error> for StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        let passes = error.sqlite_error().is_none_or(|failure| passes_on_sqlite(failure.extended_code));
-        let error = if passes { Self::Unavailable(error.to_string()) } else { Self::Refused(error.to_string()) };
+        let error = Self::of_sqlite(&error);
         measure::failed(&error);
         error
     }
 }
 
 impl StoreError {
+    fn of_sqlite(error: &rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..) => {
+                tracing::error!(%error, "a stored value has the wrong type");
+                Self::Damaged("a value has the wrong type")
+            }
+            other if other.sqlite_error().is_none_or(|failure| passes_on_sqlite(failure.extended_code)) => {
+                Self::Unavailable(other.to_string())
+            }
+            other => Self::Refused(other.to_string()),
+        }
+    }
+
     fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(database) => {

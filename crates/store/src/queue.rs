@@ -75,6 +75,8 @@ pub trait Queue: Send + Sync + 'static {
     async fn settle(&self, settlement: Arc<Settlement>) -> Result<bool>;
     /// Gives claims back unsent, as if they had not been made.
     async fn give_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()>;
+    /// The same, but nobody claims it before `until`.
+    async fn put_off(&self, tenant_id: TenantId, id: DeliveryId, claim: i64, until: Timestamp) -> Result<()>;
     /// Frees the row of a claim whose task ended without an outcome; its strike stands.
     async fn abandon(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<()>;
     /// Writes a durable mark on a suspect just before it is sent. False if the claim is no longer ours.

@@ -9,6 +9,7 @@ use postrider_core::user::{PortalLink, SessionLimits, User};
 use postrider_core::{PortalLinkId, TenantId, Timestamp, UserId};
 use uuid::Uuid;
 
+use super::query::{readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql};
 use crate::accounts::{Accounts, NewUser};
 use crate::error::Result;
@@ -81,8 +82,9 @@ impl<DB: Dialect> Accounts for Sql<DB> {
         };
         let query = Query::<DB>::assembled(sql);
         let query = tenant_id.into_iter().fold(query, |query, id| query.id(id.uuid()));
-        let query = query.id(page.before.unwrap_or(Uuid::max())).bind(i64::from(page.limit));
-        query.rows(&mut *self.reader().await?).await?.iter().map(user).collect()
+        let query = query.id(page.before.unwrap_or(Uuid::max())).bind(with_spare(page));
+        let rows = query.rows(&mut *self.reader().await?).await?;
+        Ok(readable_page("users", page, &rows, user))
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {

@@ -5,6 +5,7 @@ use postrider_core::cursor::Page;
 use postrider_core::{ApiKeyId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::query::{readable_page, with_spare};
 use super::{Dialect, Query, Row};
 use crate::error::Result;
 
@@ -42,11 +43,9 @@ pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, key: &ApiKey, h
 
 pub(super) async fn list<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, page: Page) -> Result<Vec<ApiKey>> {
     let sql = format!("select {COLUMNS} from api_keys where tenant_id = $1 and id < $2 order by id desc limit $3");
-    let query = Query::<DB>::assembled(sql)
-        .id(tenant_id.uuid())
-        .id(page.before.unwrap_or(Uuid::max()))
-        .bind(i64::from(page.limit));
-    query.rows(db).await?.iter().map(read).collect()
+    let query =
+        Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(page.before.unwrap_or(Uuid::max())).bind(with_spare(page));
+    Ok(readable_page("api_keys", page, &query.rows(db).await?, read))
 }
 
 pub(super) async fn delete<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, id: ApiKeyId) -> Result<bool> {

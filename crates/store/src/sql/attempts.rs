@@ -5,6 +5,7 @@ use postrider_core::{DeliveryId, LogId, ReplayId, TenantId};
 use uuid::Uuid;
 
 use super::dialect::{Cells, RowSet};
+use super::query::readable;
 use super::settle::{ATTEMPT, put_exchange};
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
@@ -52,7 +53,9 @@ pub(super) async fn of_delivery<DB: Dialect>(
         "select {COLUMNS} from attempts where delivery_id = $1 and tenant_id = $2 order by claim desc limit $3"
     );
     let query = Query::<DB>::assembled(sql).id(id.uuid()).id(tenant_id.uuid()).bind(SHOWN);
-    query.rows(db).await?.iter().rev().map(read).collect()
+    let mut attempts = readable("attempts", &query.rows(db).await?, read);
+    attempts.reverse();
+    Ok(attempts)
 }
 
 impl<DB: Dialect> Sql<DB> {

@@ -5,6 +5,7 @@ use postrider_core::cursor::Page;
 use postrider_core::{TenantId, Timestamp};
 
 use super::conditions::Conditions;
+use super::query::{readable_page, with_spare};
 use super::{Dialect, Query, Row};
 use crate::error::{Result, StoreError};
 use crate::journal::AuditFilter;
@@ -45,8 +46,8 @@ pub(super) async fn list<DB: Dialect>(
     conditions.value("at < {}", filter.until.map(Timestamp::as_micros));
     let select = "select tenant_id, id, at, actor, actor_id, actor_name, action, object_id, request_id, remote_address
                   from audit";
-    let query = conditions.query(select, "order by id desc limit {limit}", i64::from(page.limit));
-    query.rows(db).await?.iter().map(read).collect()
+    let query = conditions.query(select, "order by id desc limit {limit}", with_spare(page));
+    Ok(readable_page("audit", page, &query.rows(db).await?, read))
 }
 
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<AuditEntry> {

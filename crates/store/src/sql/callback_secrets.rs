@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use postrider_core::catalogue::CallbackSecrets;
 use postrider_core::secret::Secrets;
 use postrider_core::vault::{Place, Vault};
 use postrider_core::{TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::query::{note_unreadable, readable};
 use super::{Dialect, Query, Row, Sql, tenants};
 use crate::catalogue::Rotation;
 use crate::error::{Result, StoreError};
@@ -97,15 +99,14 @@ pub(super) async fn of_tenant<DB: Dialect>(
     db: &mut DB::Connection,
     vault: &Vault,
     tenant_id: TenantId,
-) -> Result<HashMap<String, Secrets>> {
+) -> Result<HashMap<String, CallbackSecrets>> {
     let query = Query::<DB>::new("select id, tenant_id, profile, secrets from callback_secrets where tenant_id = $1");
     let rows = query.id(tenant_id.uuid()).rows(db).await?;
     let read = |row: &Row<DB>| {
-        let sealed = Sealed::read(row)?;
-        let secrets = sealed.open(vault)?;
-        Ok((sealed.profile, secrets))
+        let opened = note_unreadable("callback_secrets", row, Sealed::read(row).and_then(|sealed| sealed.open(vault)));
+        Ok((row.get(2)?, opened.map_or(CallbackSecrets::Unreadable, CallbackSecrets::Known)))
     };
-    rows.iter().map(read).collect()
+    Ok(readable("callback_secrets", &rows, read).into_iter().collect())
 }
 
 /// Opens the newest one, if there is any.

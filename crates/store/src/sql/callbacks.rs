@@ -15,6 +15,7 @@ use postrider_core::{CallbackId, TenantId, Timestamp};
 use super::bulk_jobs::{self, JobKind};
 use super::conditions::Conditions;
 use super::dialect::{Cells, Kind, RowSet, Schema};
+use super::query::{readable, readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql};
 use crate::catalogue::{CallbackFilter, NewCallback};
 use crate::error::{Result, StoreError};
@@ -73,7 +74,7 @@ pub(super) async fn with_pending<DB: Dialect>(db: &mut DB::Connection, tenant_id
              where d.tenant_id = $1 and d.state = 0 and d.state <> 1 and d.target_kind = 1)",
         DB::UNDELIVERED
     );
-    Query::<DB>::assembled(sql).id(tenant_id.uuid()).rows(db).await?.iter().map(read).collect()
+    Ok(readable("callbacks", &Query::<DB>::assembled(sql).id(tenant_id.uuid()).rows(db).await?, read))
 }
 
 /// Deletes all of a tenant.
@@ -109,8 +110,7 @@ impl<DB: Dialect> Sql<DB> {
         );
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).bind_rows(rows);
         let mut found: HashMap<String, Vec<Arc<Callback>>> = HashMap::new();
-        for row in query.rows(&mut *self.lookup().await?).await? {
-            let callback: Callback = read(&row)?;
+        for callback in readable("callbacks", &query.rows(&mut *self.lookup().await?).await?, read) {
             found.entry(callback.resource_id.clone()).or_default().push(Arc::new(callback));
         }
         Ok(found)
@@ -157,8 +157,9 @@ impl<DB: Dialect> Sql<DB> {
         conditions.value("c.id < {}", page.before);
         conditions.value("c.resource_id = {}", filter.resource_id.clone());
         let select = format!("select {COLUMNS}, {STATS} from callbacks c");
-        let query = conditions.query(&select, "order by c.id desc limit {limit}", i64::from(page.limit));
-        query.rows(&mut *self.reader().await?).await?.iter().map(read_with_stats).collect()
+        let query = conditions.query(&select, "order by c.id desc limit {limit}", with_spare(page));
+        let rows = query.rows(&mut *self.reader().await?).await?;
+        Ok(readable_page("callbacks", page, &rows, read_with_stats))
     }
 
     pub(super) async fn find_callback(

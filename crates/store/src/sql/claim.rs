@@ -11,11 +11,12 @@ use postrider_core::lifecycle::MARK_PAUSE;
 use postrider_core::target::TargetId;
 use postrider_core::target_url::TargetUrl;
 use postrider_core::trace_context::TraceContext;
-use postrider_core::{DeliveryId, EventId, TenantId};
+use postrider_core::{DeliveryId, EventId, TenantId, Timestamp};
 
 use super::claim_shared::claim_in;
 use super::claimed_row::{ClaimWish, ClaimedRow};
 use super::dialect::{Cells, Kind, RowSet, Schema};
+use super::query::readable;
 use super::{Dialect, Query, Row, Sql, callbacks};
 use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;
@@ -69,7 +70,7 @@ impl<DB: Dialect> Sql<DB> {
         FailPoint::ClaimsWritten.pass();
         tx.commit().await?;
         FailPoint::ClaimsCommitted.pass();
-        rows.iter().map(ClaimedRow::read).collect()
+        Ok(readable("deliveries", &rows, ClaimedRow::read))
     }
 
     /// What was claimed and cannot be read now; if not even that is possible, the leases end by themselves.
@@ -172,14 +173,14 @@ impl<DB: Dialect> Sql<DB> {
         .bind(LOOK_AHEAD)
         .rows(&mut *self.lookup().await?)
         .await?;
-        rows.iter().map(|row| Ok(LaneDue { lane: LaneId(row.get(0)?), at: row.time(1)? })).collect()
+        Ok(readable("deliveries", &rows, |row| Ok(LaneDue { lane: LaneId(row.get(0)?), at: row.time(1)? })))
     }
 
     pub(super) async fn count_backlogs(&self) -> Result<Vec<(LaneId, Backlog)>> {
         let query =
             Query::<DB>::new("select lane, count(*), min(due_at) from deliveries where state = 0 group by lane");
         let rows = query.rows(&mut *self.reader().await?).await?;
-        rows.iter().map(|row| Ok((LaneId(row.get(0)?), read_backlog(row, 1)?))).collect()
+        Ok(readable("deliveries", &rows, |row| Ok((LaneId(row.get(0)?), read_backlog(row, 1)?))))
     }
 
     pub(super) async fn count_backlog(&self, tenant_id: TenantId, lane: LaneId) -> Result<Backlog> {
@@ -217,6 +218,21 @@ impl<DB: Dialect> Sql<DB> {
             .await?;
         }
         tx.commit().await?;
+        Ok(())
+    }
+
+    pub(super) async fn put_claim_off(
+        &self,
+        tenant_id: TenantId,
+        id: DeliveryId,
+        claim: i64,
+        until: Timestamp,
+    ) -> Result<()> {
+        let query = Query::<DB>::new(
+            "update deliveries set lease_until = $4, strikes = 0, marks = 0
+             where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",
+        );
+        self.change(query.id(tenant_id.uuid()).id(id.uuid()).bind(claim).time(until)).await?;
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use super::claim::load_event;
 use super::conditions::{Conditions, state_condition};
 use super::dialect::RowSet;
 use super::ids::{IDS, id_rows};
+use super::query::{readable, readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql, attempts, callbacks, window};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryFilter, DeliveryView, Sent};
@@ -116,10 +117,11 @@ impl<DB: Dialect> Sql<DB> {
             conditions.raw(&state_condition(status));
         }
         let select = format!("select {COLUMNS} from deliveries d {} {JOINS}", index::<DB>(filter));
-        let query = conditions.query(&select, "order by d.id desc limit {limit}", i64::from(page.and_one().limit));
+        let query = conditions.query(&select, "order by d.id desc limit {limit}", with_spare(page.and_one()));
         let rows = query.rows(&mut reader).await?;
-        let views = rows.iter().map(|row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() }));
-        Ok(Listed::of(views.collect::<Result<_>>()?, page, floor, |view| view.delivery.id.uuid()))
+        let read = |row: &Row<DB>| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() });
+        let views = readable_page("deliveries", page.and_one(), &rows, read);
+        Ok(Listed::of(views, page, floor, |view| view.delivery.id.uuid()))
     }
 
     pub(super) async fn find_delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>> {
@@ -165,8 +167,7 @@ impl<DB: Dialect> Sql<DB> {
         let mut reader = self.reading().await?;
         let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).bind(SHOWN_WITH_EVENT);
         let (mut views, mut bytes) = (Vec::new(), 0);
-        for row in query.rows(&mut reader).await? {
-            let delivery: Delivery = read(&row)?;
+        for delivery in readable("deliveries", &query.rows(&mut reader).await?, read) {
             let attempts = attempts::of_delivery::<DB>(&mut reader, tenant_id, delivery.id).await?;
             bytes += attempts.iter().map(Attempt::size).sum::<usize>();
             views.push(DeliveryView { delivery, attempts });
@@ -194,6 +195,6 @@ impl<DB: Dialect> Sql<DB> {
         );
         let query = Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(event_ids.iter().map(|id| id.uuid())));
         let rows = query.id(tenant_id.uuid()).bind(SHOWN_IN_LIST).rows(&mut *self.reader().await?).await?;
-        rows.iter().map(|row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() })).collect()
+        Ok(readable("deliveries", &rows, |row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() })))
     }
 }

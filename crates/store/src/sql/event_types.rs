@@ -3,6 +3,7 @@
 use postrider_core::event_type::{EventType, EventTypeName};
 use postrider_core::{TenantId, Timestamp};
 
+use super::query::readable;
 use super::{Dialect, Query, Row};
 use crate::catalogue::TypeChange;
 use crate::error::Result;
@@ -21,7 +22,7 @@ pub(super) async fn list<DB: Dialect>(db: &mut DB::Connection, tenant_id: Tenant
     let query = Query::<DB>::new(
         "select name, group_name, description from event_types where tenant_id = $1 order by group_name, name",
     );
-    query.id(tenant_id.uuid()).rows(db).await?.iter().map(read).collect()
+    Ok(readable("event_types", &query.id(tenant_id.uuid()).rows(db).await?, read))
 }
 
 /// Makes one; false if the tenant has it.

@@ -11,6 +11,7 @@ use super::claim::read_one_off;
 use super::conditions::{Conditions, state_condition};
 use super::dialect::RowSet;
 use super::ids::{IDS, id_rows};
+use super::query::{readable, readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql, window};
 use crate::error::{Result, StoreError};
 use crate::journal::{EventFilter, EventView, StatusCounts};
@@ -81,9 +82,9 @@ impl<DB: Dialect> Sql<DB> {
             conditions.raw(&format!("{with_delivery})"));
         }
         let select = format!("select {COLUMNS} from events e");
-        let query = conditions.query(&select, "order by e.id desc limit {limit}", i64::from(page.and_one().limit));
+        let query = conditions.query(&select, "order by e.id desc limit {limit}", with_spare(page.and_one()));
         let rows = query.rows(&mut reader).await?;
-        let events = rows.iter().map(|row| read(row, None)).collect::<Result<Vec<_>>>()?;
+        let events = readable_page("events", page.and_one(), &rows, |row| read(row, None));
         let mut listed = Listed::of(events, page, floor, |event| event.id.uuid());
         let mut counts = count_states::<DB>(&mut reader, listed.items.iter().map(|event| event.id)).await?;
         for event in &mut listed.items {
@@ -116,9 +117,13 @@ async fn count_states<DB: Dialect>(
         DB::BY_EVENT
     );
     let mut counts: HashMap<EventId, StatusCounts> = HashMap::new();
-    for row in Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids.map(EventId::uuid))).rows(db).await? {
+    let rows = Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids.map(EventId::uuid))).rows(db).await?;
+    let read = |row: &Row<DB>| {
         let state = DeliveryState::from_code(row.get(1)?).ok_or(StoreError::Damaged("a delivery's state"))?;
-        counts.entry(row.id::<EventId>(0)?).or_default().add(state, row.get(2)?);
+        Ok((row.id::<EventId>(0)?, state, row.get(2)?))
+    };
+    for (id, state, count) in readable("deliveries", &rows, read) {
+        counts.entry(id).or_default().add(state, count);
     }
     Ok(counts)
 }

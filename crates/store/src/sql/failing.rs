@@ -7,6 +7,7 @@ use postrider_core::failing::{Remedy, Streak, remedy};
 use postrider_core::notice::Notice;
 use postrider_core::{SubscriptionId, TenantId};
 
+use super::query::readable;
 use super::{Dialect, Query, Row, Sql, audit};
 use crate::catalogue::SettingsChange;
 use crate::error::Result;
@@ -29,12 +30,17 @@ impl<DB: Dialect> Sql<DB> {
              where s.is_active = 1 and s.deleted_at is null and f.last_at > f.since",
         );
         let rows = query.rows(&mut *self.reader().await?).await?;
-        for row in &rows {
-            let failing = read(row)?;
-            match remedy(failing.streak, failing.warnings, patience) {
-                Remedy::Wait => {}
-                Remedy::Warn(warnings) => self.warn(&failing, warnings, patience).await?,
-                Remedy::Deactivate => self.deactivate_failing(&failing).await?,
+        for failing in readable("failing", &rows, read) {
+            let done = match remedy(failing.streak, failing.warnings, patience) {
+                Remedy::Wait => Ok(()),
+                Remedy::Warn(warnings) => self.warn(&failing, warnings, patience).await,
+                Remedy::Deactivate => self.deactivate_failing(&failing).await,
+            };
+            match done {
+                Err(error) if !error.is_temporary() => {
+                    tracing::error!(webhook_id = %failing.id, %error, "a failing webhook cannot be looked after");
+                }
+                other => other?,
             }
         }
         Ok(())

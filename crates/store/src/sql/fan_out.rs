@@ -16,6 +16,7 @@ use super::accept::{self, MAX_TARGETS, UNKNOWN_PROFILE};
 use super::claim::load_event;
 use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::ids::IDS;
+use super::query::note_unreadable;
 use super::upkeep::Work;
 use super::yielding::Yielding;
 use super::{Dialect, Query, Row, Sql, subscription_versions};
@@ -81,7 +82,8 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn fan_out_chunk(&self) -> Result<Option<Vec<LaneId>>> {
         let rows = next_unfinished::<DB>(&mut *self.reader().await?).await?;
         for row in &rows {
-            let (tenant_id, id) = (row.id(0)?, row.id::<EventId>(1)?);
+            let ids = note_unreadable("events", row, row.id(0).and_then(|tenant| Ok((tenant, row.id::<EventId>(1)?))));
+            let Some((tenant_id, id)) = ids else { continue };
             if self.is_passed_over(Work::FanOut, id.uuid()) {
                 continue;
             }

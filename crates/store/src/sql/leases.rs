@@ -1,5 +1,6 @@
 //! Leases of who is gone.
 
+use super::query::readable;
 use super::{Dialect, Query};
 use crate::error::Result;
 use crate::statistics::Node;
@@ -13,5 +14,5 @@ pub(crate) async fn free_leases<DB: Dialect>(db: &mut DB::Connection, node: i64)
 /// The processes that serve.
 pub(super) async fn nodes<DB: Dialect>(db: &mut DB::Connection) -> Result<Vec<Node>> {
     let rows = Query::<DB>::new("select number, started_at from nodes order by number").rows(db).await?;
-    rows.iter().map(|row| Ok(Node { number: row.get(0)?, started_at: row.time(1)? })).collect()
+    Ok(readable("nodes", &rows, |row| Ok(Node { number: row.get(0)?, started_at: row.time(1)? })))
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::dialect::RowSet;
 use super::ended::{Ending, EventSize};
 use super::ids::{IDS, id_rows};
+use super::query::readable;
 use super::upkeep::{Work, fitting};
 use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, tenants};
@@ -63,7 +64,8 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn prune_step(&self, retention: Retention) -> Result<bool> {
         let now = self.world.now();
         let tenants = tenants::all_retentions::<DB>(&mut *self.reader().await?).await?;
-        let on_success = tenants.iter().filter(|(_, own)| *own == PayloadRetention::OnSuccess).map(|(id, _)| *id).collect();
+        let on_success =
+            tenants.iter().filter(|(_, own)| *own == PayloadRetention::OnSuccess).map(|(id, _)| *id).collect();
         let mut has_more = self.wipe_reopened(&on_success).await?;
         let mut failures = 0;
         for (tenant_id, own) in tenants {
@@ -147,7 +149,7 @@ impl<DB: Dialect> Sql<DB> {
             let deliveries = usize::try_from(row.get::<i64>(1)?).unwrap_or(usize::MAX);
             Ok(Candidate { id: row.id(0)?, deliveries, has_payload: row.get(2)? })
         };
-        rows.iter().map(read).collect()
+        Ok(readable("events", &rows, read))
     }
 
     /// Looks at the deliveries of events, without holding up any writer.
@@ -178,7 +180,7 @@ impl<DB: Dialect> Sql<DB> {
             let rows = usize::try_from(row.get::<i64>(3)?).unwrap_or(usize::MAX);
             Ok(Found { event: EventSize { id: row.id(0)?, rows }, kept })
         };
-        rows.iter().map(read).collect()
+        Ok(readable("events", &rows, read))
     }
 
     async fn prune_tallies(&self, before: Timestamp) -> Result<bool> {

@@ -33,6 +33,10 @@ impl<DB: Dialect> Queue for Sql<DB> {
         self.give_claims_back(claims).await
     }
 
+    async fn put_off(&self, tenant_id: TenantId, id: DeliveryId, claim: i64, until: Timestamp) -> Result<()> {
+        self.put_claim_off(tenant_id, id, claim, until).await
+    }
+
     async fn abandon(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<()> {
         self.abandon_claim(tenant_id, id, claim).await
     }

@@ -9,6 +9,7 @@ use postrider_core::{DeliveryId, EventId, SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::claim::load_event;
+use super::query::note_unreadable;
 use super::upkeep::Work;
 use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, subscription_versions, subscriptions};
@@ -130,16 +131,8 @@ impl<DB: Dialect> Sql<DB> {
         let rows = query.rows(&mut *self.reader().await?).await?;
         let mut page = Page::begin(place, most);
         for row in &rows {
-            let state = DeliveryState::from_code(row.get(4)?).ok_or(StoreError::Damaged("a delivery's state"))?;
-            let target = TargetId::from_stored(row.get(2)?, row.get(3)?).ok_or(StoreError::Damaged("a target"))?;
-            let (event_type, created_at): (String, Timestamp) = (row.get(5)?, row.time(6)?);
-            let hit = (scope.covers(&event_type, created_at) && scope.means(target, state)).then(|| {
-                let id = row.id(0)?;
-                let delivery = Some((id, state));
-                let sample = ReplaySample { event_id: row.id(1)?, event_type, created_at, delivery };
-                Ok::<_, StoreError>(Hit { wanted: Wanted::Existing(id), sample })
-            });
-            if !page.take(row.get(0)?, hit.transpose()?) {
+            let hit = note_unreadable("deliveries", row, existing(row, scope)).flatten();
+            if !page.take(row.get(0)?, hit) {
                 break;
             }
         }
@@ -220,6 +213,19 @@ impl<DB: Dialect> Sql<DB> {
         }
         Ok(preview)
     }
+}
+
+/// A delivery that is there, if it is meant.
+fn existing<DB: Dialect>(row: &Row<DB>, scope: &ReplayScope) -> Result<Option<Hit>> {
+    let state = DeliveryState::from_code(row.get(4)?).ok_or(StoreError::Damaged("a delivery's state"))?;
+    let target = TargetId::from_stored(row.get(2)?, row.get(3)?).ok_or(StoreError::Damaged("a target"))?;
+    let (event_type, created_at): (String, Timestamp) = (row.get(5)?, row.time(6)?);
+    if !scope.covers(&event_type, created_at) || !scope.means(target, state) {
+        return Ok(None);
+    }
+    let id = row.id(0)?;
+    let sample = ReplaySample { event_id: row.id(1)?, event_type, created_at, delivery: Some((id, state)) };
+    Ok(Some(Hit { wanted: Wanted::Existing(id), sample }))
 }
 
 /// Events, whether the subscription has a delivery of each, and the version of it that held for each: parameters are the tenant,

@@ -6,10 +6,13 @@ use postrider_core::lanes::LaneId;
 use postrider_core::notice::Notice;
 use postrider_core::replay::{Replay, ReplayState, pace};
 use postrider_core::{ReplayId, TenantId, Timestamp};
+use uuid::Uuid;
 
+use super::query::SPARE;
 use super::replay_search::{Found, Hit, Place, Stage, Wanted};
 use super::replays::{COLUMNS, read};
-use super::{Dialect, Query, Sql, tenants};
+use super::upkeep::Work;
+use super::{Dialect, Query, Row, Sql, tenants};
 use crate::error::{Result, StoreError};
 use crate::journal::ReopenError;
 
@@ -27,7 +30,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Lets the next replay go on, if it is time. When to come again; `None` if none is running.
     pub(super) async fn replay_step(&self) -> Result<Option<Timestamp>> {
         let now = self.world.now();
-        let Some(due) = next_running::<DB>(&mut *self.reader().await?).await? else { return Ok(None) };
+        let Some(due) = self.next_running().await? else { return Ok(None) };
         // Further ahead than any pause, it is of a clock that was set back.
         if due.at > now && due.at <= now + PAUSE {
             return Ok(Some(due.at));
@@ -39,6 +42,23 @@ impl<DB: Dialect> Sql<DB> {
             self.change(query.id(id.uuid()).time(now + PAUSE)).await?;
         }
         Ok(Some(now))
+    }
+
+    /// The running replay whose turn it is, of those that can be read.
+    async fn next_running(&self) -> Result<Option<Due>> {
+        let sql = format!(
+            "select {COLUMNS}, stage, cursor_id, next_at from replays where state = 0 order by next_at limit $1"
+        );
+        let rows = Query::<DB>::assembled(sql).bind(1 + SPARE).rows(&mut *self.reader().await?).await?;
+        for row in &rows {
+            let id: Uuid = row.get(0)?;
+            match read_due(row) {
+                Ok(due) => return Ok(Some(due)),
+                Err(_) if self.is_passed_over(Work::Replay, id) => {}
+                Err(error) => self.note_passed_over(Work::Replay, id, &format_args!("replay {id}"), &error),
+            }
+        }
+        Ok(None)
     }
 
     /// Opens the next deliveries and moves the place in the same transaction, unless somebody else has moved it.
@@ -59,6 +79,11 @@ impl<DB: Dialect> Sql<DB> {
         for hit in in_order(found.hits) {
             match self.send_again(&mut tx, tenant_id, &hit, version, due.replay.id).await {
                 Ok(lane) => lanes.push(lane),
+                Err(ReopenError::Store(error)) if error.is_of_a_row() => {
+                    let id = hit.sample.event_id;
+                    self.note_passed_over(Work::Replay, id.uuid(), &format_args!("event {id}"), &error);
+                    skipped += 1;
+                }
                 Err(ReopenError::Store(error)) => return Err(error),
                 Err(_) => skipped += 1,
             }
@@ -100,12 +125,9 @@ fn in_order(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits
 }
 
-async fn next_running<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<Due>> {
-    let sql =
-        format!("select {COLUMNS}, stage, cursor_id, next_at from replays where state = 0 order by next_at limit 1");
-    let Some(row) = Query::<DB>::assembled(sql).row(db).await? else { return Ok(None) };
+fn read_due<DB: Dialect>(row: &Row<DB>) -> Result<Due> {
     let stage = Stage::from_code(row.get(16)?).ok_or(StoreError::Damaged("a replay's stage"))?;
-    Ok(Some(Due { replay: read(&row)?, place: Place { stage, after: row.get(17)? }, at: row.time(18)? }))
+    Ok(Due { replay: read(row)?, place: Place { stage, after: row.get(17)? }, at: row.time(18)? })
 }
 
 /// Moves the place on, or ends the replay; false if it was paused, or somebody else has moved it.

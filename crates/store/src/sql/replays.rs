@@ -6,6 +6,7 @@ use postrider_core::replay::{Count, Replay, ReplayScope, ReplayState, ReplayStat
 use postrider_core::{ReplayId, SubscriptionId, TenantId};
 use uuid::Uuid;
 
+use super::query::{readable_page, with_spare};
 use super::replay_search::Place;
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
@@ -95,8 +96,9 @@ impl<DB: Dialect> Replays for Sql<DB> {
     async fn replays(&self, tenant_id: TenantId, page: Page) -> Result<Vec<Replay>> {
         let sql = format!("select {COLUMNS} from replays where tenant_id = $1 and id < $2 order by id desc limit $3");
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid());
-        let query = query.id(page.before.unwrap_or(Uuid::max())).bind(i64::from(page.limit));
-        query.rows(&mut *self.reader().await?).await?.iter().map(read).collect()
+        let query = query.id(page.before.unwrap_or(Uuid::max())).bind(with_spare(page));
+        let rows = query.rows(&mut *self.reader().await?).await?;
+        Ok(readable_page("replays", page, &rows, read))
     }
 
     async fn find_replay(&self, tenant_id: TenantId, id: ReplayId) -> Result<Option<Replay>> {

@@ -3,6 +3,7 @@
 use postrider_core::Timestamp;
 use std::time::Duration;
 
+use super::query::note_unreadable;
 use super::{Dialect, Query};
 use crate::error::Result;
 
@@ -26,9 +27,11 @@ pub(crate) async fn follow_clock<DB: Dialect>(db: &mut DB::Connection, now: Time
 
 /// When the last event was accepted or the last request ended, whichever was later.
 async fn newest<DB: Dialect>(db: &mut DB::Connection) -> Result<Timestamp> {
-    let sql = "select max(
-            coalesce((select created_at from events order by rowid desc limit 1), 0),
-            coalesce((select started_at + total_us from attempts order by log_id desc limit 1), 0))";
-    let row = Query::<DB>::new(sql).row(db).await?;
-    row.map_or(Ok(Timestamp::default()), |row| row.time(0))
+    let sql = "select (select created_at from events order by rowid desc limit 1),
+            (select started_at + total_us from attempts order by log_id desc limit 1)";
+    let Some(row) = Query::<DB>::new(sql).row(db).await? else { return Ok(Timestamp::default()) };
+    // What cannot be read says nothing of the time.
+    let times =
+        [("events", 0), ("attempts", 1)].map(|(table, column)| note_unreadable(table, &row, row.maybe_time(column)));
+    Ok(times.into_iter().flatten().flatten().max().unwrap_or_default())
 }

@@ -6,6 +6,7 @@ use postrider_core::tally::{Tally, Width};
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::query::readable;
 use super::{Dialect, Query, Row, Sql, leases};
 use crate::error::Result;
 use crate::statistics::{Node, Statistics, Waiting, Whose};
@@ -35,7 +36,7 @@ impl<DB: Dialect> Statistics for Sql<DB> {
         let rows = query.rows(&mut *self.reader().await?).await?;
         let read =
             |row: &Row<DB>| Ok((row.time(0)?, row.parsed(1, "a tally", |text| serde_json::from_str(text).ok())?));
-        rows.iter().map(read).collect()
+        Ok(readable("rollups", &rows, read))
     }
 
     async fn waiting(&self, whose: Whose) -> Result<Waiting> {
@@ -75,7 +76,7 @@ impl<DB: Dialect> Statistics for Sql<DB> {
             let streak = Streak { since: row.time(1)?, last_at: row.time(2)?, attempts: row.get(3)? };
             Ok((row.id(0)?, streak))
         };
-        rows.iter().map(read).collect()
+        Ok(readable("failing", &rows, read))
     }
 
     async fn failing_by_tenant(&self) -> Result<Vec<(TenantId, i64)>> {
@@ -85,7 +86,7 @@ impl<DB: Dialect> Statistics for Sql<DB> {
              group by f.tenant_id order by f.tenant_id",
         );
         let rows = query.rows(&mut *self.reader().await?).await?;
-        rows.iter().map(|row| Ok((row.id(0)?, row.get(1)?))).collect()
+        Ok(readable("failing", &rows, |row| Ok((row.id(0)?, row.get(1)?))))
     }
 
     async fn nodes(&self) -> Result<Vec<Node>> {

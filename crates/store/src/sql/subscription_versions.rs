@@ -221,6 +221,9 @@ mod tests {
     #[tokio::test]
     async fn the_version_that_held_is_found_by_the_key() {
         let plan = plan_of(&format!("select {}", holding("?1", "?2", "?3", "?4"))).await;
-        assert!(plan.iter().any(|step| step.contains("USING PRIMARY KEY (tenant_id=? AND subscription_id=?")), "{plan:?}");
+        assert!(
+            plan.iter().any(|step| step.contains("USING PRIMARY KEY (tenant_id=? AND subscription_id=?")),
+            "{plan:?}"
+        );
     }
 }

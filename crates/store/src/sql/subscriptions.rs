@@ -1,5 +1,6 @@
 //! Rows of `subscriptions` and their statistics.
 
+use postrider_core::catalogue::Changed;
 use postrider_core::cursor::Page;
 use postrider_core::event_type::EventTypeName;
 use postrider_core::filter::Filter;
@@ -13,9 +14,9 @@ use postrider_core::vault::{Place, Vault};
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::query::{note_unreadable, readable, readable_page, with_spare};
 use super::{Dialect, Query, Row};
 use crate::error::{Result, StoreError};
-use crate::measure;
 
 const COLUMNS: &str = "s.id, s.tenant_id, s.event_type, s.url, s.is_active, s.description, s.filters, s.profile,
     s.retry_schedule, s.timeout_seconds, s.headers, s.secrets, s.discard_through, s.created_at,
@@ -185,23 +186,23 @@ pub(super) async fn list<DB: Dialect>(
     let rows = Query::<DB>::assembled(sql)
         .id(tenant_id.uuid())
         .id(page.and_then(|page| page.before).unwrap_or(Uuid::max()))
-        .bind(page.map_or(i64::MAX, |page| i64::from(page.limit)))
+        .bind(page.map_or(i64::MAX, with_spare))
         .rows(db)
         .await?;
-    rows.iter().map(|row| Ok((read(row, vault)?, read_stats(row)?))).collect()
+    let read = |row: &Row<DB>| Ok((read(row, vault)?, read_stats(row)?));
+    Ok(match page {
+        Some(page) => readable_page("subscriptions", page, &rows, read),
+        None => readable("subscriptions", &rows, read),
+    })
 }
 
-/// What changed of a tenant's subscriptions: what each is now, if it is there and can be read.
-pub(super) type Changed = Vec<(SubscriptionId, Option<Subscription>)>;
-
-/// The subscriptions of a tenant that were changed since a version of its catalogue; all living ones without a version. One
-/// that cannot be read is as good as none, and is named in the log.
+/// The subscriptions of a tenant that were changed since a version of its catalogue; all living ones without a version.
 pub(super) async fn changed_since<DB: Dialect>(
     db: &mut DB::Connection,
     vault: &Vault,
     tenant_id: TenantId,
     version: Option<i64>,
-) -> Result<Changed> {
+) -> Result<Vec<(SubscriptionId, Changed)>> {
     let condition = if version.is_some() { "s.version > $2" } else { "s.version >= $2 and s.deleted_at is null" };
     let sql = format!(
         "select {COLUMNS}, s.deleted_at is not null
@@ -211,16 +212,12 @@ pub(super) async fn changed_since<DB: Dialect>(
     let now = |row: &Row<DB>| {
         let id = row.id(0)?;
         if row.get::<bool>(18)? {
-            return Ok((id, None));
+            return Ok((id, Changed::Deleted));
         }
-        let readable = read(row, vault);
-        if let Err(error) = &readable {
-            measure::damaged("subscriptions");
-            tracing::error!(webhook_id = %id, %error, "a webhook cannot be read: it gets nothing");
-        }
-        Ok((id, readable.ok()))
+        let readable = note_unreadable("subscriptions", row, read(row, vault));
+        Ok((id, readable.map_or(Changed::Unreadable, |subscription| Changed::Is(Box::new(subscription)))))
     };
-    rows.iter().map(now).collect()
+    Ok(readable("subscriptions", &rows, now))
 }
 
 /// Ids and URLs of all living subscriptions of a tenant.
@@ -234,7 +231,7 @@ pub(super) async fn living_lanes<DB: Dialect>(
         let url = row.parsed(1, "a subscription's URL", TargetUrl::from_stored)?;
         Ok((row.id(0)?, LaneId::of(tenant_id, &url)))
     };
-    rows.iter().map(read).collect()
+    Ok(readable("subscriptions", &rows, read))
 }
 
 /// What is sealed of a subscription.

@@ -6,6 +6,7 @@ use postrider_core::tenant::{PayloadRetention, Tenant};
 use postrider_core::{TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::query::{readable, readable_page, with_spare};
 use super::{Dialect, Query, Row};
 use crate::catalogue::TenantChange;
 use crate::error::Result;
@@ -45,8 +46,8 @@ pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, tenant: &Tenant
 
 pub(super) async fn list<DB: Dialect>(db: &mut DB::Connection, page: Page) -> Result<Vec<Tenant>> {
     let sql = format!("select {COLUMNS} from tenants where deleted_at is null and id < $1 order by id desc limit $2");
-    let query = Query::<DB>::assembled(sql).id(page.before.unwrap_or(Uuid::max())).bind(i64::from(page.limit));
-    query.rows(db).await?.iter().map(read).collect()
+    let query = Query::<DB>::assembled(sql).id(page.before.unwrap_or(Uuid::max())).bind(with_spare(page));
+    Ok(readable_page("tenants", page, &query.rows(db).await?, read))
 }
 
 pub(super) async fn get<DB: Dialect>(db: &mut DB::Connection, id: TenantId) -> Result<Option<Tenant>> {
@@ -62,7 +63,7 @@ pub(super) async fn get_named<DB: Dialect>(db: &mut DB::Connection, name: &str) 
 /// Ids of all tenants, deleted ones too: their rows are still to be pruned; and how long each keeps payloads.
 pub(super) async fn all_retentions<DB: Dialect>(db: &mut DB::Connection) -> Result<Vec<(TenantId, PayloadRetention)>> {
     let rows = Query::<DB>::new("select id, payload_retention from tenants order by id").rows(db).await?;
-    rows.iter().map(|row| Ok((row.id(0)?, PayloadRetention::from_stored(row.get(1)?)))).collect()
+    Ok(readable("tenants", &rows, |row| Ok((row.id(0)?, PayloadRetention::from_stored(row.get(1)?)))))
 }
 
 /// Marks a tenant as deleted.

@@ -14,6 +14,7 @@ use super::dialect::RowSet;
 use super::ended::{Ending, EventSize};
 use super::ids::{IDS, id_rows};
 use super::prune::{Candidate, STEP};
+use super::query::readable;
 use super::upkeep::{Work, fitting};
 use super::{Dialect, Query, Row, Sql};
 use crate::error::Result;
@@ -101,7 +102,7 @@ impl<DB: Dialect> Sql<DB> {
             let rows = usize::try_from(row.get::<i64>(3)?).unwrap_or(usize::MAX);
             Ok(Look { event: EventSize { id: row.id(0)?, rows }, goes: row.get(1)?, pending: row.get(2)? })
         };
-        rows.iter().map(read).collect()
+        Ok(readable("events", &rows, read))
     }
 
     /// The same of the next events of these tenants that were opened again. When it begins, all events are gone through from
@@ -132,7 +133,12 @@ impl<DB: Dialect> Sql<DB> {
                 Ok(None) => return Ok(true),
                 Err(error) if error.is_temporary() => return Err(error),
                 Err(error) => {
-                    self.note_passed_over(Work::Retention, tenant_id.uuid(), &format_args!("tenant {tenant_id}"), &error);
+                    self.note_passed_over(
+                        Work::Retention,
+                        tenant_id.uuid(),
+                        &format_args!("tenant {tenant_id}"),
+                        &error,
+                    );
                     pending = pending.into_iter().chain(events.values().copied()).min();
                 }
             }

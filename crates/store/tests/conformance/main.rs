@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod catalogue;
 mod claim;
+mod damaged;
 mod failing;
 mod fan_out;
 mod fixture;
@@ -167,7 +168,9 @@ backends! {
         replays_are_of_one_tenant,
         long_periods_are_gone_through_in_pages,
         one_that_cannot_go_on_waits,
+        one_that_cannot_be_read_is_passed_over,
     }
+    damaged::{one_row_of_each_table_is_nobody_elses_matter}
     failing::{
         it_is_told_warned_of_and_deactivated,
         each_failed_delivery_is_told_to_who_subscribes,

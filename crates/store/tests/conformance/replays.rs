@@ -143,11 +143,29 @@ pub(crate) async fn one_that_cannot_go_on_waits(mut f: Fixture) {
     f.subscribe("https://a.example/hook").await;
     fail(&mut f, 1).await;
     let broken = make(&f, &all(&f, None), FAST).await;
-    f.look("update deliveries set target_kind = 9").await;
+    f.change("alter table reopenings rename to elsewhere").await;
     let now = f.now();
     f.stores.queue.replay().await.expect("a step");
     assert!(f.stores.queue.replay().await.expect("a step").is_some_and(|at| at > now), "not at once");
-    f.look("update deliveries set target_kind = 0").await;
+    f.change("alter table elsewhere rename to reopenings").await;
     run(&f).await;
     assert_eq!(find(&f, &broken).await.replayed, 1);
+}
+
+/// What cannot be read is passed over, and the rest is sent again.
+pub(crate) async fn one_that_cannot_be_read_is_passed_over(mut f: Fixture) {
+    let spoiled = f.subscribe("https://a.example/spoiled").await;
+    f.subscribe("https://a.example/hook").await;
+    f.publish().await;
+    while let Some(claimed) = f.handed() {
+        f.settle(&claimed, EXHAUSTED, Some(f.answered(500))).await;
+    }
+    f.clock.advance(std::time::Duration::from_secs(1));
+    let replay = make(&f, &all(&f, None), FAST).await;
+    f.change("update subscriptions set retry_schedule = 'x' where url = 'https://a.example/spoiled'").await;
+    run(&f).await;
+    let ended = find(&f, &replay).await;
+    assert_eq!((ended.state, ended.replayed, ended.skipped), (ReplayState::Finished, 1, 1));
+    let failed = "select cast(count(*) as text) from deliveries where state = 2";
+    assert_eq!((f.number(failed).await, spoiled.settings.is_active), (1, true), "it stays as it was");
 }

@@ -83,7 +83,8 @@ pub(crate) async fn what_is_of_the_future_is_discarded_too(f: Fixture) {
     f.clock.set(now + APART);
     let claimed = f.stores.queue.claim(webhook.lane, 1).await.expect("claimed").remove(0);
     let catalogue = f.stores.queue.snapshot(f.tenant).await.expect("read").expect("there");
-    let closed = postrider_core::lifecycle::closed_to(catalogue.get(webhook.id).expect("there"), claimed.opened_version);
+    let closed =
+        postrider_core::lifecycle::closed_to(catalogue.get(webhook.id).expect("there"), claimed.opened_version);
     assert_eq!(closed, None, "it was opened after that");
 }
 

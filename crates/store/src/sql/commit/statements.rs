@@ -9,7 +9,7 @@ use std::time::Duration;
 use postrider_core::target::TargetId;
 use postrider_core::{EventId, SubscriptionId, TenantId, Timestamp};
 use rusqlite::config::DbConfig;
-use rusqlite::types::ToSql;
+use rusqlite::types::{ToSql, Value};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use sqlx::{Pool, Sqlite};
 use tokio::sync::Semaphore;
@@ -20,6 +20,7 @@ use super::checkpoint::MOST_LOG_PAGES;
 use super::scripts::Scripts;
 use super::writer::Ledger;
 use crate::error::{Result, StoreError};
+use crate::measure;
 use crate::node_number::NodeNumber;
 use crate::sql::LEASE_MARGIN;
 use crate::sql::accept::{self, Accept};
@@ -29,6 +30,9 @@ use crate::sql::settle::{self, Seen, Settled};
 
 /// How long a statement waits for a command beside this process to finish its own.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// How long a delivery that cannot be read is left alone.
+const DAMAGED_LEASE: Duration = Duration::from_secs(60);
 
 /// Writes on a connection of its own.
 pub(crate) struct Statements {
@@ -216,7 +220,9 @@ impl Statements {
             return Ok(*version);
         }
         let mut statement = self.connection.prepare_cached(texts::VERSION)?;
-        let version = statement.query_row([tenant_id.uuid().as_bytes()], |row| row.get(0)).optional()?;
+        // A damaged one is no event's: those of other tenants are not to fail for it.
+        let version = statement.query_row([tenant_id.uuid().as_bytes()], |row| Ok(row.get(0).ok()));
+        let version = version.optional()?.flatten();
         known.insert(tenant_id, version);
         Ok(version)
     }
@@ -224,31 +230,29 @@ impl Statements {
     fn claim(&self, wish: ClaimWish, now: Timestamp) -> rusqlite::Result<Vec<ClaimedRow>> {
         let limit = i64::try_from(wish.limit).unwrap_or(i64::MAX);
         let mut due = self.connection.prepare_cached(texts::SELECT_DUE)?;
-        let rows = due.query_map((wish.lane.0, now.as_micros(), limit), |row| {
-            let timeout = Duration::from_secs(row.get::<_, u32>(11)?.into());
-            Ok(ClaimedRow {
-                tenant_id: id(row, 0)?,
-                id: id(row, 1)?,
-                event_id: id(row, 2)?,
-                target: TargetId::from_stored(row.get(3)?, id(row, 4)?),
-                profile: row.get(5)?,
-                claim: row.get::<_, i64>(6)? + 1,
-                strikes: row.get::<_, i64>(7)? + 1,
-                marks: row.get(8)?,
-                tries: row.get(9)?,
-                attempts: row.get(10)?,
-                opened_at: Timestamp::from_micros(row.get(12)?),
-                opened_version: row.get(13)?,
-                lease_until: now + timeout + LEASE_MARGIN,
-            })
-        })?;
-        let rows: Vec<ClaimedRow> = rows.collect::<Result<_, _>>()?;
+        let mut found = due.query((wish.lane.0, now.as_micros(), limit))?;
+        let (mut rows, mut damaged) = (Vec::new(), Vec::new());
+        while let Some(row) = found.next()? {
+            match claimed_row(row, now) {
+                Ok(claimed) => rows.push(claimed),
+                Err(error) => damaged.push((row.get::<_, Value>(0)?, row.get::<_, Value>(1)?, error)),
+            }
+        }
         let mut leases = self.line(texts::LEASE, self.node)?;
         for row in &rows {
             leases.uuid(Some(row.tenant_id.uuid()));
             leases.uuid(Some(row.id.uuid()));
             leases.time(Some(row.lease_until));
             leases.end_row();
+            leases.run()?;
+        }
+        // Leased as it is, it is out of the others' way.
+        for (tenant_id, id, error) in damaged {
+            measure::damaged("deliveries");
+            tracing::error!(delivery_id = ?id, %error, "a delivery cannot be read");
+            leases.put(tenant_id);
+            leases.put(id);
+            leases.time(Some(now + DAMAGED_LEASE));
             leases.run()?;
         }
         Ok(rows)
@@ -295,6 +299,25 @@ impl Ledger for Statements {
         }
         Ok(Committed { inserted, settled, claimed, at: now })
     }
+}
+
+fn claimed_row(row: &rusqlite::Row<'_>, now: Timestamp) -> rusqlite::Result<ClaimedRow> {
+    let timeout = Duration::from_secs(row.get::<_, u32>(11)?.into());
+    Ok(ClaimedRow {
+        tenant_id: id(row, 0)?,
+        id: id(row, 1)?,
+        event_id: id(row, 2)?,
+        target: TargetId::from_stored(row.get(3)?, id(row, 4)?),
+        profile: row.get(5)?,
+        claim: row.get::<_, i64>(6)? + 1,
+        strikes: row.get::<_, i64>(7)? + 1,
+        marks: row.get(8)?,
+        tries: row.get(9)?,
+        attempts: row.get(10)?,
+        opened_at: Timestamp::from_micros(row.get(12)?),
+        opened_version: row.get(13)?,
+        lease_until: now + timeout + LEASE_MARGIN,
+    })
 }
 
 fn id<T: From<Uuid>>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {

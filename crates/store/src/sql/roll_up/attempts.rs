@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use super::counts::Counts;
 use super::{PAGE, SETTLED, is_full};
-use crate::error::{Result, StoreError};
+use crate::error::Result;
+use crate::measure;
 use crate::sql::dialect::{Kind, Schema};
 use crate::sql::{Dialect, Query};
 
@@ -38,6 +39,14 @@ struct AttemptRow {
     opened_at: Option<i64>,
 }
 
+impl AttemptRow {
+    /// One of which nothing but its number can be read: it is not counted.
+    const fn damaged(log_id: i64) -> Self {
+        let (tenant_id, target_kind, target_id, opened_at) = (None, None, None, None);
+        Self { log_id, ended_at: 0, took_us: 0, outcome: 0, tenant_id, target_kind, target_id, opened_at }
+    }
+}
+
 /// Counts a page of attempts in the order of their numbers, up to the first that is too young; the last that was, and
 /// whether there are more.
 pub(super) async fn count_attempts<DB: Dialect>(
@@ -54,7 +63,8 @@ pub(super) async fn count_attempts<DB: Dialect>(
              where a.log_id > $1 order by a.log_id limit $2) r",
         DB::packed(ATTEMPT)
     );
-    let mut rows: Vec<AttemptRow> = Query::<DB>::assembled(sql).bind(after).bind(PAGE).packed(db, "an attempt").await?;
+    let mut rows: Vec<AttemptRow> =
+        Query::<DB>::assembled(sql).bind(after).bind(PAGE).packed(db, "an attempt", AttemptRow::damaged).await?;
     rows.sort_unstable_by_key(|row| row.log_id);
     let (mut last, has_more) = (after, is_full(rows.len()));
     for row in rows {
@@ -69,8 +79,12 @@ pub(super) async fn count_attempts<DB: Dialect>(
         else {
             continue;
         };
-        let target = TargetId::from_stored(kind, target_id).ok_or(StoreError::Damaged("a target"))?;
-        let outcome = AttemptOutcome::from_code(row.outcome).ok_or(StoreError::Damaged("an attempt's outcome"))?;
+        let known = TargetId::from_stored(kind, target_id).zip(AttemptOutcome::from_code(row.outcome));
+        let Some((target, outcome)) = known else {
+            measure::damaged("attempts");
+            tracing::error!(log_id = last, "an attempt cannot be read and is not counted");
+            continue;
+        };
         let opened_at = Timestamp::from_micros(opened_at);
         let is_success = outcome == AttemptOutcome::Success;
         let tally = counts.minute(tenant_id, Some(target), ended_at);

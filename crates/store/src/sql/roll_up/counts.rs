@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
 use crate::sql::dialect::{Cells, Kind, RowSet, Schema};
+use crate::sql::query::note_unreadable;
 use crate::sql::{Dialect, Query};
 
 /// Tallies of so many minutes are written while others wait for a moment, and more of them for too long.
@@ -100,8 +101,11 @@ pub(super) async fn add_tallies<DB: Dialect>(db: &mut DB::Connection, counts: &C
     );
     for row in Query::<DB>::assembled(sql).bind_rows(keys).rows(db).await? {
         let key = Key { tenant_id: row.get(0)?, target_id: row.get(1)?, width: row.get(2)?, at: row.get(3)? };
-        let known: Tally = row.parsed(4, "a tally", |text| serde_json::from_str(text).ok())?;
-        sums.entry(key).or_default().add(&known);
+        let known = row.parsed(4, "a tally", |text| serde_json::from_str::<Tally>(text).ok());
+        // Of one that cannot be read, nothing is known any more.
+        if let Some(known) = note_unreadable("rollups", &row, known) {
+            sums.entry(key).or_default().add(&known);
+        }
     }
     let mut rows = DB::Rows::new(ROLLUP);
     for (key, tally) in &sums {

@@ -17,9 +17,11 @@ use postrider_core::target::TargetId;
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use super::query::{note_unreadable, readable};
 use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, notices, tenants};
 use crate::error::{Result, StoreError};
+use crate::measure;
 
 /// Commits that were begun so long ago have ended.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -45,7 +47,15 @@ impl<DB: Dialect> Sql<DB> {
         let now = self.world.now();
         let until = now - SETTLED;
         let mut reader = self.reader().await?;
-        let marks = read_marks::<DB>(&mut reader).await?;
+        let marks = match read_marks::<DB>(&mut reader).await {
+            Err(StoreError::Damaged(what)) => {
+                drop(reader);
+                measure::damaged("rollup_marks");
+                tracing::error!(what, "how far was counted cannot be read; counting goes on from here");
+                return self.count_from_here(until).await;
+            }
+            other => other?,
+        };
         let (mut counts, mut next) = (Counts::default(), marks.unwrap_or_default());
         // A mark of the future is of a clock that was set back.
         if next.failed_at > now {
@@ -71,6 +81,21 @@ impl<DB: Dialect> Sql<DB> {
         let is_ours = marks == Some(next) || self.keep(marks, next, &counts).await?;
         // Another node counts: the rest is its own, or all would read the same again and again.
         Ok(counts.is_full && is_ours)
+    }
+
+    /// Sets the marks to where all that is settled ends. What was not counted by then is not counted any more: to count all again
+    /// would count most of it twice.
+    async fn count_from_here(&self, until: Timestamp) -> Result<bool> {
+        let query = Query::<DB>::new(
+            "update rollup_marks set log_id = coalesce((select max(log_id) from attempts), 0), failed_at = $2,
+                 failed_id = $3, events_before = $4 where id = $1",
+        )
+        .bind(MARKS)
+        .time(until)
+        .id(Uuid::nil())
+        .time(begin_of(until, Width::Minute.seconds()));
+        self.change(query).await?;
+        Ok(true)
     }
 
     /// Those of failed deliveries that somebody subscribes to. The listener's own are not told, or each would make more.
@@ -164,21 +189,21 @@ async fn count_failed<DB: Dialect>(
     counts.is_full |= is_full(rows.len());
     let mut last = (marks.failed_at, marks.failed_id);
     for row in &rows {
-        let (failed_at, tenant_id): (Timestamp, TenantId) = (row.time(0)?, row.id(2)?);
-        let target = TargetId::from_stored(row.get(3)?, row.get(4)?).ok_or(StoreError::Damaged("a target"))?;
-        counts.minute(tenant_id, Some(target), failed_at).failed += 1;
-        counts.notices.push(Notice::DeliveryFailed {
-            tenant_id,
-            id: row.id(1)?,
-            event_id: row.id(5)?,
-            event_type: row.get(7)?,
-            target,
-            reason: row.get(6)?,
-            failed_at,
-        });
-        last = (failed_at, row.get(1)?);
+        last = (row.time(0)?, row.get(1)?);
+        let Some((tenant_id, target, notice)) = note_unreadable("deliveries", row, read_failed(row)) else { continue };
+        counts.minute(tenant_id, Some(target), last.0).failed += 1;
+        counts.notices.push(notice);
     }
     Ok(last)
+}
+
+fn read_failed<DB: Dialect>(row: &Row<DB>) -> Result<(TenantId, TargetId, Notice)> {
+    let tenant_id = row.id(2)?;
+    let target = TargetId::from_stored(row.get(3)?, row.get(4)?).ok_or(StoreError::Damaged("a target"))?;
+    let (id, event_id, event_type) = (row.id(1)?, row.id(5)?, row.get(7)?);
+    let (reason, failed_at) = (row.get(6)?, row.time(0)?);
+    let notice = Notice::DeliveryFailed { tenant_id, id, event_id, event_type, target, reason, failed_at };
+    Ok((tenant_id, target, notice))
 }
 
 /// Counts the events of some whole minutes.
@@ -198,8 +223,8 @@ async fn count_events<DB: Dialect>(
         .id(first_id_at(before))
         .rows(db)
         .await?;
-        for row in &rows {
-            let (minute, events): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let read = |row: &Row<DB>| Ok::<(i64, i64), StoreError>((row.get(0)?, row.get(1)?));
+        for (minute, events) in readable("events", &rows, read) {
             let at = Timestamp::from_micros(minute * 60_000_000);
             counts.minute(tenant_id, None, at).events += events;
         }
