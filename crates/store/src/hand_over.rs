@@ -89,9 +89,11 @@ impl DueLanes {
         std::mem::take(&mut self.lock())
     }
 
-    /// Ends when a lane was named; at once, if one was named since the last time.
+    /// Ends when a lane was named that nobody has taken; at once, if there is one, also when an earlier wait for it was given up.
     pub async fn arrived(&self) {
-        self.0.arrived.notified().await;
+        while self.lock().is_empty() {
+            self.0.arrived.notified().await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<LaneId>> {
@@ -177,4 +179,24 @@ impl HandOver {
 
 fn recent() -> Arc<RecentEvents> {
     Arc::new(RecentEvents::new(Instant::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_takes_no_lane_along() {
+        let due = DueLanes::default();
+        due.push(LaneId(1));
+        // Heard, and given up before it was taken.
+        due.arrived().await;
+        let again = tokio::time::timeout(Duration::from_secs(5), due.arrived()).await;
+        assert!(again.is_ok(), "it is still there");
+        assert!(due.take().contains(&LaneId(1)));
+        let more = tokio::time::timeout(Duration::from_millis(1), due.arrived()).await;
+        assert!(more.is_err(), "and nothing more after it was taken");
+    }
 }

@@ -241,6 +241,29 @@ async fn a_busy_webhook_is_switched_off_whole_and_without_a_deadlock() {
     }
 }
 
+/// A node that cannot register at once after it lost its session is still the one that it was.
+#[tokio::test]
+async fn a_session_that_is_hard_to_open_again_keeps_its_number() {
+    use sqlx::{Connection, Executor, Row};
+
+    let database = Database::postgres();
+    let Database::Postgres(url) = &database else { panic!("it is one") };
+    let server = Server::start_with(node(&database)).await;
+    let mut people = sqlx::PgConnection::connect(url).await.expect("a server");
+    let registered = "select incarnation::text from nodes";
+    let before = sqlx::query(registered).fetch_one(&mut people).await.expect("registered").get::<String, _>(0);
+    people.execute("alter table nodes rename to elsewhere").await.expect("renamed");
+    let end_session = "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid
+         where l.locktype = 'advisory' and a.datname = current_database()";
+    people.execute(end_session).await.expect("ended");
+    eventually("it tries in vain", || async { server.log().contains("no session yet").then_some(()) }).await;
+    people.execute("alter table elsewhere rename to nodes").await.expect("renamed");
+    eventually("it is registered", || async { (server.log().matches("registered").count() > 1).then_some(()) }).await;
+    let after = sqlx::query(registered).fetch_all(&mut people).await.expect("registered");
+    let after: Vec<String> = after.iter().map(|row| row.get(0)).collect();
+    assert_eq!(after, [before]);
+}
+
 /// Publishes to whichever node answers until told to stop; the ids of what was accepted.
 async fn publish_meanwhile(bases: Arc<std::sync::Mutex<Vec<String>>>, key: String, stop: Arc<Notify>) -> Vec<String> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("a client");

@@ -132,8 +132,8 @@ impl Keeper {
         listener.listen(CHANNEL).await?;
         self.follow_clock(&mut listener).await?;
         let now = self.options.world.now();
-        let registration =
-            registry::register(&mut listener, self.registration.take(), &self.options.world, now).await?;
+        // Should this fail, the next try still knows who this process was.
+        let registration = registry::register(&mut listener, self.registration, &self.options.world, now).await?;
         tracing::info!(node = registration.number, "registered");
         self.options.node.set(registration.number);
         self.registration = Some(registration);

@@ -205,8 +205,11 @@ impl<DB: Dialect> Sql<DB> {
 
     /// As if the claim had not been made: its strike is taken back, its mark wiped.
     pub(super) async fn give_claims_back(&self, claims: &[(TenantId, DeliveryId, i64)]) -> Result<()> {
+        // In the order in which everybody locks deliveries.
+        let mut claims = claims.to_vec();
+        claims.sort_unstable_by_key(|(tenant_id, id, _)| (*tenant_id, *id));
         let mut tx = self.begin().await?;
-        for (tenant_id, id, claim) in claims {
+        for (tenant_id, id, claim) in &claims {
             Query::<DB>::new(
                 "update deliveries set lease_until = 0, strikes = 0, marks = 0
                  where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",

@@ -200,3 +200,21 @@ pub(crate) async fn a_sender_sees_what_is_true_this_moment(f: Fixture) {
     f.stores.catalogue.delete_subscription(f.tenant, subscription.id).await.expect("deleted");
     assert!(!found().await);
 }
+
+/// What was claimed and cannot be looked up is as if it had not been claimed.
+pub(crate) async fn a_failed_look_up_gives_the_claim_back(mut f: Fixture) {
+    let subscription = f.subscribe("https://a.example/hook").await;
+    for _ in 0..3 {
+        f.publish().await;
+    }
+    while let Some(claimed) = f.handed() {
+        f.stores.queue.give_back(&[(f.tenant, claimed.id, claimed.claim)]).await.expect("given back");
+    }
+    let (other, _inbox) = f.beside(LaneLimits::default()).await;
+    f.change("alter table events rename to elsewhere").await;
+    assert!(other.queue.claim(subscription.lane, 9).await.is_err(), "their events cannot be read");
+    f.change("alter table elsewhere rename to events").await;
+    let traces = "select cast(count(*) as text) from deliveries where lease_until > 0 or strikes > 0";
+    assert_eq!(f.number(traces).await, 0);
+    assert_eq!(other.queue.claim(subscription.lane, 9).await.expect("claimed").len(), 3);
+}

@@ -15,6 +15,7 @@ mod fixture;
 mod isolation;
 mod lists;
 mod long;
+mod pairs;
 mod prune;
 mod reopen;
 mod replays;
@@ -96,6 +97,21 @@ mod embedded {
     }
 }
 
+/// What only processes on one database do to each other.
+mod shared {
+    use crate::fixture::{Database, Fixture};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_pair_waits_in_a_circle() {
+        crate::pairs::no_pair_waits_in_a_circle(Fixture::on(Database::postgres().await).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nor_does_anything_beside_a_take_over() {
+        crate::pairs::nor_does_anything_beside_a_take_over(Fixture::on(Database::postgres().await).await).await;
+    }
+}
+
 backends! {
     accept::{
         makes_the_event_and_its_deliveries_durable,
@@ -136,6 +152,7 @@ backends! {
         a_mark_needs_the_claim,
         what_waits_is_counted,
         a_sender_sees_what_is_true_this_moment,
+        a_failed_look_up_gives_the_claim_back,
     }
     fan_out::{
         many_targets_are_made_in_chunks,
