@@ -19,6 +19,7 @@ mod queue;
 mod recent;
 mod replays;
 mod session;
+mod shares;
 mod single_flight;
 mod sql;
 mod statistics;

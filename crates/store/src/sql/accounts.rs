@@ -13,6 +13,7 @@ use super::query::{readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql};
 use crate::accounts::{Accounts, NewUser};
 use crate::error::Result;
+use crate::shares::Who;
 
 const USER: &str = "id, name, role, tenant_id, created_at, password_set_at";
 
@@ -83,7 +84,7 @@ impl<DB: Dialect> Accounts for Sql<DB> {
         let query = Query::<DB>::assembled(sql);
         let query = tenant_id.into_iter().fold(query, |query, id| query.id(id.uuid()));
         let query = query.id(page.before.unwrap_or(Uuid::max())).bind(with_spare(page));
-        let rows = query.rows(&mut *self.reader().await?).await?;
+        let rows = query.rows(&mut *self.reader(tenant_id.map_or(Who::Operator, Who::Tenant)).await?).await?;
         Ok(readable_page("users", page, &rows, user))
     }
 

@@ -9,6 +9,7 @@ use super::query::readable;
 use super::settle::{ATTEMPT, put_exchange};
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
+use crate::shares::Who;
 
 const COLUMNS: &str = "log_id, delivery_id, number, started_at, outcome, http_status, message, url, request_headers,
     response_headers, response_body, remote_address, dns_us, connect_us, first_byte_us, total_us,
@@ -62,7 +63,7 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn find_attempt(&self, tenant_id: TenantId, id: LogId) -> Result<Option<Attempt>> {
         let sql = format!("select {COLUMNS} from attempts where log_id = $1 and tenant_id = $2");
         let query = Query::<DB>::assembled(sql).bind(id.0).id(tenant_id.uuid());
-        query.row(&mut *self.reader().await?).await?.as_ref().map(read).transpose()
+        query.row(&mut *self.reader(Who::Tenant(tenant_id)).await?).await?.as_ref().map(read).transpose()
     }
 
     pub(super) async fn insert_test(&self, tenant_id: TenantId, exchange: &Exchange) -> Result<LogId> {

@@ -12,6 +12,7 @@ use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
 use crate::measure;
+use crate::shares::Who;
 
 /// Rows that a call works on before it answers.
 const BEFORE_THE_ANSWER: u64 = 50_000;
@@ -237,7 +238,7 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn count_left_to_discard(&self, tenant_id: TenantId, target: TargetId) -> Result<u64> {
         let sql = format!("select {COLUMNS} from bulk_jobs where tenant_id = $1 and target_id = $2 and work = 0");
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(target.uuid());
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Who::Tenant(tenant_id)).await?;
         let mut left = 0;
         for row in query.rows(&mut reader).await? {
             let job = read(&row)?;

@@ -12,6 +12,7 @@ use super::query::{note_unreadable, readable};
 use super::{Dialect, Query, Row, Sql, tenants};
 use crate::catalogue::Rotation;
 use crate::error::{Result, StoreError};
+use crate::shares::Who;
 
 const SECRETS: &str = "callback_secrets.secrets";
 
@@ -42,7 +43,7 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn reseal_callback_secrets(&self) -> Result<u64> {
         let mut resealed = 0;
         let rows = Query::<DB>::new("select id, tenant_id, profile, secrets from callback_secrets");
-        for row in rows.rows(&mut *self.reader().await?).await? {
+        for row in rows.rows(&mut *self.reader(Who::Background).await?).await? {
             let sealed = Sealed::read(&row)?;
             if self.vault.is_current(&sealed.secrets) {
                 continue;

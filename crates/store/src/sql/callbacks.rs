@@ -19,6 +19,7 @@ use super::query::{readable, readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql};
 use crate::catalogue::{CallbackFilter, NewCallback};
 use crate::error::{Result, StoreError};
+use crate::shares::Who;
 
 const COLUMNS: &str = "c.id, c.tenant_id, c.resource_id, c.url, c.profile, c.metadata, c.event_types, c.created_at";
 
@@ -158,7 +159,7 @@ impl<DB: Dialect> Sql<DB> {
         conditions.value("c.resource_id = {}", filter.resource_id.clone());
         let select = format!("select {COLUMNS}, {STATS} from callbacks c");
         let query = conditions.query(&select, "order by c.id desc limit {limit}", with_spare(page));
-        let rows = query.rows(&mut *self.reader().await?).await?;
+        let rows = query.rows(&mut *self.reader(Who::Tenant(tenant_id)).await?).await?;
         Ok(readable_page("callbacks", page, &rows, read_with_stats))
     }
 
@@ -172,7 +173,7 @@ impl<DB: Dialect> Sql<DB> {
              where c.tenant_id = $1 and c.id = $2 and c.deleted_at is null"
         );
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
-        query.row(&mut *self.reader().await?).await?.as_ref().map(read_with_stats).transpose()
+        query.row(&mut *self.reader(Who::Tenant(tenant_id)).await?).await?.as_ref().map(read_with_stats).transpose()
     }
 
     /// Deletes a callback with its metadata, which may be personal. False if there is none. The

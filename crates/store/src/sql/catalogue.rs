@@ -28,6 +28,7 @@ use crate::catalogue::{
     TenantChanged, TypeChange,
 };
 use crate::error::{Result, StoreError};
+use crate::shares::Who;
 
 #[async_trait]
 impl<DB: Dialect> Catalogue for Sql<DB> {
@@ -64,15 +65,15 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn tenants(&self, page: Page) -> Result<Vec<Tenant>> {
-        tenants::list::<DB>(&mut *self.reader().await?, page).await
+        tenants::list::<DB>(&mut *self.reader(Who::Operator).await?, page).await
     }
 
     async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>> {
-        tenants::get::<DB>(&mut *self.reader().await?, id).await
+        tenants::get::<DB>(&mut *self.reader(Who::Operator).await?, id).await
     }
 
     async fn tenant_named(&self, name: &str) -> Result<Option<Tenant>> {
-        tenants::get_named::<DB>(&mut *self.reader().await?, name).await
+        tenants::get_named::<DB>(&mut *self.reader(Who::Operator).await?, name).await
     }
 
     async fn delete_tenant(&self, id: TenantId) -> Result<bool> {
@@ -120,7 +121,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn api_keys(&self, tenant_id: TenantId, page: Page) -> Result<Vec<ApiKey>> {
-        api_keys::list::<DB>(&mut *self.reader().await?, tenant_id, page).await
+        api_keys::list::<DB>(&mut *self.reader(Who::Tenant(tenant_id)).await?, tenant_id, page).await
     }
 
     async fn revoke_api_key(&self, tenant_id: TenantId, id: ApiKeyId) -> Result<bool> {
@@ -141,7 +142,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn custom_event_types(&self, tenant_id: TenantId) -> Result<Vec<EventType>> {
-        event_types::list::<DB>(&mut *self.reader().await?, tenant_id).await
+        event_types::list::<DB>(&mut *self.reader(Who::Tenant(tenant_id)).await?, tenant_id).await
     }
 
     async fn create_event_type(&self, tenant_id: TenantId, event_type: EventType) -> Result<bool> {
@@ -197,7 +198,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn subscriptions(&self, tenant_id: TenantId, page: Option<Page>) -> Result<Vec<(Subscription, TargetStats)>> {
-        subscriptions::list::<DB>(&mut *self.reader().await?, &self.vault, tenant_id, page).await
+        subscriptions::list::<DB>(&mut *self.reader(Who::Tenant(tenant_id)).await?, &self.vault, tenant_id, page).await
     }
 
     async fn subscription(
@@ -205,7 +206,13 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         tenant_id: TenantId,
         id: SubscriptionId,
     ) -> Result<Option<(Subscription, TargetStats)>> {
-        subscriptions::get_with_stats::<DB>(&mut *self.reader().await?, &self.vault, tenant_id, id).await
+        subscriptions::get_with_stats::<DB>(
+            &mut *self.reader(Who::Tenant(tenant_id)).await?,
+            &self.vault,
+            tenant_id,
+            id,
+        )
+        .await
     }
 
     async fn update_subscription(
@@ -282,7 +289,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     async fn reseal(&self) -> Result<u64> {
         let (mut resealed, mut after) = (self.reseal_callback_secrets().await?, SubscriptionId::NIL);
         loop {
-            let page = subscriptions::sealed_after::<DB>(&mut *self.reader().await?, after).await?;
+            let page = subscriptions::sealed_after::<DB>(&mut *self.reader(Who::Background).await?, after).await?;
             let Some(last) = page.last() else { return Ok(resealed) };
             after = last.id;
             for old in page.iter().filter(|sealed| !self.vault.is_current(&sealed.secrets)) {
@@ -294,7 +301,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn check_vault(&self) -> Result<()> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Who::Background).await?;
         subscriptions::newest::<DB>(&mut reader, &self.vault).await?;
         callback_secrets::check::<DB>(&mut reader, &self.vault).await
     }

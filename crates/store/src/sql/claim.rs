@@ -22,6 +22,7 @@ use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;
 use crate::measure;
 use crate::queue::{Backlog, LaneDue};
+use crate::shares::Who;
 
 /// How many rows of a lane whose rows are all leased are looked at to find the first lease to end.
 const LOOK_AHEAD: i64 = 512;
@@ -65,7 +66,7 @@ impl<DB: Dialect> Sql<DB> {
         }
         // Read before the claim is sent: the lease that the row gets can only end later.
         let now = self.world.now();
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_claim().await?;
         let rows = claim_in::<DB>(&mut tx, wish, self.node.get(), now).await?;
         FailPoint::ClaimsWritten.pass();
         tx.commit().await?;
@@ -179,7 +180,7 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn count_backlogs(&self) -> Result<Vec<(LaneId, Backlog)>> {
         let query =
             Query::<DB>::new("select lane, count(*), min(due_at) from deliveries where state = 0 group by lane");
-        let rows = query.rows(&mut *self.reader().await?).await?;
+        let rows = query.rows(&mut *self.reader(Who::Background).await?).await?;
         Ok(readable("deliveries", &rows, |row| Ok((LaneId(row.get(0)?), read_backlog(row, 1)?))))
     }
 
@@ -189,7 +190,7 @@ impl<DB: Dialect> Sql<DB> {
             DB::BY_LANE
         );
         let query = Query::<DB>::assembled(sql);
-        let row = query.bind(lane.0).id(tenant_id.uuid()).row(&mut *self.reader().await?).await?;
+        let row = query.bind(lane.0).id(tenant_id.uuid()).row(&mut *self.reader(Who::Tenant(tenant_id)).await?).await?;
         read_backlog(&row.ok_or(StoreError::Damaged("a count"))?, 0)
     }
 
@@ -198,7 +199,10 @@ impl<DB: Dialect> Sql<DB> {
             "select count(*) from deliveries {} where tenant_id = $1 and state <> 1 and state = 0",
             DB::UNDELIVERED
         );
-        let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).row(&mut *self.reader().await?).await?;
+        let row = Query::<DB>::assembled(sql)
+            .id(tenant_id.uuid())
+            .row(&mut *self.reader(Who::Tenant(tenant_id)).await?)
+            .await?;
         let count: i64 = row.ok_or(StoreError::Damaged("a count"))?.get(0)?;
         Ok(count.unsigned_abs())
     }
@@ -208,7 +212,7 @@ impl<DB: Dialect> Sql<DB> {
         // In the order in which everybody locks deliveries.
         let mut claims = claims.to_vec();
         claims.sort_unstable_by_key(|(tenant_id, id, _)| (*tenant_id, *id));
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_claim().await?;
         for (tenant_id, id, claim) in &claims {
             Query::<DB>::new(
                 "update deliveries set lease_until = 0, strikes = 0, marks = 0
@@ -235,12 +239,13 @@ impl<DB: Dialect> Sql<DB> {
             "update deliveries set lease_until = $4, strikes = 0, marks = 0
              where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",
         );
-        self.change(query.id(tenant_id.uuid()).id(id.uuid()).bind(claim).time(until)).await?;
-        Ok(())
+        let mut tx = self.begin_claim().await?;
+        query.id(tenant_id.uuid()).id(id.uuid()).bind(claim).time(until).run(&mut tx).await?;
+        tx.commit().await
     }
 
     pub(super) async fn abandon_claim(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<()> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_claim().await?;
         let query = Query::<DB>::new(
             "update deliveries set lease_until = 0 where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",
         );
@@ -249,7 +254,7 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     pub(super) async fn mark_suspect(&self, tenant_id: TenantId, id: DeliveryId, claim: i64) -> Result<bool> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_claim().await?;
         let query = Query::<DB>::new(
             "update deliveries set marks = marks + 1, due_at = $4
              where tenant_id = $1 and id = $2 and claim = $3 and state + 0 = 0",

@@ -16,6 +16,7 @@ use super::query::{readable, readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql, attempts, callbacks, window};
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryFilter, DeliveryView, Sent};
+use crate::shares::Who;
 
 /// Deliveries shown with their event.
 const SHOWN_WITH_EVENT: i64 = 250;
@@ -97,7 +98,7 @@ impl<DB: Dialect> Sql<DB> {
         filter: &DeliveryFilter,
         page: Page,
     ) -> Result<Listed<DeliveryView>> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Who::Tenant(tenant_id)).await?;
         let floor = match is_indexed(filter) {
             true => None,
             false => {
@@ -126,7 +127,7 @@ impl<DB: Dialect> Sql<DB> {
 
     pub(super) async fn find_delivery(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<DeliveryView>> {
         let sql = format!("select {COLUMNS} from deliveries d {JOINS} where d.tenant_id = $1 and d.id = $2");
-        let mut reader = self.reading().await?;
+        let mut reader = self.reading(Who::Tenant(tenant_id)).await?;
         let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).row(&mut reader).await?;
         let Some(row) = row else { return Ok(None) };
         let attempts = attempts::of_delivery::<DB>(&mut reader, tenant_id, id).await?;
@@ -136,7 +137,7 @@ impl<DB: Dialect> Sql<DB> {
     /// What a delivery sends, as far as it is still known.
     pub(super) async fn find_sent(&self, tenant_id: TenantId, id: DeliveryId) -> Result<Option<Sent>> {
         let Some(view) = self.find_delivery(tenant_id, id).await? else { return Ok(None) };
-        let mut reader = self.reading().await?;
+        let mut reader = self.reading(Who::Tenant(tenant_id)).await?;
         let query = Query::<DB>::new(
             "select d.profile, e.payload is not null from deliveries d
              join events e on e.tenant_id = d.tenant_id and e.id = d.event_id where d.tenant_id = $1 and d.id = $2",
@@ -164,7 +165,7 @@ impl<DB: Dialect> Sql<DB> {
              order by d.id limit $3",
             DB::BY_EVENT
         );
-        let mut reader = self.reading().await?;
+        let mut reader = self.reading(Who::Tenant(tenant_id)).await?;
         let query = Query::<DB>::assembled(sql).id(event_id.uuid()).id(tenant_id.uuid()).bind(SHOWN_WITH_EVENT);
         let (mut views, mut bytes) = (Vec::new(), 0);
         for delivery in readable("deliveries", &query.rows(&mut reader).await?, read) {
@@ -194,7 +195,11 @@ impl<DB: Dialect> Sql<DB> {
             second = DB::Rows::parameters(IDS) + 2,
         );
         let query = Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(event_ids.iter().map(|id| id.uuid())));
-        let rows = query.id(tenant_id.uuid()).bind(SHOWN_IN_LIST).rows(&mut *self.reader().await?).await?;
+        let rows = query
+            .id(tenant_id.uuid())
+            .bind(SHOWN_IN_LIST)
+            .rows(&mut *self.reader(Who::Tenant(tenant_id)).await?)
+            .await?;
         Ok(readable("deliveries", &rows, |row| Ok(DeliveryView { delivery: read(row)?, attempts: Vec::new() })))
     }
 }

@@ -15,6 +15,7 @@ use super::query::{readable, readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql, window};
 use crate::error::{Result, StoreError};
 use crate::journal::{EventFilter, EventView, StatusCounts};
+use crate::shares::Who;
 
 /// To what an id tells its time.
 const EXACTNESS: Duration = Duration::from_millis(1);
@@ -61,7 +62,7 @@ impl<DB: Dialect> Sql<DB> {
         filter: &EventFilter,
         page: Page,
     ) -> Result<Listed<EventView>> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Who::Tenant(tenant_id)).await?;
         let floor = match is_indexed(filter) {
             true => None,
             false => window::floor::<DB>(&mut reader, ordered::<DB>(tenant_id, filter, page), "events e").await?,
@@ -95,7 +96,7 @@ impl<DB: Dialect> Sql<DB> {
 
     pub(super) async fn find_event(&self, tenant_id: TenantId, id: EventId) -> Result<Option<EventView>> {
         let sql = format!("select {COLUMNS}, e.payload from events e where e.tenant_id = $1 and e.id = $2");
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Who::Tenant(tenant_id)).await?;
         let row = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid()).row(&mut reader).await?;
         let Some(row) = row else { return Ok(None) };
         let payload = row.get::<Option<Vec<u8>>>(10)?.map(String::from_utf8).transpose();

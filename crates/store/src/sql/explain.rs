@@ -7,6 +7,7 @@ use super::claim::load_event;
 use super::{Dialect, Query, Sql, subscription_versions};
 use crate::error::Result;
 use crate::journal::Explained;
+use crate::shares::Who;
 
 impl<DB: Dialect> Sql<DB> {
     pub(super) async fn explain_event(
@@ -15,7 +16,7 @@ impl<DB: Dialect> Sql<DB> {
         event_id: EventId,
         subscription_id: SubscriptionId,
     ) -> Result<Option<Explained>> {
-        let mut reader = self.reading().await?;
+        let mut reader = self.reading(Who::Tenant(tenant_id)).await?;
         let query = Query::<DB>::new(
             "select payload is not null, catalogue_version, created_at from events where tenant_id = $1 and id = $2",
         );

@@ -11,6 +11,7 @@ use super::query::readable;
 use super::{Dialect, Query, Row, Sql, audit};
 use crate::catalogue::SettingsChange;
 use crate::error::Result;
+use crate::shares::Who;
 
 /// What is known of one that fails.
 struct Failing {
@@ -29,7 +30,7 @@ impl<DB: Dialect> Sql<DB> {
              from failing f join subscriptions s on s.id = f.subscription_id
              where s.is_active = 1 and s.deleted_at is null and f.last_at > f.since",
         );
-        let rows = query.rows(&mut *self.reader().await?).await?;
+        let rows = query.rows(&mut *self.reader(Who::Background).await?).await?;
         for failing in readable("failing", &rows, read) {
             let done = match remedy(failing.streak, failing.warnings, patience) {
                 Remedy::Wait => Ok(()),

@@ -22,6 +22,7 @@ use super::yielding::Yielding;
 use super::{Dialect, Query, Row, Sql, subscription_versions};
 use crate::error::Result;
 use crate::measure;
+use crate::shares::Who;
 
 /// An event whose subscriptions are still to be gone through.
 struct Unfinished {
@@ -80,7 +81,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Makes the next page of the oldest such event that can go on. Candidates are judged before anything is locked: what they
     /// were then does not change. The cursor moves in the same transaction, unless somebody else has moved it.
     pub(super) async fn fan_out_chunk(&self) -> Result<Option<Vec<LaneId>>> {
-        let rows = next_unfinished::<DB>(&mut *self.reader().await?).await?;
+        let rows = next_unfinished::<DB>(&mut *self.reader(Who::Background).await?).await?;
         for row in &rows {
             let ids = note_unreadable("events", row, row.id(0).and_then(|tenant| Ok((tenant, row.id::<EventId>(1)?))));
             let Some((tenant_id, id)) = ids else { continue };
@@ -97,7 +98,7 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     async fn fan_out_page(&self, tenant_id: TenantId, id: EventId, row: &Row<DB>) -> Result<Vec<LaneId>> {
-        let mut reader = self.reading().await?;
+        let mut reader = self.reading(Who::Background).await?;
         let event = load_event::<DB>(&mut reader, tenant_id, id).await?;
         // If not, they were made with the event, and only those whose filter turned it away are counted.
         let makes = usize::try_from(row.get::<i64>(3)?).is_ok_and(|count| count > MAX_TARGETS);

@@ -16,6 +16,7 @@ use crate::journal::{
     ReopenError, Sent, Urgency,
 };
 use crate::queue::Backlog;
+use crate::shares::Who;
 
 #[async_trait]
 impl<DB: Dialect> Journal for Sql<DB> {
@@ -102,7 +103,7 @@ impl<DB: Dialect> Journal for Sql<DB> {
     }
 
     async fn audit_entries(&self, tenant_id: TenantId, filter: &AuditFilter, page: Page) -> Result<Vec<AuditEntry>> {
-        audit::list::<DB>(&mut *self.reader().await?, tenant_id, filter, page).await
+        audit::list::<DB>(&mut *self.reader(Who::Tenant(tenant_id)).await?, tenant_id, filter, page).await
     }
 
     async fn record_test(&self, tenant_id: TenantId, exchange: &Exchange) -> Result<LogId> {

@@ -78,6 +78,7 @@ use crate::hand_over::HandOver;
 use crate::node_number::NodeNumber;
 use crate::profile_book::ProfileBook;
 use crate::session::Session;
+use crate::shares::{Share, Shares, Who};
 use crate::single_flight::SingleFlight;
 use commit::MOST_LOG_PAGES;
 pub(crate) use commit::{Checkpoints, GroupCommit, Log, Scripts, Statements};
@@ -99,8 +100,10 @@ pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(15);
 /// What a process has of its database: connections, so parted that none can keep the others from their
 /// work, and who writes on them.
 pub(crate) struct Backend<DB: Dialect> {
-    /// Claims, and changes by people.
+    /// Changes by people, and bulk work.
     pub(crate) writes: Pool<DB>,
+    /// Claims, where these are not written by the group commit: deliveries go on whatever people change.
+    pub(crate) claims: Option<Pool<DB>>,
     /// Held by whoever writes, where a process must have but one writer at a time.
     pub(crate) turn: Option<Arc<Semaphore>>,
     /// Lists and what else people read; some of it takes long.
@@ -119,8 +122,10 @@ pub(crate) struct Backend<DB: Dialect> {
 /// A store on one database.
 pub(crate) struct Sql<DB: Dialect> {
     writes: Pool<DB>,
+    claims: Option<Pool<DB>>,
     turn: Option<Arc<Semaphore>>,
     reads: Pool<DB>,
+    read_shares: Arc<Shares>,
     lookups: Pool<DB>,
     catalogues: Pool<DB>,
     node: NodeNumber,
@@ -150,11 +155,13 @@ impl<DB: Dialect> Sql<DB> {
         profiles: Arc<Profiles>,
         hand_over: HandOver,
     ) -> Self {
-        let Backend { writes, turn, reads, lookups, catalogues, commits, node, session } = backend;
+        let Backend { writes, claims, turn, reads, lookups, catalogues, commits, node, session } = backend;
         let versions = DB::SHARED.then(|| Versions::start(lookups.clone()));
         Self {
             writes,
+            claims,
             turn,
+            read_shares: Shares::new(reads.options().get_max_connections()),
             reads,
             lookups,
             catalogues,
@@ -177,9 +184,10 @@ impl<DB: Dialect> Sql<DB> {
         }
     }
 
-    /// A connection that sees what is committed.
-    async fn reader(&self) -> Result<sqlx::pool::PoolConnection<DB>> {
-        Ok(self.reads.acquire().await?)
+    /// A connection that sees what is committed, of the share of those for whom it is.
+    async fn reader(&self, who: Who) -> Result<Shared<sqlx::pool::PoolConnection<DB>>> {
+        let share = self.read_shares.take(who).await?;
+        Ok(Shared { of: self.reads.acquire().await?, _share: share })
     }
 
     /// The same for what is read in no time and must not wait behind what is not.
@@ -188,8 +196,9 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// A transaction for what takes several statements to read.
-    async fn reading(&self) -> Result<Transaction<'static, DB>> {
-        Ok(DB::begin_reading(&self.reads).await?)
+    async fn reading(&self, who: Who) -> Result<Shared<Transaction<'static, DB>>> {
+        let share = self.read_shares.take(who).await?;
+        Ok(Shared { of: DB::begin_reading(&self.reads).await?, _share: share })
     }
 
     /// A transaction that may write. Rolled back when dropped.
@@ -199,6 +208,14 @@ impl<DB: Dialect> Sql<DB> {
             None => None,
         };
         Ok(Writing { tx: DB::begin(&self.writes).await?, _turn: turn })
+    }
+
+    /// The same for what a dispatcher writes of its claims.
+    async fn begin_claim(&self) -> Result<Writing<DB>> {
+        match &self.claims {
+            Some(claims) => Ok(Writing { tx: DB::begin(claims).await?, _turn: None }),
+            None => self.begin().await,
+        }
     }
 
     /// The tenant's catalogue from memory, or else from the database.
@@ -258,6 +275,27 @@ impl<DB: Dialect> Sql<DB> {
             Err(_) => self.cache.doubt(change.tenant_id),
         }
         committed
+    }
+}
+
+/// A connection, or a transaction, and the share that it is of.
+struct Shared<C> {
+    // Given back first.
+    of: C,
+    _share: Share,
+}
+
+impl<C: Deref> Deref for Shared<C> {
+    type Target = C::Target;
+
+    fn deref(&self) -> &C::Target {
+        &self.of
+    }
+}
+
+impl<C: DerefMut> DerefMut for Shared<C> {
+    fn deref_mut(&mut self) -> &mut C::Target {
+        &mut self.of
     }
 }
 

@@ -12,6 +12,7 @@ use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql, event_types, tenants};
 use crate::error::{Result, StoreError};
 use crate::journal::{PublishError, Urgency};
+use crate::shares::Who;
 
 /// Notices told in one step.
 const STEP: i64 = 100;
@@ -63,7 +64,7 @@ impl<DB: Dialect> Sql<DB> {
 
     /// Publishes the oldest notices. Whether there are more.
     pub(super) async fn tell_step(&self) -> Result<bool> {
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Who::Background).await?;
         let sql = "select id, event_type, payload, at from notices order by id limit $1";
         let rows = Query::<DB>::new(sql).bind(STEP).rows(&mut reader).await?;
         if rows.is_empty() {

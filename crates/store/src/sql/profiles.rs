@@ -7,12 +7,14 @@ use postrider_core::profile::Profile;
 use super::{Dialect, Query, Row, Sql};
 use crate::Purpose;
 use crate::error::{Result, StoreError};
+use crate::shares::Who;
 
 impl<DB: Dialect> Sql<DB> {
     /// Writes down the formats of this process, so that deliveries made with them can be finished by
     /// others; a process that serves also says that they are in use now.
     pub(crate) async fn register_profiles(&self, purpose: Purpose) -> Result<()> {
-        let known = Query::<DB>::new("select version from profiles").rows(&mut *self.reader().await?).await?;
+        let known =
+            Query::<DB>::new("select version from profiles").rows(&mut *self.reader(Who::Background).await?).await?;
         let known = known.iter().map(|row| row.get(0)).collect::<Result<Vec<i64>>>()?;
         let is_news = |profile: &&Arc<Profile>| purpose == Purpose::Serve || !known.contains(&profile.version());
         let news: Vec<&Arc<Profile>> = self.profiles.own().iter().filter(is_news).collect();

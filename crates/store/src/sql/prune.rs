@@ -18,6 +18,7 @@ use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, tenants};
 use crate::error::Result;
 use crate::queue::Retention;
+use crate::shares::Who;
 
 /// Events, tests or rows of statistics looked at in one step.
 pub(super) const STEP: usize = 200;
@@ -63,7 +64,7 @@ impl<DB: Dialect> Sql<DB> {
     /// What was wrong, if it was so for several tenants in a row: then it is not theirs.
     pub(super) async fn prune_step(&self, retention: Retention) -> Result<bool> {
         let now = self.world.now();
-        let tenants = tenants::all_retentions::<DB>(&mut *self.reader().await?).await?;
+        let tenants = tenants::all_retentions::<DB>(&mut *self.reader(Who::Background).await?).await?;
         let on_success =
             tenants.iter().filter(|(_, own)| *own == PayloadRetention::OnSuccess).map(|(id, _)| *id).collect();
         let mut has_more = self.wipe_reopened(&on_success).await?;
@@ -143,7 +144,7 @@ impl<DB: Dialect> Sql<DB> {
         .id(after)
         .id(before)
         .bind(i64::try_from(STEP).unwrap_or(i64::MAX))
-        .rows(&mut *self.reader().await?)
+        .rows(&mut *self.reader(Who::Background).await?)
         .await?;
         let read = |row: &Row<DB>| {
             let deliveries = usize::try_from(row.get::<i64>(1)?).unwrap_or(usize::MAX);
@@ -169,7 +170,7 @@ impl<DB: Dialect> Sql<DB> {
             .time(events_before)
             .time(now - KEY_RETENTION)
             .bind_rows(id_rows::<DB>(candidates.iter().map(|candidate| candidate.id.uuid())))
-            .rows(&mut *self.reader().await?)
+            .rows(&mut *self.reader(Who::Background).await?)
             .await?;
         let read = |row: &Row<DB>| {
             let kept = match (row.get::<bool>(1)?, row.get::<bool>(2)?) {

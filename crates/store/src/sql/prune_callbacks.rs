@@ -9,6 +9,7 @@ use super::dialect::RowSet;
 use super::ids::{IDS, id_rows};
 use super::{Dialect, Query, Sql};
 use crate::error::Result;
+use crate::shares::Who;
 
 /// Callbacks looked at in one step.
 const STEP: i64 = 200;
@@ -35,7 +36,7 @@ impl<DB: Dialect> Sql<DB> {
         );
         let query = Query::<DB>::assembled(sql);
         let query = query.id(after.unwrap_or(CallbackId::NIL).uuid()).time(before).bind(STEP);
-        let rows = query.rows(&mut *self.reader().await?).await?;
+        let rows = query.rows(&mut *self.reader(Who::Background).await?).await?;
         let (mut finished, mut deleted): (BTreeMap<TenantId, Vec<CallbackId>>, Vec<CallbackId>) = Default::default();
         for row in &rows {
             match (row.get::<bool>(2)?, row.get::<bool>(3)?) {

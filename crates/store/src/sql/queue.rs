@@ -108,6 +108,9 @@ impl<DB: Dialect> Queue for Sql<DB> {
         }
         self.lookups.close().await;
         self.catalogues.close().await;
+        if let Some(claims) = &self.claims {
+            claims.close().await;
+        }
         self.writes.close().await;
     }
 }

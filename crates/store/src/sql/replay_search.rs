@@ -15,6 +15,7 @@ use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, subscription_versions, subscriptions};
 use crate::error::{Result, StoreError};
 use crate::replays::{ReplayPreview, ReplaySample};
+use crate::shares::Who;
 
 /// Rows looked at in one page.
 const PAGE: i64 = 1_000;
@@ -128,7 +129,7 @@ impl<DB: Dialect> Sql<DB> {
              where d.tenant_id = $1 and d.id > $2 {undelivered} order by d.id limit $3"
         );
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(place.after).bind(PAGE);
-        let rows = query.rows(&mut *self.reader().await?).await?;
+        let rows = query.rows(&mut *self.reader(Who::Tenant(tenant_id)).await?).await?;
         let mut page = Page::begin(place, most);
         for row in &rows {
             let hit = note_unreadable("deliveries", row, existing(row, scope)).flatten();
@@ -148,7 +149,7 @@ impl<DB: Dialect> Sql<DB> {
     ) -> Result<Found> {
         let end = Found { hits: Vec::new(), next: None };
         let Some(subscription_id) = scope.wants_missed() else { return Ok(end) };
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Who::Tenant(tenant_id)).await?;
         if !subscriptions::is_living::<DB>(&mut reader, tenant_id, subscription_id).await? {
             return Ok(end);
         }

@@ -15,6 +15,7 @@ use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql, tenants};
 use crate::error::{Result, StoreError};
 use crate::journal::ReopenError;
+use crate::shares::Who;
 
 /// How long one waits that could not go on, so that others can.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -49,7 +50,7 @@ impl<DB: Dialect> Sql<DB> {
         let sql = format!(
             "select {COLUMNS}, stage, cursor_id, next_at from replays where state = 0 order by next_at limit $1"
         );
-        let rows = Query::<DB>::assembled(sql).bind(1 + SPARE).rows(&mut *self.reader().await?).await?;
+        let rows = Query::<DB>::assembled(sql).bind(1 + SPARE).rows(&mut *self.reader(Who::Background).await?).await?;
         for row in &rows {
             let id: Uuid = row.get(0)?;
             match read_due(row) {

@@ -11,6 +11,7 @@ use super::replay_search::Place;
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
 use crate::replays::{ReplayPreview, Replays};
+use crate::shares::Who;
 
 pub(super) const COLUMNS: &str = "id, tenant_id, subscription_id, event_type, status, since, until, rate, state, total,
     total_is_exact, replayed, skipped, created_at, updated_at, finished_at";
@@ -97,14 +98,14 @@ impl<DB: Dialect> Replays for Sql<DB> {
         let sql = format!("select {COLUMNS} from replays where tenant_id = $1 and id < $2 order by id desc limit $3");
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid());
         let query = query.id(page.before.unwrap_or(Uuid::max())).bind(with_spare(page));
-        let rows = query.rows(&mut *self.reader().await?).await?;
+        let rows = query.rows(&mut *self.reader(Who::Tenant(tenant_id)).await?).await?;
         Ok(readable_page("replays", page, &rows, read))
     }
 
     async fn find_replay(&self, tenant_id: TenantId, id: ReplayId) -> Result<Option<Replay>> {
         let sql = format!("select {COLUMNS} from replays where tenant_id = $1 and id = $2");
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(id.uuid());
-        query.row(&mut *self.reader().await?).await?.as_ref().map(read).transpose()
+        query.row(&mut *self.reader(Who::Tenant(tenant_id)).await?).await?.as_ref().map(read).transpose()
     }
 
     async fn turn_replay(&self, tenant_id: TenantId, id: ReplayId, next: ReplayState) -> Result<bool> {

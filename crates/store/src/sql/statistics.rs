@@ -9,10 +9,21 @@ use uuid::Uuid;
 use super::query::readable;
 use super::{Dialect, Query, Row, Sql, leases};
 use crate::error::Result;
+use crate::shares::Who;
 use crate::statistics::{Node, Statistics, Waiting, Whose};
 
 /// Rows looked at to count what waits.
 const COUNTED: i64 = 50_000;
+
+impl Whose {
+    /// For whom it is read.
+    const fn reads(&self) -> Who {
+        match self {
+            Self::All => Who::Operator,
+            Self::Tenant(tenant_id) | Self::Subscription(tenant_id, _) => Who::Tenant(*tenant_id),
+        }
+    }
+}
 
 #[async_trait]
 impl<DB: Dialect> Statistics for Sql<DB> {
@@ -33,7 +44,7 @@ impl<DB: Dialect> Statistics for Sql<DB> {
              where tenant_id = $1 and target_id = $2 and width = $3 and at >= $4 and at < $5 order by at",
         );
         let query = query.id(tenant_id).id(target_id).bind(width.seconds()).time(since).time(until);
-        let rows = query.rows(&mut *self.reader().await?).await?;
+        let rows = query.rows(&mut *self.reader(whose.reads()).await?).await?;
         let read =
             |row: &Row<DB>| Ok((row.time(0)?, row.parsed(1, "a tally", |text| serde_json::from_str(text).ok())?));
         Ok(readable("rollups", &rows, read))
@@ -59,7 +70,7 @@ impl<DB: Dialect> Statistics for Sql<DB> {
              from ({select}) d"
         );
         let query = ids.into_iter().fold(Query::<DB>::assembled(sql).bind(COUNTED), Query::id);
-        let Some(row) = query.row(&mut *self.reader().await?).await? else {
+        let Some(row) = query.row(&mut *self.reader(whose.reads()).await?).await? else {
             return Ok(Waiting { pending: 0, is_exact: true, oldest_due_at: None });
         };
         Ok(Waiting { pending: row.get(0)?, is_exact: row.get::<i64>(1)? < COUNTED, oldest_due_at: row.maybe_time(2)? })
@@ -71,7 +82,7 @@ impl<DB: Dialect> Statistics for Sql<DB> {
              join subscriptions s on s.id = f.subscription_id and s.deleted_at is null
              where f.tenant_id = $1 order by f.since",
         );
-        let rows = query.id(tenant_id.uuid()).rows(&mut *self.reader().await?).await?;
+        let rows = query.id(tenant_id.uuid()).rows(&mut *self.reader(Who::Tenant(tenant_id)).await?).await?;
         let read = |row: &Row<DB>| {
             let streak = Streak { since: row.time(1)?, last_at: row.time(2)?, attempts: row.get(3)? };
             Ok((row.id(0)?, streak))
@@ -85,7 +96,7 @@ impl<DB: Dialect> Statistics for Sql<DB> {
              join subscriptions s on s.id = f.subscription_id and s.deleted_at is null and s.is_active = 1
              group by f.tenant_id order by f.tenant_id",
         );
-        let rows = query.rows(&mut *self.reader().await?).await?;
+        let rows = query.rows(&mut *self.reader(Who::Operator).await?).await?;
         Ok(readable("failing", &rows, |row| Ok((row.id(0)?, row.get(1)?))))
     }
 
@@ -93,6 +104,6 @@ impl<DB: Dialect> Statistics for Sql<DB> {
         if !DB::SHARED {
             return Ok(Vec::new());
         }
-        leases::nodes::<DB>(&mut *self.reader().await?).await
+        leases::nodes::<DB>(&mut *self.reader(Who::Operator).await?).await
     }
 }

@@ -8,6 +8,7 @@ use postrider_core::{SubscriptionId, TenantId, Timestamp};
 
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
+use crate::shares::Who;
 
 /// Most rows that retention takes in one transaction.
 const PRUNED_AT_ONCE: i64 = 1_000;
@@ -111,7 +112,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Deletes some versions that ended before `cutoff`: no event of then is kept any more. Whether there may be more.
     pub(super) async fn prune_versions(&self, cutoff: Timestamp) -> Result<bool> {
         let found = Query::<DB>::new("select 1 from subscription_versions where until < $1 limit 1").time(cutoff);
-        if found.row(&mut *self.reader().await?).await?.is_none() {
+        if found.row(&mut *self.reader(Who::Background).await?).await?.is_none() {
             return Ok(false);
         }
         let query = Query::<DB>::new(

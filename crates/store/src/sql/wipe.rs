@@ -18,6 +18,7 @@ use super::query::readable;
 use super::upkeep::{Work, fitting};
 use super::{Dialect, Query, Row, Sql};
 use crate::error::Result;
+use crate::shares::Who;
 
 /// How far each tenant's events were looked at. Gone with the process; the next begins with the oldest again.
 pub(super) type Looked = Mutex<HashMap<TenantId, Progress>>;
@@ -96,7 +97,7 @@ impl<DB: Dialect> Sql<DB> {
         let rows = Query::<DB>::assembled(look::<DB>())
             .id(tenant_id.uuid())
             .bind_rows(id_rows::<DB>(events.iter().map(|id| id.uuid())))
-            .rows(&mut *self.reader().await?)
+            .rows(&mut *self.reader(Who::Background).await?)
             .await?;
         let read = |row: &Row<DB>| {
             let rows = usize::try_from(row.get::<i64>(3)?).unwrap_or(usize::MAX);
@@ -116,7 +117,7 @@ impl<DB: Dialect> Sql<DB> {
             self.note_reopened(ReopenedProgress::from(lately));
             return Ok(false);
         };
-        let rows = next_reopened::<DB>(&mut *self.reader().await?, progress.at).await?;
+        let rows = next_reopened::<DB>(&mut *self.reader(Who::Background).await?, progress.at).await?;
         let has_more = i64::try_from(rows.len()).is_ok_and(|rows| rows == REOPENINGS);
         let mut events: BTreeMap<TenantId, BTreeMap<EventId, Reopening>> = BTreeMap::new();
         let mut last = progress.at;

@@ -22,6 +22,7 @@ use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, notices, tenants};
 use crate::error::{Result, StoreError};
 use crate::measure;
+use crate::shares::Who;
 
 /// Commits that were begun so long ago have ended.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -46,7 +47,7 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn roll_up_step(&self) -> Result<bool> {
         let now = self.world.now();
         let until = now - SETTLED;
-        let mut reader = self.reader().await?;
+        let mut reader = self.reader(Who::Background).await?;
         let marks = match read_marks::<DB>(&mut reader).await {
             Err(StoreError::Damaged(what)) => {
                 drop(reader);
@@ -103,7 +104,7 @@ impl<DB: Dialect> Sql<DB> {
         if notices.is_empty() {
             return Ok(());
         }
-        let listener = notices::listener::<DB>(&mut *self.reader().await?).await?;
+        let listener = notices::listener::<DB>(&mut *self.reader(Who::Background).await?).await?;
         let catalogue = match listener {
             Some(id) => self.current_snapshot(id).await?,
             None => None,
