@@ -177,6 +177,25 @@ pub(crate) async fn one_row_of_each_table_is_nobody_elses_matter(mut f: Fixture)
         "select cast(count(*) as text) from events where fan_out_after is not null and event_type <> 'no name!'";
     assert_eq!(f.number(fanned_out).await, 0);
     assert_eq!(f.number("select cast(count(*) as text) from notices").await, 1, "all but the damaged one are told");
+    what_others_read(&f).await;
+
+    // Whose row it is may claim, publish and read as well, as far as its own rows go.
+    let lanes = f.stores.queue.lanes_due(None, 100).await.expect("listed");
+    for lane in lanes {
+        f.stores.queue.claim(lane.lane, 10).await.expect("claimed");
+    }
+    let (journal, page) = (&f.stores.journal, Page::default());
+    journal.events(first, &EventFilter::default(), page).await.expect("listed");
+    journal.deliveries(first, &DeliveryFilter::default(), page).await.expect("listed");
+    f.stores.catalogue.subscriptions(first, None).await.expect("listed");
+    let pending = f.number("select cast(count(*) as text) from deliveries where target_kind = 9 and state = 0").await;
+    assert_eq!(pending, 2, "nothing that cannot be read is ended for it");
+    assert_eq!(f.deliveries_of(f.publish().await.id).await[0].delivery.state, DeliveryState::Pending);
+}
+
+/// The lists and the statistics of the fixture's tenant, and those of all.
+async fn what_others_read(f: &Fixture) {
+    let second = f.tenant;
     let (journal, catalogue) = (&f.stores.journal, &f.stores.catalogue);
     let page = Page::default();
     assert_eq!(journal.events(second, &EventFilter::default(), page).await.expect("listed").items.len(), 2);
@@ -201,16 +220,4 @@ pub(crate) async fn one_row_of_each_table_is_nobody_elses_matter(mut f: Fixture)
     assert!(tallies.await.expect("read").iter().map(|(_, tally)| tally.events).sum::<i64>() > 0);
     f.stores.queue.lanes_due(None, 100).await.expect("listed");
     f.stores.queue.backlogs().await.expect("counted");
-
-    // Whose row it is may claim, publish and read as well, as far as its own rows go.
-    let lanes = f.stores.queue.lanes_due(None, 100).await.expect("listed");
-    for lane in lanes {
-        f.stores.queue.claim(lane.lane, 10).await.expect("claimed");
-    }
-    journal.events(first, &EventFilter::default(), page).await.expect("listed");
-    journal.deliveries(first, &DeliveryFilter::default(), page).await.expect("listed");
-    catalogue.subscriptions(first, None).await.expect("listed");
-    let pending = f.number("select cast(count(*) as text) from deliveries where target_kind = 9 and state = 0").await;
-    assert_eq!(pending, 2, "nothing that cannot be read is ended for it");
-    assert_eq!(f.deliveries_of(f.publish().await.id).await[0].delivery.state, DeliveryState::Pending);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use postrider_core::cursor::Page;
 use postrider_core::delivery::FailReason;
 use postrider_core::lanes::{LaneId, LaneLimits};
 use postrider_core::lifecycle::Decision;
@@ -108,7 +109,7 @@ impl Node {
     }
 
     async fn event_ids(&self) -> Result<Vec<EventId>> {
-        let page = postrider_core::cursor::Page { before: None, limit: 10 };
+        let page = Page { before: None, limit: 10 };
         let listed = self.stores.journal.events(self.tenant, &EventFilter::default(), page).await?;
         Ok(listed.items.into_iter().map(|event| event.id).collect())
     }
@@ -136,52 +137,50 @@ impl Node {
                 let url = TargetUrl::from_stored(&url);
                 self.change(SettingsChange { url, ..SettingsChange::default() }).await
             }
-            Deed::Replay => {
-                let scope = ReplayScope {
-                    subscription_id: None,
-                    event_type: None,
-                    status: ReplayStatus::Undelivered,
-                    since: Timestamp::from_micros(0),
-                    until: now,
-                };
-                let count = Count { count: 0, is_exact: false };
-                let replays = &self.stores.replays;
-                let replay = replays.create_replay(self.tenant, scope, 1_000, count).await?;
-                for _ in 0..2 {
-                    self.stores.queue.replay().await?;
-                }
-                replays.turn_replay(self.tenant, replay.id, ReplayState::Canceled).await.map(drop)
-            }
-            Deed::Retry => {
-                let page = postrider_core::cursor::Page { before: None, limit: 20 };
-                let listed = self.stores.journal.deliveries(self.tenant, &DeliveryFilter::default(), page).await?;
-                for view in listed.items {
-                    // One that is pending, or gone, is none to be tried.
-                    match self.stores.journal.retry(self.tenant, view.delivery.id).await {
-                        Err(ReopenError::Store(error)) => return Err(error),
-                        _ => {}
-                    }
-                }
-                for id in self.event_ids().await? {
-                    match self.stores.journal.replay(self.tenant, id, None).await {
-                        Err(ReopenError::Store(error)) => return Err(error),
-                        _ => {}
-                    }
-                }
-                Ok(())
-            }
+            Deed::Replay => self.replay(now).await,
+            Deed::Retry => self.retry_all().await,
             Deed::Delete => self.prune(Duration::ZERO, Duration::ZERO).await,
             Deed::Wipe => self.prune(Duration::ZERO, DAY).await,
-            Deed::FanOut => {
-                let mut db = PgConnection::connect(&self.database).await?;
-                let begin = "update events set delivery_count = 2000, fan_out_after = $1 where id in (
-                     select id from events order by id desc limit 5 for update skip locked)";
-                sqlx::query(begin).bind(uuid::Uuid::nil()).execute(&mut db).await?;
-                while self.stores.queue.fan_out().await?.is_some() {}
-                Ok(())
-            }
+            Deed::FanOut => self.fan_out().await,
             Deed::Publish => self.publish(10).await,
         }
+    }
+
+    async fn replay(&self, now: Timestamp) -> Result<()> {
+        let scope = ReplayScope {
+            subscription_id: None,
+            event_type: None,
+            status: ReplayStatus::Undelivered,
+            since: Timestamp::from_micros(0),
+            until: now,
+        };
+        let (replays, count) = (&self.stores.replays, Count { count: 0, is_exact: false });
+        let replay = replays.create_replay(self.tenant, scope, 1_000, count).await?;
+        for _ in 0..2 {
+            self.stores.queue.replay().await?;
+        }
+        replays.turn_replay(self.tenant, replay.id, ReplayState::Canceled).await.map(drop)
+    }
+
+    async fn retry_all(&self) -> Result<()> {
+        let page = Page { before: None, limit: 20 };
+        let listed = self.stores.journal.deliveries(self.tenant, &DeliveryFilter::default(), page).await?;
+        for view in listed.items {
+            unless_refused(self.stores.journal.retry(self.tenant, view.delivery.id).await)?;
+        }
+        for id in self.event_ids().await? {
+            unless_refused(self.stores.journal.replay(self.tenant, id, None).await)?;
+        }
+        Ok(())
+    }
+
+    async fn fan_out(&self) -> Result<()> {
+        let mut db = PgConnection::connect(&self.database).await?;
+        let begin = "update events set delivery_count = 2000, fan_out_after = $1 where id in (
+             select id from events order by id desc limit 5 for update skip locked)";
+        sqlx::query(begin).bind(uuid::Uuid::nil()).execute(&mut db).await?;
+        while self.stores.queue.fan_out().await?.is_some() {}
+        Ok(())
     }
 
     async fn publish(&self, events: usize) -> Result<()> {
@@ -193,6 +192,14 @@ impl Node {
             }
         }
         Ok(())
+    }
+}
+
+/// What is pending, or gone meanwhile, is none to be opened; that is no fault.
+fn unless_refused<T>(opened: Result<T, ReopenError>) -> Result<()> {
+    match opened {
+        Err(ReopenError::Store(error)) => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
