@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use postrider_store::{PublishError, ReopenError, StoreError};
+use postrider_store::{ChangeError, PublishError, ReopenError, StoreError};
 use serde::Serialize;
 
 /// How long to wait when the store is down, in seconds.
@@ -167,6 +167,21 @@ impl From<StoreError> for Problem {
         }
         tracing::error!(%error, "answered 500");
         Self::internal()
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Store(error) => error.into(),
+            ChangeError::TooManyLiterals { asked, others, most } => {
+                let message = format!(
+                    "has {asked} values to compare with; the tenant's other filters have {others}, and all together may \
+                     have {most}"
+                );
+                Self::invalid(vec![FieldError { field: "filters".to_owned(), message }])
+            }
+        }
     }
 }
 

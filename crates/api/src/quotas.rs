@@ -7,7 +7,7 @@ use std::time::Duration;
 use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::{TenantId, Timestamp};
 
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 use crate::rate_limits::RequestLimit;
 use crate::state::Api;
 
@@ -52,23 +52,9 @@ impl Quotas {
         }
     }
 
-    /// Whether the filters of a tenant may compare with so many values more than now. Those that are there stay.
-    pub(crate) fn check_literals(
-        &self,
-        catalogue: &TenantCatalogue,
-        before: usize,
-        after: usize,
-    ) -> Result<(), Problem> {
-        let most = usize::try_from(self.limits.filter_literals).unwrap_or(usize::MAX);
-        let others = catalogue.literal_count().saturating_sub(before);
-        if after <= before || others.saturating_add(after) <= most {
-            return Ok(());
-        }
-        let message = format!(
-            "has {after} values to compare with; the tenant's other filters have {others}, and all together may have \
-             {most}"
-        );
-        Err(Problem::invalid(vec![FieldError { field: "filters".to_owned(), message }]))
+    /// Most values that all filters of a tenant may compare with.
+    pub(crate) fn most_literals(&self) -> usize {
+        usize::try_from(self.limits.filter_literals).unwrap_or(usize::MAX)
     }
 
     /// Whether a tenant may publish. What is pending is counted once a second.

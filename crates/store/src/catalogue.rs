@@ -18,7 +18,7 @@ use postrider_core::target_url::TargetUrl;
 use postrider_core::tenant::{PayloadRetention, Tenant};
 use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId, Timestamp};
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct NewSubscription {
     pub settings: Settings,
     /// What signs.
     pub secrets: Secrets,
+    /// Most values that all filters of its tenant may compare with.
+    pub most_literals: usize,
 }
 
 /// A change of settings; what is `None` stays.
@@ -67,6 +69,26 @@ pub struct SettingsChange {
     pub timeout: TimeoutChange,
     /// Sent with each request.
     pub headers: Option<StaticHeaders>,
+    /// Most values that all filters of the tenant may compare with afterwards, if the filter changes. Those that are there stay.
+    pub most_literals: Option<usize>,
+}
+
+/// A subscription was not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// All filters of the tenant together would compare with too many values.
+    #[error("{asked} values to compare with beside {others} of other filters are more than {most}")]
+    TooManyLiterals {
+        /// Those of the filter.
+        asked: usize,
+        /// Those of the tenant's other filters.
+        others: usize,
+        /// So many may be.
+        most: usize,
+    },
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What becomes of the time that one attempt may take.
@@ -218,7 +240,7 @@ pub trait Catalogue: Send + Sync + 'static {
     async fn delete_event_type(&self, tenant_id: TenantId, name: &EventTypeName) -> Result<bool>;
 
     /// Makes a subscription.
-    async fn create_subscription(&self, new: NewSubscription) -> Result<Subscription>;
+    async fn create_subscription(&self, new: NewSubscription) -> Result<Subscription, ChangeError>;
     /// A tenant's subscriptions, newest first; all of them without a page.
     async fn subscriptions(&self, tenant_id: TenantId, page: Option<Page>) -> Result<Vec<(Subscription, TargetStats)>>;
     /// One subscription.
@@ -233,7 +255,7 @@ pub trait Catalogue: Send + Sync + 'static {
         tenant_id: TenantId,
         id: SubscriptionId,
         change: SettingsChange,
-    ) -> Result<bool>;
+    ) -> Result<bool, ChangeError>;
     /// Deletes a subscription; what is pending is discarded. False if there is none.
     async fn delete_subscription(&self, tenant_id: TenantId, id: SubscriptionId) -> Result<bool>;
     /// Puts a new secret in charge. False if there is none.

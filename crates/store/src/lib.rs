@@ -26,8 +26,8 @@ mod statistics;
 
 pub use accounts::{Accounts, NewUser};
 pub use catalogue::{
-    CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
-    TenantChanged, TimeoutChange, TypeChange,
+    CallbackFilter, Catalogue, ChangeError, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange,
+    TenantChange, TenantChanged, TimeoutChange, TypeChange,
 };
 pub use error::{Result, StoreError};
 pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};

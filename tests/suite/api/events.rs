@@ -1,6 +1,6 @@
 //! `/api/v1/events/`.
 
-use postrider_tests::{Receiver, Server};
+use postrider_tests::{Receiver, Server, all_at_once};
 use serde_json::{Value, json};
 
 use super::assert_answer;
@@ -71,7 +71,7 @@ async fn a_hundred_identical_publishes_make_one_event() {
     let server = Server::start().await;
     subscribe(&server, &receiver.url("/"), json!({})).await;
     let body = json!({"event_type": "screening.completed", "payload": {}, "idempotency_key": "race"});
-    let answers = futures_all((0..100).map(|_| server.request("POST", "/api/v1/events/", Some(body.clone())))).await;
+    let answers = all_at_once((0..100).map(|_| server.request("POST", "/api/v1/events/", Some(body.clone())))).await;
     let mut counts = (0, 0);
     for answer in &answers {
         assert_eq!(answer.body["id"], answers[0].body["id"]);
@@ -84,25 +84,6 @@ async fn a_hundred_identical_publishes_make_one_event() {
     assert_eq!(counts, (1, 99));
     settled(&server, answers[0].body["id"].as_str().expect("an id"), "delivered").await;
     assert_eq!(receiver.requests().len(), 1);
-}
-
-/// All at once, in order.
-async fn futures_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut pending: Vec<_> = futures.map(Box::pin).map(Some).collect();
-    let mut done: Vec<Option<F::Output>> = pending.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (slot, output) in pending.iter_mut().zip(&mut done) {
-            if let Some(future) = slot
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
-            {
-                *output = Some(value);
-                *slot = None;
-            }
-        }
-        if pending.iter().all(Option::is_none) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a key and a tenant may use up, where the installation limits it.
 
-use postrider_tests::{Receiver, Reply, Server, ServerOptions};
+use postrider_tests::{Receiver, Reply, Server, ServerOptions, all_at_once};
 use serde_json::json;
 
 use crate::e2e::deliver::{publish, subscribe};
@@ -92,6 +92,13 @@ async fn filters_of_a_tenant_compare_with_so_many_values() {
     let change = async |server: &Server, body| server.request("PATCH", &path, Some(body)).await.status;
     assert_eq!(change(&server, json!({"filters": filter(8)})).await, 422);
     assert_eq!(change(&server, json!({"filters": filter(7), "description": "the same"})).await, 200);
+
+    // They are counted where nobody else can change them meanwhile.
+    let at_once = server.kill().await.set("LIMITS_FILTER_LITERALS", "20");
+    let server = Server::start_with(at_once).await;
+    let answers = all_at_once((0..8).map(|_| server.request("POST", "/api/v1/webhooks/", Some(webhook(4))))).await;
+    let made = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(made, 2, "10 values are there: {:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
 
     let lower = server.kill().await.set("LIMITS_FILTER_LITERALS", "5");
     let server = Server::start_with(lower).await;

@@ -114,13 +114,13 @@ pub(crate) async fn create(
     let checked = fields.finish()?;
     api.quotas.check_webhooks(&catalogue)?;
     let settings = change.apply(&defaults(url.take(&checked), catalogue.default_profile()));
-    api.quotas.check_literals(&catalogue, 0, settings.filters.literal_count())?;
     let secret = SigningSecret::generate(&api.world);
     let new = NewSubscription {
         tenant_id: caller.tenant_id,
         event_type: event_type.take(&checked),
         settings,
         secrets: Secrets::new(secret.clone()),
+        most_literals: api.quotas.most_literals(),
     };
     let made = api.catalogue.create_subscription(new).await?;
     let answer = json!({
@@ -159,6 +159,7 @@ fn read_settings(api: &Api, fields: &mut Fields<'_>) -> SettingsChange {
             read_timeout(raw).map(TimeoutChange::Own)
         }),
         headers: fields.optional("headers", read_headers),
+        most_literals: Some(api.quotas.most_literals()),
     }
 }
 
@@ -231,11 +232,6 @@ pub(crate) async fn update(
     let url = fields.optional("webhook_url", |raw| read_url(raw, &api.url_policy));
     let change = SettingsChange { url, ..read_settings(&api, &mut fields) };
     fields.finish()?;
-    if let Some(filters) = &change.filters {
-        let catalogue = api.catalogue.newest_snapshot(caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
-        let before = catalogue.get(id).map_or(0, |old| old.settings.filters.literal_count());
-        api.quotas.check_literals(&catalogue, before, filters.literal_count())?;
-    }
     if !api.catalogue.update_subscription(caller.tenant_id, id, change).await? {
         return Err(Problem::not_found());
     }

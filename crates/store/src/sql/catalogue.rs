@@ -9,6 +9,7 @@ use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::cursor::Page;
 use postrider_core::delivery::DiscardReason;
 use postrider_core::event_type::{EventType, EventTypeName};
+use postrider_core::filter::Filter;
 use postrider_core::lanes::LaneId;
 use postrider_core::notice::{Notice, OPERATIONS_TENANT};
 use postrider_core::redaction::RedactedPaths;
@@ -20,12 +21,12 @@ use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId, Timestamp};
 
 use super::bulk_jobs::{self, Job, JobKind};
 use super::{
-    Dialect, Query, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, failing, notices, replays,
-    subscription_versions, subscriptions, tenants,
+    Change, Dialect, Query, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, failing, notices,
+    replays, snapshot, subscription_versions, subscriptions, tenants,
 };
 use crate::catalogue::{
-    CallbackFilter, Catalogue, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange, TenantChange,
-    TenantChanged, TypeChange,
+    CallbackFilter, Catalogue, ChangeError, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange,
+    TenantChange, TenantChanged, TypeChange,
 };
 use crate::error::{Result, StoreError};
 use crate::shares::Who;
@@ -173,7 +174,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         Ok(deleted)
     }
 
-    async fn create_subscription(&self, new: NewSubscription) -> Result<Subscription> {
+    async fn create_subscription(&self, new: NewSubscription) -> Result<Subscription, ChangeError> {
         let now = self.world.now();
         let subscription = Subscription {
             id: self.world.new_id_at(now),
@@ -190,6 +191,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             updated_at: now,
         };
         let mut change = self.change_of_living(new.tenant_id).await?;
+        self.check_literals(&mut change, 0, &subscription.settings.filters, new.most_literals).await?;
         subscriptions::insert::<DB>(&mut change.tx, &self.vault, &subscription, change.version).await?;
         let standing = Standing::of_living(subscription.settings.is_active);
         subscription_versions::begin::<DB>(&mut change.tx, &subscription, change.version, standing, now).await?;
@@ -220,7 +222,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         tenant_id: TenantId,
         id: SubscriptionId,
         wanted: SettingsChange,
-    ) -> Result<bool> {
+    ) -> Result<bool, ChangeError> {
         self.change_subscription(tenant_id, id, wanted, |_| true, None).await
     }
 
@@ -295,7 +297,8 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             for old in page.iter().filter(|sealed| !self.vault.is_current(&sealed.secrets)) {
                 // A change of nothing: all that is sealed is written anew.
                 let wanted = SettingsChange::default();
-                resealed += u64::from(self.change_subscription(old.tenant_id, old.id, wanted, |_| true, None).await?);
+                let changed = self.change_subscription(old.tenant_id, old.id, wanted, |_| true, None).await;
+                resealed += u64::from(of_the_store(changed)?);
             }
         }
     }
@@ -325,10 +328,13 @@ impl<DB: Dialect> Sql<DB> {
         wanted: SettingsChange,
         is_meant: impl Fn(&Subscription) -> bool + Send,
         by_itself: Option<&Notice>,
-    ) -> Result<bool> {
+    ) -> Result<bool, ChangeError> {
         let Some(mut change) = self.begin_change(tenant_id).await? else { return Ok(false) };
         let old = subscriptions::get::<DB>(&mut change.tx, &self.vault, tenant_id, id).await?;
         let Some(old) = old.filter(is_meant) else { return Ok(false) };
+        if let Some((filters, most)) = wanted.filters.as_ref().zip(wanted.most_literals) {
+            self.check_literals(&mut change, old.settings.filters.literal_count(), filters, most).await?;
+        }
         let (now, version) = (self.world.now(), change.version);
         let new = changed(&old, wanted, version, now);
         subscriptions::update::<DB>(&mut change.tx, &self.vault, &new, version).await?;
@@ -352,6 +358,28 @@ impl<DB: Dialect> Sql<DB> {
         Ok(true)
     }
 
+    /// Whether the filters of a tenant may compare with those values: counted as nobody else can change it.
+    async fn check_literals(
+        &self,
+        change: &mut Change<DB>,
+        before: usize,
+        filters: &Filter,
+        most: usize,
+    ) -> Result<(), ChangeError> {
+        let asked = filters.literal_count();
+        if asked <= before {
+            return Ok(());
+        }
+        let (tenant_id, base) = (change.tenant_id, self.cache.last_read(change.tenant_id));
+        let profiles = self.profiles.own();
+        let now = snapshot::read::<DB>(&mut change.tx, &self.vault, profiles, tenant_id, base.as_deref()).await?;
+        let others = now.map_or(0, |now| now.literal_count()).saturating_sub(before);
+        if others.saturating_add(asked) > most {
+            return Err(ChangeError::TooManyLiterals { asked, others, most });
+        }
+        Ok(())
+    }
+
     /// What a change makes necessary: what is pending is discarded, or goes into the lane of the new URL.
     fn jobs_after(&self, old: &Subscription, new: &Subscription, version: i64) -> Vec<Job> {
         let target = TargetId::Subscription(old.id);
@@ -361,6 +389,14 @@ impl<DB: Dialect> Sql<DB> {
         let change_lane = (old.lane != new.lane).then(|| job(JobKind::ChangeLane(new.lane)));
         discard.into_iter().chain(change_lane).collect()
     }
+}
+
+/// The outcome of a change that has no limits.
+pub(super) fn of_the_store<T>(changed: Result<T, ChangeError>) -> Result<T> {
+    changed.map_err(|error| match error {
+        ChangeError::Store(error) => error,
+        ChangeError::TooManyLiterals { .. } => StoreError::Damaged("a change that was not to be limited"),
+    })
 }
 
 /// A subscription after a change at a version of its tenant's catalogue.

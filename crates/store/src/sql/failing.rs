@@ -7,6 +7,7 @@ use postrider_core::failing::{Remedy, Streak, remedy};
 use postrider_core::notice::Notice;
 use postrider_core::{SubscriptionId, TenantId};
 
+use super::catalogue::of_the_store;
 use super::query::readable;
 use super::{Dialect, Query, Row, Sql, audit};
 use crate::catalogue::SettingsChange;
@@ -86,7 +87,7 @@ impl<DB: Dialect> Sql<DB> {
         let is_meant = |now: &postrider_core::subscription::Subscription| {
             now.settings.is_active && now.settings.url.as_str() == url
         };
-        self.change_subscription(tenant_id, id, change, is_meant, Some(&notice)).await
+        of_the_store(self.change_subscription(tenant_id, id, change, is_meant, Some(&notice)).await)
     }
 
     /// Writes down what the program did by itself, and whom to tell.

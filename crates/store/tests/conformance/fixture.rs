@@ -154,7 +154,7 @@ impl Fixture {
         };
         let secrets = Secrets::new(SigningSecret::generate(&self.world));
         let event_type = EventTypeName::parse(event_type).expect("a name");
-        let new = NewSubscription { tenant_id, event_type, settings, secrets };
+        let new = NewSubscription { tenant_id, event_type, settings, secrets, most_literals: 100 };
         // Ids of one microsecond have no order.
         self.clock.advance(Duration::from_micros(1));
         stores.catalogue.create_subscription(new).await.expect("stored")

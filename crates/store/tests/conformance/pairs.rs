@@ -13,8 +13,8 @@ use postrider_core::subscription::Subscription;
 use postrider_core::target_url::TargetUrl;
 use postrider_core::{EventId, TenantId, Timestamp};
 use postrider_store::{
-    Claimed, DeliveryFilter, EventFilter, PublishError, ReopenError, Result, Retention, SettingsChange, Settlement,
-    Stores, Urgency,
+    ChangeError, Claimed, DeliveryFilter, EventFilter, PublishError, ReopenError, Result, Retention, SettingsChange,
+    Settlement, Stores, Urgency,
 };
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
@@ -105,7 +105,11 @@ impl Node {
 
     async fn change(&self, change: SettingsChange) -> Result<()> {
         let webhook = self.webhook();
-        self.stores.catalogue.update_subscription(self.tenant, webhook.id, change).await.map(drop)
+        let changed = self.stores.catalogue.update_subscription(self.tenant, webhook.id, change).await;
+        changed.map(drop).map_err(|error| match error {
+            ChangeError::Store(error) => error,
+            ChangeError::TooManyLiterals { .. } => panic!("{error}"),
+        })
     }
 
     async fn event_ids(&self) -> Result<Vec<EventId>> {
