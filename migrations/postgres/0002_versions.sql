@@ -3,8 +3,9 @@
 -- The version that the event was matched against; null: it was accepted before there was this column.
 alter table events add column catalogue_version bigint;
 
--- The version at which it was made or opened again: what is discarded is what was opened before another one.
-alter table deliveries add column opened_version bigint not null default 0;
+-- The version at which it was made or opened again: what is discarded is what was opened before another one. Null, if that was
+-- before there was this column: then the time decides.
+alter table deliveries add column opened_version bigint;
 
 -- The version at which it was last changed, and the one before which all that was opened is discarded, however often it
 -- is reactivated.
@@ -59,12 +60,6 @@ update subscription_versions set until = (
     where n.tenant_id = subscription_versions.tenant_id and n.subscription_id = subscription_versions.subscription_id
         and n.version > subscription_versions.version);
 
--- What was to be discarded, should it still be pending.
-update subscriptions set discard_before = 0 where discard_through is not null;
-update deliveries set opened_version = -1
-where state = 0 and target_kind = 0 and exists (
-    select 1 from subscriptions s where s.id = deliveries.target_id and s.discard_through >= deliveries.opened_at);
-
 -- Bulk work that a call left to be done afterwards.
 create table bulk_jobs (
     id uuid not null primary key,
@@ -75,7 +70,7 @@ create table bulk_jobs (
     target_id uuid not null,
     lane bigint not null,
     to_lane bigint,
-    -- What was opened at an earlier version.
+    -- What was opened at an earlier version or, if that is not known, up to when the job was made.
     before_version bigint not null,
     reason text collate "C",
     created_at bigint not null
@@ -83,3 +78,29 @@ create table bulk_jobs (
 
 -- Events that were opened again are looked at again by retention.
 create index reopenings_by_time on reopenings (at, delivery_id);
+
+-- Programs from before these columns may go on beside newer ones for a while: what they change of a subscription is noted here.
+create function note_version_of_subscription() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'UPDATE' and new.version is distinct from old.version or tg_op = 'INSERT' and new.version > 0 then
+        return new;
+    end if;
+    new.version := (select catalogue_version from tenants where id = new.tenant_id);
+    if tg_op = 'UPDATE' and (new.is_active, new.profile, new.filters, new.deleted_at)
+            is not distinct from (old.is_active, old.profile, old.filters, old.deleted_at) then
+        return new;
+    end if;
+    if tg_op = 'UPDATE' and old.is_active = 1 and new.is_active = 0 then
+        new.discard_before := new.version;
+    end if;
+    update subscription_versions set until = new.updated_at
+    where tenant_id = new.tenant_id and subscription_id = new.id and until is null;
+    insert into subscription_versions (tenant_id, subscription_id, version, event_type, profile, filters, filters_since,
+        standing, at)
+    values (new.tenant_id, new.id, new.version, new.event_type, new.profile, new.filters, new.filters_changed_at,
+        case when new.deleted_at is not null then 2 else new.is_active end, new.updated_at)
+    on conflict do nothing;
+    return new;
+end $$;
+create trigger note_version before insert or update on subscriptions
+for each row execute function note_version_of_subscription();

@@ -3,8 +3,9 @@
 -- The version that the event was matched against; null: it was accepted before there was this column.
 alter table events add column catalogue_version bigint;
 
--- The version at which it was made or opened again: what is discarded is what was opened before another one.
-alter table deliveries add column opened_version bigint not null default 0;
+-- The version at which it was made or opened again: what is discarded is what was opened before another one. Null, if that was
+-- before there was this column: then the time decides.
+alter table deliveries add column opened_version bigint;
 
 -- The version at which it was last changed, and the one before which all that was opened is discarded, however often it
 -- is reactivated.
@@ -59,12 +60,6 @@ update subscription_versions set until = (
     where n.tenant_id = subscription_versions.tenant_id and n.subscription_id = subscription_versions.subscription_id
         and n.version > subscription_versions.version);
 
--- What was to be discarded, should it still be pending.
-update subscriptions set discard_before = 0 where discard_through is not null;
-update deliveries set opened_version = -1
-where state = 0 and target_kind = 0 and exists (
-    select 1 from subscriptions s where s.id = deliveries.target_id and s.discard_through >= deliveries.opened_at);
-
 -- Bulk work that a call left to be done afterwards.
 create table bulk_jobs (
     id blob not null primary key,
@@ -75,7 +70,7 @@ create table bulk_jobs (
     target_id blob not null,
     lane bigint not null,
     to_lane bigint,
-    -- What was opened at an earlier version.
+    -- What was opened at an earlier version or, if that is not known, up to when the job was made.
     before_version bigint not null,
     reason text,
     created_at bigint not null

@@ -145,10 +145,17 @@ pub fn after_attempt(exchange: &Exchange, progress: Progress<'_>) -> Decision {
 }
 
 /// What speaks against sending to a subscription at all, looked up just before it is signed: `None` if
-/// it is to receive what was opened at `opened_version` of the catalogue.
+/// it is to receive what was opened then: at a version of the catalogue or, if that is not known, at a time.
 #[must_use]
-pub fn closed_to(subscription: &Subscription, opened_version: i64) -> Option<DiscardReason> {
-    let discarded = subscription.discard_before.is_some_and(|before| opened_version < before);
+pub fn closed_to(
+    subscription: &Subscription,
+    opened_version: Option<i64>,
+    opened_at: Timestamp,
+) -> Option<DiscardReason> {
+    let discarded = match opened_version {
+        Some(version) => subscription.discard_before.is_some_and(|before| version < before),
+        None => subscription.discard_through.is_some_and(|through| opened_at <= through),
+    };
     (discarded || !subscription.settings.is_active).then_some(DiscardReason::WebhookInactive)
 }
 

@@ -33,7 +33,7 @@ impl Deliverer {
                 let Some(subscription) = catalogue.get(id) else {
                     return Ok(Some(Err(DiscardReason::WebhookDeleted)));
                 };
-                if let Some(reason) = lifecycle::closed_to(subscription, claimed.opened_version) {
+                if let Some(reason) = lifecycle::closed_to(subscription, claimed.opened_version, claimed.opened_at) {
                     return Ok(Some(Err(reason)));
                 }
                 let profile = self.profile(claimed, &subscription.settings.profile).await?;

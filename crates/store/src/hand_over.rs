@@ -27,8 +27,8 @@ pub struct Claimed {
     pub callback: Option<Arc<Callback>>,
     /// The catalogue version that it was matched against; 0 if it was just read from the table.
     pub version: i64,
-    /// The catalogue version at which it was made or opened again.
-    pub opened_version: i64,
+    /// The catalogue version at which it was made or opened again; `None` if that was before versions were kept.
+    pub opened_version: Option<i64>,
     /// The version of the wire format that it was made with; `None` if nobody knows it.
     pub profile: Option<Arc<Profile>>,
     /// The lane it was queued in.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use postrider_tests::{Binary, Database, Server, ServerOptions};
+use postrider_tests::{Binary, Database, Server, ServerOptions, run_command};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
@@ -69,4 +69,16 @@ async fn what_0_1_left_on_sqlite_is_served() {
 #[tokio::test]
 async fn what_0_1_left_on_postgresql_is_served() {
     has_everything_of_0_1(&on_postgres("0.1.pg.sql").await).await;
+}
+
+#[tokio::test]
+async fn what_0_1_left_on_sqlite_is_moved_to_postgresql() {
+    let from = options(Database::Sqlite);
+    std::fs::copy(Path::new(KEPT).join("0.1.sqlite"), from.database_file()).expect("copied");
+    let database = Database::postgres();
+    let Database::Postgres(to) = &database else { unreachable!("it is") };
+    let url = format!("sqlite://{}", from.database_file().display());
+    let (code, _, err) = run_command(&from, &["move", "--from", &url, "--to", to]).await;
+    assert_eq!(code, 0, "{err}");
+    has_everything_of_0_1(&Server::start_with(options(database)).await).await;
 }

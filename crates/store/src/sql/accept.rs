@@ -276,7 +276,7 @@ pub(super) fn finish(accept: Accept, inserted: &HashSet<EventId>, now: Timestamp
                 target: target.id,
                 callback: target.callback,
                 version: accept.version,
-                opened_version: accept.version,
+                opened_version: Some(accept.version),
                 profile: target.profile,
                 lane,
                 claim: 1,

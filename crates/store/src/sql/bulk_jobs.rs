@@ -51,8 +51,9 @@ pub(super) struct Job {
     pub(super) tenant_id: TenantId,
     pub(super) target: TargetId,
     pub(super) lane: LaneId,
-    /// Of what was opened at an earlier version of the catalogue.
+    /// Of what was opened at an earlier version of the catalogue or, if that is not known, up to when the job was made.
     pub(super) before_version: i64,
+    pub(super) made_at: Timestamp,
     pub(super) kind: JobKind,
 }
 
@@ -87,7 +88,7 @@ const JOB: Schema = &[
 ];
 
 /// What [`read`] reads.
-const COLUMNS: &str = "id, tenant_id, work, target_kind, target_id, lane, to_lane, before_version, reason";
+const COLUMNS: &str = "id, tenant_id, work, target_kind, target_id, lane, to_lane, before_version, reason, created_at";
 
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<Job> {
     let reason = row.get::<Option<String>>(8)?;
@@ -102,12 +103,22 @@ fn read<DB: Dialect>(row: &Row<DB>) -> Result<Job> {
         target: TargetId::from_stored(row.get(3)?, row.get(4)?).ok_or(StoreError::Damaged("a target"))?,
         lane: LaneId(row.get(5)?),
         before_version: row.get(7)?,
+        made_at: row.time(9)?,
         kind: kind.ok_or(StoreError::Damaged("a job's kind"))?,
     })
 }
 
+/// What a job is about: parameters 1 to 5, bound by [`of_job`].
+pub(super) const PENDING_BEFORE: &str = "d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3
+    and (d.opened_version < $4 or (d.opened_version is null and d.opened_at <= $5))";
+
+pub(super) fn of_job<DB: Dialect>(query: Query<DB>, job: &Job) -> Query<DB> {
+    let query = query.bind(job.lane.0).id(job.tenant_id.uuid()).id(job.target.uuid());
+    query.bind(job.before_version).time(job.made_at)
+}
+
 /// Writes jobs down, with what makes them necessary.
-pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, jobs: &[Job], now: Timestamp) -> Result<()> {
+pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, jobs: &[Job]) -> Result<()> {
     for some in jobs.chunks(1_000) {
         let columns = JOB.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         let sql = format!(
@@ -129,7 +140,7 @@ pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, jobs: &[Job], n
             rows.int(to_lane);
             rows.int(Some(job.before_version));
             rows.text(reason);
-            rows.time(Some(now));
+            rows.time(Some(job.made_at));
             rows.end_row();
         }
         Query::<DB>::assembled(sql).bind_rows(rows).run(db).await?;
@@ -140,8 +151,9 @@ pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, jobs: &[Job], n
 impl<DB: Dialect> Sql<DB> {
     /// A job that is not written down yet.
     pub(super) fn job(&self, tenant_id: TenantId, target: TargetId, lane: LaneId, version: i64, kind: JobKind) -> Job {
-        let id = self.world.new_id_at::<SubscriptionId>(self.world.now()).uuid();
-        Job { id, tenant_id, target, lane, before_version: version, kind }
+        let made_at = self.world.now();
+        let id = self.world.new_id_at::<SubscriptionId>(made_at).uuid();
+        Job { id, tenant_id, target, lane, before_version: version, made_at, kind }
     }
 
     /// Goes on with a target's jobs, oldest first, until none is left or as much was done as a call does before it answers.
@@ -242,13 +254,8 @@ impl<DB: Dialect> Sql<DB> {
         let mut left = 0;
         for row in query.rows(&mut reader).await? {
             let job = read(&row)?;
-            let sql = format!(
-                "select count(*) from deliveries d {}
-                 where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3 and d.opened_version < $4",
-                DB::BY_LANE
-            );
-            let query = Query::<DB>::assembled(sql).bind(job.lane.0).id(tenant_id.uuid()).id(target.uuid());
-            let row = query.bind(job.before_version).row(&mut reader).await?;
+            let sql = format!("select count(*) from deliveries d {} where {PENDING_BEFORE}", DB::BY_LANE);
+            let row = of_job(Query::<DB>::assembled(sql), &job).row(&mut reader).await?;
             left += row.ok_or(StoreError::Damaged("a count"))?.get::<i64>(0)?.unsigned_abs();
         }
         Ok(left)

@@ -187,7 +187,7 @@ impl<DB: Dialect> Sql<DB> {
         query.id(tenant_id.uuid()).id(id.uuid()).time(now).run(&mut change.tx).await?;
         let (target, discard) = (TargetId::Callback(id), JobKind::Discard(DiscardReason::CallbackDeleted));
         let job = self.job(tenant_id, target, callback.lane(), change.version, discard);
-        bulk_jobs::insert::<DB>(&mut change.tx, &[job], now).await?;
+        bulk_jobs::insert::<DB>(&mut change.tx, &[job]).await?;
         self.commit_change(change).await?;
         self.run_jobs_of(tenant_id, target).await?;
         Ok(true)

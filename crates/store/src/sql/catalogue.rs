@@ -94,7 +94,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             .iter()
             .map(|callback| discard(TargetId::Callback(callback.id), callback.lane(), DiscardReason::CallbackDeleted));
         let jobs: Vec<Job> = of_webhooks.chain(of_callbacks).collect();
-        bulk_jobs::insert::<DB>(&mut change.tx, &jobs, now).await?;
+        bulk_jobs::insert::<DB>(&mut change.tx, &jobs).await?;
         subscription_versions::delete_all::<DB>(&mut change.tx, id, change.version, now).await?;
         subscriptions::delete_all::<DB>(&mut change.tx, id, now).await?;
         callbacks::delete_all::<DB>(&mut change.tx, id, now).await?;
@@ -236,7 +236,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         subscription_versions::begin::<DB>(&mut change.tx, &old, version, Standing::Deleted, now).await?;
         let discard = JobKind::Discard(DiscardReason::WebhookDeleted);
         let job = self.job(tenant_id, target, old.lane, version, discard);
-        bulk_jobs::insert::<DB>(&mut change.tx, &[job], now).await?;
+        bulk_jobs::insert::<DB>(&mut change.tx, &[job]).await?;
         self.commit_change(change).await?;
         self.run_jobs_of(tenant_id, target).await?;
         Ok(true)
@@ -350,7 +350,7 @@ impl<DB: Dialect> Sql<DB> {
             self.note_deed(&mut change.tx, tenant_id, id, notice).await?;
         }
         let jobs = self.jobs_after(&old, &new, version);
-        bulk_jobs::insert::<DB>(&mut change.tx, &jobs, now).await?;
+        bulk_jobs::insert::<DB>(&mut change.tx, &jobs).await?;
         self.commit_change(change).await?;
         if !jobs.is_empty() {
             self.run_jobs_of(tenant_id, TargetId::Subscription(id)).await?;

@@ -35,7 +35,7 @@ pub(super) struct ClaimedRow {
     pub(super) attempts: i64,
     pub(super) opened_at: Timestamp,
     pub(super) lease_until: Timestamp,
-    pub(super) opened_version: i64,
+    pub(super) opened_version: Option<i64>,
 }
 
 impl ClaimedRow {

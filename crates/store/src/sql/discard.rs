@@ -4,7 +4,7 @@ use postrider_core::delivery::{DeliveryState, DiscardReason};
 use postrider_core::lanes::LaneId;
 use uuid::Uuid;
 
-use super::bulk_jobs::Job;
+use super::bulk_jobs::{Job, PENDING_BEFORE, of_job};
 use super::dialect::RowSet;
 use super::ids::{IDS, id_rows};
 use super::upkeep::Work;
@@ -51,25 +51,15 @@ impl<DB: Dialect> Sql<DB> {
 
 /// Some of the pending deliveries, in the order of their ids.
 async fn find<DB: Dialect>(db: &mut DB::Connection, job: &Job, limit: usize) -> Result<Vec<Uuid>> {
-    let rows = Query::<DB>::assembled(select_pending::<DB>())
-        .bind(job.lane.0)
-        .id(job.tenant_id.uuid())
-        .id(job.target.uuid())
-        .bind(job.before_version)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .rows(db)
-        .await?;
+    let query = of_job(Query::<DB>::assembled(select_pending::<DB>()), job);
+    let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).rows(db).await?;
     let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>>>()?;
     ids.sort_unstable();
     Ok(ids)
 }
 
 fn select_pending<DB: Dialect>() -> String {
-    format!(
-        "select d.id from deliveries d {}
-         where d.state = 0 and d.lane = $1 and d.tenant_id = $2 and d.target_id = $3 and d.opened_version < $4 limit $5",
-        DB::BY_LANE
-    )
+    format!("select d.id from deliveries d {} where {PENDING_BEFORE} limit $6", DB::BY_LANE)
 }
 
 /// Changes deliveries that are still pending: of the tenant at parameter 1, with the ids from `ids` on. Locks them first, in

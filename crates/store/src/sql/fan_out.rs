@@ -55,8 +55,8 @@ pub(super) struct Pending {
     pub(super) profile: i64,
     pub(super) lane: LaneId,
     pub(super) opened_at: Timestamp,
-    /// The catalogue version at which it is opened.
-    pub(super) opened_version: i64,
+    /// The catalogue version at which it is opened, if that is known.
+    pub(super) opened_version: Option<i64>,
 }
 
 const PENDING: Schema = &[
@@ -73,9 +73,6 @@ const PENDING: Schema = &[
 
 /// Events that are looked at to find one that can go on.
 const LOOKED_AT: i64 = 100;
-
-/// What deliveries of events that were accepted before versions were kept are opened at.
-const BEFORE_VERSIONS: i64 = 0;
 
 impl<DB: Dialect> Sql<DB> {
     /// Makes the next page of the oldest such event that can go on. Candidates are judged before anything is locked: what they
@@ -223,7 +220,7 @@ impl<DB: Dialect> Sql<DB> {
             rows.int(Some(pending.lane.0));
             // An event is of the future if the clock was set back after it was accepted.
             rows.time(Some(pending.opened_at.min(now)));
-            rows.int(Some(pending.opened_version));
+            rows.int(pending.opened_version);
             rows.end_row();
         }
         let sql = format!(
@@ -247,7 +244,7 @@ fn pending(unfinished: &Unfinished, candidate: &Candidate, profiles: &HashMap<St
         profile: profiles.get(&candidate.then.profile).copied().unwrap_or(UNKNOWN_PROFILE),
         lane: LaneId::of(event.tenant_id, &candidate.url),
         opened_at: event.created_at,
-        opened_version: unfinished.version.unwrap_or(BEFORE_VERSIONS),
+        opened_version: unfinished.version,
     }
 }
 

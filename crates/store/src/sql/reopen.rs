@@ -159,7 +159,7 @@ impl<DB: Dialect> Sql<DB> {
             profile: profile.map_or(UNKNOWN_PROFILE, |profile| profile.version()),
             lane,
             opened_at: self.world.now(),
-            opened_version: version,
+            opened_version: Some(version),
         };
         let opened_at = pending.opened_at;
         let made = self.insert_pending(db, &[pending]).await?;

@@ -125,7 +125,7 @@ impl<DB: Dialect> Sql<DB> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{AssertSqlSafe, Sqlite, SqlitePool};
+    use sqlx::{Sqlite, SqlitePool};
     use uuid::Uuid;
 
     use super::*;
@@ -184,13 +184,6 @@ mod tests {
         for (n, old) in (0..).zip(&olds) {
             put(&pool, n, old).await;
         }
-        let pending = "insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state,
-                 due_at, lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
-             values ($1, $2, $2, 0, $3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $4, $4)";
-        for (n, opened_at) in [(100, 20_i64), (101, 21)] {
-            let query = sqlx::query(pending).bind(TENANT).bind(Uuid::from_u128(n)).bind(Uuid::from_u128(2));
-            query.bind(opened_at).execute(&pool).await.expect("inserted");
-        }
         super::super::migrate(&pool).await.expect("migrates");
 
         let (on, off, gone) =
@@ -210,12 +203,8 @@ mod tests {
                 assert_eq!(held(&pool, n, at).await, expected, "number {n} at {at}");
             }
         }
-        let left = "select count(*) from deliveries d join subscriptions s on s.id = d.target_id
-             where d.opened_version < s.discard_before";
-        let left: i64 = sqlx::query_scalar(left).fetch_one(&pool).await.expect("counted");
-        assert_eq!(left, 1, "what was opened up to the deactivation");
         let ended = "select count(*) from subscription_versions where until is null";
-        let ended: i64 = sqlx::query_scalar(AssertSqlSafe(ended)).fetch_one(&pool).await.expect("counted");
+        let ended: i64 = sqlx::query_scalar(ended).fetch_one(&pool).await.expect("counted");
         assert_eq!(ended, 7, "one of each holds");
     }
 

@@ -101,6 +101,11 @@ mod embedded {
 mod shared {
     use crate::fixture::{Database, Fixture};
 
+    #[tokio::test]
+    async fn what_an_older_program_changes_is_noticed() {
+        crate::versions::what_an_older_program_changes_is_noticed(Fixture::on(Database::postgres().await).await).await;
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn no_pair_waits_in_a_circle() {
         crate::pairs::no_pair_waits_in_a_circle(Fixture::on(Database::postgres().await).await).await;
@@ -232,6 +237,7 @@ backends! {
     versions::{
         deliveries_are_as_many_as_were_promised,
         what_is_of_the_future_is_discarded_too,
+        what_has_no_version_is_judged_by_its_time,
         who_came_later_missed_nothing,
         what_was_missed_was_to_be_had_then,
         a_change_reads_nothing_but_what_changed,
