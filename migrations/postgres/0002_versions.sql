@@ -76,6 +76,17 @@ create table bulk_jobs (
     created_at bigint not null
 );
 
+-- A clock that was set back: what waits is moved as much earlier, and how far that is. No row, or one.
+create table clock_rollbacks (
+    id bigint not null primary key,
+    -- By how much, and to when.
+    by_us bigint not null,
+    at bigint not null,
+    -- The last delivery that was looked at.
+    tenant_id uuid not null,
+    delivery_id uuid not null
+);
+
 -- Events that were opened again are looked at again by retention.
 create index reopenings_by_time on reopenings (at, delivery_id);
 

@@ -7,6 +7,7 @@ use postrider_core::delivery::{DiscardReason, FailReason};
 use postrider_core::lifecycle::Decision;
 
 use crate::error::StoreError;
+use crate::sql::Work;
 
 const ACCEPTED: &str = "postrider_events_accepted_total";
 const FILTERED: &str = "postrider_events_filtered_total";
@@ -45,7 +46,7 @@ pub fn describe_store_metrics() {
     describe_counter!(ERRORS, "Statements that the database did not carry out, by kind.");
     describe_counter!(PASSED_OVER, "Tenants and rows that bulk work passed over because of an error, by work.");
     describe_counter!(DAMAGED, "Rows that could not be read and were passed over, by table.");
-    for work in ["retention", "discard", "change_of_lane", "fan_out", "replay", "notices"] {
+    for work in Work::NAMES {
         counter!(PASSED_OVER, "work" => work).increment(0);
     }
     counter!(ACCEPTED).increment(0);

@@ -95,7 +95,7 @@ async fn free_leases(writes: &Pool<Sqlite>) -> Result<(), StoreError> {
 
 /// Time on SQLite is this machine's, as it was when the process started; it may be set back between two.
 async fn follow_clock(writes: &Pool<Sqlite>, world: &World) -> Result<(), StoreError> {
-    let set_back = sql::follow_clock::<Sqlite>(&mut *writes.acquire().await?, world.now()).await?;
+    let set_back = sql::follow_clock::<Sqlite>(writes, world.now()).await?;
     if !set_back.is_zero() {
         tracing::warn!(seconds = set_back.as_secs(), "the clock was set back; what waits goes out as much earlier");
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use postrider_core::lanes::LaneId;
 use sqlx::postgres::PgConnectOptions;
@@ -17,9 +17,10 @@ use super::{KEEP_ALIVE, SessionOptions};
 use crate::error::Result;
 use crate::hand_over::HandOver;
 use crate::open::postgres::BY_INDEX;
+use crate::sql::{Pages, Work};
 
-/// Rows freed in one transaction.
-const PAGE: usize = 1_000;
+/// How long a page should take.
+const PAGE_TIME: Duration = Duration::from_millis(200);
 /// Rows looked up at once.
 const FOUND: i64 = 100_000;
 /// Until rows that others hold are tried again.
@@ -97,12 +98,7 @@ async fn take_over(connect: &PgConnectOptions, node: Registration, hand_over: &H
         if leased.is_empty() {
             break;
         }
-        let mut freed_now = 0;
-        for page in leased.chunks(PAGE) {
-            freed_now += free(&mut connection, node.number, page).await?;
-            let lanes: BTreeSet<LaneId> = page.iter().map(|leased| leased.lane).collect();
-            lanes.into_iter().for_each(|lane| hand_over.wake(lane));
-        }
+        let freed_now = free_all(&mut connection, node.number, &leased, hand_over).await?;
         freed += freed_now;
         if freed_now == 0 {
             tokio::time::sleep(AGAIN).await;
@@ -112,6 +108,25 @@ async fn take_over(connect: &PgConnectOptions, node: Registration, hand_over: &H
     gone.bind(node.number).bind(node.incarnation).execute(&mut connection).await?;
     connection.close().await?;
     Ok(Some(freed))
+}
+
+/// Frees those of the rows that nobody else holds, in pages. How many.
+async fn free_all(connection: &mut PgConnection, number: i64, leased: &[Leased], hand_over: &HandOver) -> Result<u64> {
+    let (pages, mut freed, mut rest) = (Pages::default(), 0, leased);
+    while !rest.is_empty() {
+        let (page, later) = rest.split_at(pages.limit(Work::TakeOver).min(rest.len()));
+        let begun = Instant::now();
+        match free(connection, number, page).await {
+            Ok(rows) => freed += rows,
+            Err(error) if error.is_temporary() && pages.shrink(Work::TakeOver) => continue,
+            Err(error) => return Err(error),
+        }
+        pages.took(Work::TakeOver, begun.elapsed(), PAGE_TIME);
+        let lanes: BTreeSet<LaneId> = page.iter().map(|leased| leased.lane).collect();
+        lanes.into_iter().for_each(|lane| hand_over.wake(lane));
+        rest = later;
+    }
+    Ok(freed)
 }
 
 /// Rows that bear the number and are leased.

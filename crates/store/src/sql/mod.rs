@@ -91,7 +91,8 @@ pub(crate) use query::places;
 pub(crate) use query::{Query, Row};
 pub(crate) use set_back::follow_clock;
 pub(crate) use sqlite::{migrate, open_pool};
-use upkeep::{Pages, PassedOver};
+use upkeep::PassedOver;
+pub(crate) use upkeep::{Pages, Work};
 use versions::Versions;
 
 /// Added to a row's timeout when it is claimed: time to build, sign, record, and for clocks to differ.

@@ -66,7 +66,8 @@ impl<DB: Dialect> Sql<DB> {
     pub(super) async fn tell_step(&self) -> Result<bool> {
         let mut reader = self.reader(Who::Background).await?;
         let sql = "select id, event_type, payload, at from notices order by id limit $1";
-        let rows = Query::<DB>::new(sql).bind(STEP).rows(&mut reader).await?;
+        let step = STEP.min(i64::try_from(self.page_limit(Work::Notices)).unwrap_or(STEP));
+        let rows = Query::<DB>::new(sql).bind(step).rows(&mut reader).await?;
         if rows.is_empty() {
             return Ok(false);
         }
@@ -94,19 +95,22 @@ impl<DB: Dialect> Sql<DB> {
             None => kept.iter().map(|kept| kept.id).collect::<Vec<_>>(),
         };
         let is_all = told.len() == kept.len();
-        self.forget(told).await?;
-        Ok(is_all && !kept.is_empty() && i64::try_from(rows.len()).is_ok_and(|count| count == STEP))
+        let is_forgotten = self.forget(told).await?;
+        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == step);
+        Ok(!is_forgotten || (is_all && !kept.is_empty() && is_full))
     }
 
-    async fn forget(&self, ids: Vec<Uuid>) -> Result<()> {
+    /// False if it did not end in time: they are told again, and known by their keys.
+    async fn forget(&self, ids: Vec<Uuid>) -> Result<bool> {
         let mut rows = DB::Rows::new(IDS);
         for id in ids {
             rows.uuid(Some(id));
             rows.end_row();
         }
         let sql = format!("delete from notices where id in (select r.id from {} r)", DB::Rows::source(IDS, 1));
-        self.change(Query::<DB>::assembled(sql).bind_rows(rows)).await?;
-        Ok(())
+        let mut page = self.begin_page(Work::Notices).await?;
+        let done = Query::<DB>::assembled(sql).bind_rows(rows).run(&mut page.tx).await;
+        Ok(self.end_page(page, done).await?.is_some())
     }
 }
 

@@ -193,29 +193,19 @@ impl<DB: Dialect> Sql<DB> {
                      select max(o.at) from (
                          select r.at from rollups r where r.width = $1 and r.at < $2 order by r.at limit $3) o), -1)",
             );
-            let mut tx = self.begin().await?;
-            let deleted = query
-                .bind(width.seconds())
-                .time(before)
-                .bind(i64::try_from(STEP).unwrap_or(i64::MAX))
-                .run(&mut tx)
-                .await?;
-            tx.commit().await?;
-            has_more |= deleted > 0;
+            let query = query.bind(width.seconds()).time(before);
+            has_more |= self.run_as_page(Work::Retention, |limit| query.bind(limit)).await?;
         }
         Ok(has_more)
     }
 
     async fn prune_tests(&self, before: Timestamp) -> Result<bool> {
-        let mut tx = self.begin().await?;
         let query = Query::<DB>::new(
             "delete from attempts where delivery_id is null and log_id in (
                  select a.log_id from attempts a where a.delivery_id is null and a.started_at < $1
                  order by a.log_id limit $2)",
         );
-        let deleted = query.time(before).bind(i64::try_from(STEP).unwrap_or(i64::MAX)).run(&mut tx).await?;
-        tx.commit().await?;
-        Ok(deleted > 0)
+        self.run_as_page(Work::Retention, |limit| query.time(before).bind(limit)).await
     }
 }
 

@@ -7,6 +7,7 @@ use postrider_core::{CallbackId, TenantId, Timestamp};
 
 use super::dialect::RowSet;
 use super::ids::{IDS, id_rows};
+use super::upkeep::Work;
 use super::{Dialect, Query, Sql};
 use crate::error::Result;
 use crate::shares::Who;
@@ -35,7 +36,8 @@ impl<DB: Dialect> Sql<DB> {
              from callbacks c where c.id > $1 order by c.id limit $3"
         );
         let query = Query::<DB>::assembled(sql);
-        let query = query.id(after.unwrap_or(CallbackId::NIL).uuid()).time(before).bind(STEP);
+        let step = STEP.min(i64::try_from(self.page_limit(Work::Retention)).unwrap_or(STEP));
+        let query = query.id(after.unwrap_or(CallbackId::NIL).uuid()).time(before).bind(step);
         let rows = query.rows(&mut *self.reader(Who::Background).await?).await?;
         let (mut finished, mut deleted): (BTreeMap<TenantId, Vec<CallbackId>>, Vec<CallbackId>) = Default::default();
         for row in &rows {
@@ -46,10 +48,18 @@ impl<DB: Dialect> Sql<DB> {
             }
         }
         for (tenant_id, ids) in finished {
-            self.finish_callbacks(tenant_id, &ids).await?;
+            match self.finish_callbacks(tenant_id, &ids).await {
+                Err(error) if !error.is_temporary() => {
+                    let what = format!("callbacks of tenant {tenant_id}");
+                    self.note_passed_over(Work::Retention, tenant_id.uuid(), &what, &error);
+                }
+                other => other?,
+            }
         }
-        self.forget_callbacks(&deleted).await?;
-        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == STEP);
+        if !self.forget_callbacks(&deleted).await? {
+            return Ok(true);
+        }
+        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == step);
         let last = rows.last().filter(|_| is_full).map(|row| row.id(0)).transpose()?;
         *self.seen_callbacks.lock().unwrap_or_else(PoisonError::into_inner) = last;
         Ok(last.is_some())
@@ -69,16 +79,21 @@ impl<DB: Dialect> Sql<DB> {
         self.commit_change(change).await
     }
 
-    async fn forget_callbacks(&self, ids: &[CallbackId]) -> Result<()> {
+    /// False if it did not end in time.
+    async fn forget_callbacks(&self, ids: &[CallbackId]) -> Result<bool> {
         if ids.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        let mut tx = self.begin().await?;
-        for (table, id) in [("callbacks", "id"), ("target_stats", "target_id")] {
-            let sql = format!("delete from {table} where {id} in (select r.id from {} r)", DB::Rows::source(IDS, 1));
-            Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids.iter().map(|id| id.uuid()))).run(&mut tx).await?;
-        }
-        tx.commit().await?;
-        Ok(())
+        let mut page = self.begin_page(Work::Retention).await?;
+        let done = forget::<DB>(&mut page.tx, ids).await;
+        Ok(self.end_page(page, done).await?.is_some())
     }
+}
+
+async fn forget<DB: Dialect>(db: &mut DB::Connection, ids: &[CallbackId]) -> Result<()> {
+    for (table, id) in [("callbacks", "id"), ("target_stats", "target_id")] {
+        let sql = format!("delete from {table} where {id} in (select r.id from {} r)", DB::Rows::source(IDS, 1));
+        Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids.iter().map(|id| id.uuid()))).run(db).await?;
+    }
+    Ok(())
 }

@@ -65,20 +65,36 @@ impl<DB: Dialect> Sql<DB> {
     /// Opens the next deliveries and moves the place in the same transaction, unless somebody else has moved it.
     async fn go_on(&self, due: &Due, now: Timestamp) -> Result<()> {
         let (at_once, pause) = pace(due.replay.rate);
-        let most = usize::try_from(at_once).unwrap_or(1);
+        let most = usize::try_from(at_once).unwrap_or(1).min(self.page_limit(Work::Replay));
         let tenant_id = due.replay.tenant_id;
         let found = self.search(tenant_id, &due.replay.scope, due.place, most).await?;
-        let is_last = found.next.is_none();
         let next_at = if found.hits.len() < most { now } else { now + pause };
-        let mut tx = self.begin().await?;
-        let version = tenants::locked_version::<DB>(&mut tx, tenant_id).await?;
+        let mut page = self.begin_page(Work::Replay).await?;
+        let done = self.open_found(&mut page.tx, due, found, (now, next_at)).await;
+        // One that did not end in time is tried again at once, with fewer.
+        let lanes = self.end_page(page, done).await?.unwrap_or_default();
+        lanes.into_iter().for_each(|lane| self.hand_over.wake(lane));
+        Ok(())
+    }
+
+    /// The lanes of what was opened; none if the replay was paused, or somebody else has moved its place.
+    async fn open_found(
+        &self,
+        db: &mut DB::Connection,
+        due: &Due,
+        found: Found,
+        (now, next_at): (Timestamp, Timestamp),
+    ) -> Result<Vec<LaneId>> {
+        let Replay { id: replay_id, tenant_id, .. } = due.replay;
+        let version = tenants::locked_version::<DB>(db, tenant_id).await?;
         let version = version.ok_or(StoreError::Damaged("a replay of a tenant that is gone"))?;
-        if !move_on::<DB>(&mut tx, due, &found, now, next_at).await? {
-            return Ok(());
-        }
         let (mut lanes, mut skipped) = (Vec::new(), 0);
+        if !move_on::<DB>(db, due, &found, now, next_at).await? {
+            return Ok(lanes);
+        }
+        let is_last = found.next.is_none();
         for hit in in_order(found.hits) {
-            match self.send_again(&mut tx, tenant_id, &hit, version, due.replay.id).await {
+            match self.send_again(db, tenant_id, &hit, version, replay_id).await {
                 Ok(lane) => lanes.push(lane),
                 Err(ReopenError::Store(error)) if error.is_of_a_row() => {
                     let id = hit.sample.event_id;
@@ -92,15 +108,12 @@ impl<DB: Dialect> Sql<DB> {
         let replayed = i64::try_from(lanes.len()).unwrap_or(i64::MAX);
         let query =
             Query::<DB>::new("update replays set replayed = replayed + $2, skipped = skipped + $3 where id = $1");
-        query.id(due.replay.id.uuid()).bind(replayed).bind(skipped).run(&mut tx).await?;
+        query.id(replay_id.uuid()).bind(replayed).bind(skipped).run(db).await?;
         if is_last {
-            let Replay { id, .. } = due.replay;
             let (replayed, skipped) = (due.replay.replayed + replayed, due.replay.skipped + skipped);
-            self.put_notice(&mut tx, &Notice::ReplayFinished { tenant_id, id, replayed, skipped }).await?;
+            self.put_notice(db, &Notice::ReplayFinished { tenant_id, id: replay_id, replayed, skipped }).await?;
         }
-        tx.commit().await?;
-        lanes.into_iter().for_each(|lane| self.hand_over.wake(lane));
-        Ok(())
+        Ok(lanes)
     }
 
     async fn send_again(

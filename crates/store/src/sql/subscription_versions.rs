@@ -6,12 +6,10 @@ use postrider_core::standing::{Standing, Then};
 use postrider_core::subscription::Subscription;
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
 
+use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql};
 use crate::error::{Result, StoreError};
 use crate::shares::Who;
-
-/// Most rows that retention takes in one transaction.
-const PRUNED_AT_ONCE: i64 = 1_000;
 
 /// Begins a version of a subscription, and ends the one before.
 pub(super) async fn begin<DB: Dialect>(
@@ -119,7 +117,7 @@ impl<DB: Dialect> Sql<DB> {
             "delete from subscription_versions where (tenant_id, subscription_id, version) in (
                  select tenant_id, subscription_id, version from subscription_versions where until < $1 limit $2)",
         );
-        Ok(self.change(query.time(cutoff).bind(PRUNED_AT_ONCE)).await? > 0)
+        self.run_as_page(Work::Retention, |limit| query.time(cutoff).bind(limit)).await
     }
 }
 

@@ -124,6 +124,50 @@ pub(crate) async fn a_clock_that_was_set_back_delays_none_of_very_many(f: Fixtur
     assert_eq!(stores.queue.claim(lane, 9).await.expect("claimed").len(), 1, "at once, not an hour later");
 }
 
+/// More than are moved at once, each once, and the rest of them if the process that began it ended.
+pub(crate) async fn what_waits_is_moved_in_pages(mut f: Fixture) {
+    const MANY: i64 = 2_500;
+    const HOUR: Duration = Duration::from_secs(3_600);
+    f.subscribe("https://a.example/hook").await;
+    let claimed = f.publish_and_take().await;
+    f.settle(
+        &claimed,
+        postrider_core::lifecycle::Decision::Retry(f.now() + Duration::from_secs(5)),
+        Some(f.answered(500)),
+    )
+    .await;
+    let copy = format!(
+        "with recursive n(n) as (select 1 union all select n + 1 from n where n < {MANY})
+         insert into deliveries (tenant_id, id, event_id, target_kind, target_id, profile, lane, state, due_at,
+             lease_until, claim, node, strikes, tries, attempts, created_at, opened_at)
+         select tenant_id, RANDOM_ID, RANDOM_ID, target_kind, target_id, profile, lane, state, due_at, 0, claim, node, 0,
+             tries, attempts, created_at, opened_at from deliveries cross join n"
+    );
+    f.change(&copy).await;
+    let due =
+        "select cast(due_at as text) || ' ' || cast(count(*) as text) from deliveries group by due_at order by due_at";
+    let in_5_seconds = (f.now() + Duration::from_secs(5)).as_micros();
+    f.clock.set(f.now() - HOUR);
+    drop(f.serving().await);
+    // The newest that was written down is the end of the attempt, which took 3 µs.
+    let earlier = in_5_seconds - i64::try_from(HOUR.as_micros()).expect("an hour") - 3;
+    assert_eq!(f.look(due).await, [format!("{earlier} {}", MANY + 1)]);
+    assert_eq!(f.number("select cast(count(*) as text) from clock_rollbacks").await, 0);
+
+    // As if the process had ended after the first thousand of another rollback, by a second.
+    let begun = format!(
+        "insert into clock_rollbacks select 1, 1000000, {}, tenant_id, id from deliveries order by tenant_id, id
+         limit 1 offset 999",
+        f.now().as_micros()
+    );
+    f.change(&begun).await;
+    f.change("delete from events").await;
+    f.change("delete from attempts").await;
+    drop(f.serving().await);
+    let (rest, moved) = (MANY - 999, earlier - 1_000_000);
+    assert_eq!(f.look(due).await, [format!("{moved} {rest}"), format!("{earlier} 1000")]);
+}
+
 pub(crate) async fn a_clock_that_was_set_back_hides_nobody(mut f: Fixture) {
     let start = f.now();
     f.clock.advance(Duration::from_secs(3600));

@@ -82,6 +82,11 @@ mod embedded {
     }
 
     #[tokio::test]
+    async fn what_waits_is_moved_in_pages() {
+        crate::claim::what_waits_is_moved_in_pages(Fixture::on(Database::sqlite()).await).await;
+    }
+
+    #[tokio::test]
     async fn a_clock_that_was_set_back_hides_nobody() {
         crate::claim::a_clock_that_was_set_back_hides_nobody(Fixture::on(Database::sqlite()).await).await;
     }

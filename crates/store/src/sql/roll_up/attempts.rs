@@ -8,7 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::counts::Counts;
-use super::{PAGE, SETTLED, is_full};
+use super::{SETTLED, is_full};
 use crate::error::Result;
 use crate::measure;
 use crate::sql::dialect::{Kind, Schema};
@@ -52,6 +52,7 @@ impl AttemptRow {
 pub(super) async fn count_attempts<DB: Dialect>(
     db: &mut DB::Connection,
     after: i64,
+    limit: i64,
     now: Timestamp,
     counts: &mut Counts,
 ) -> Result<(i64, bool)> {
@@ -64,9 +65,9 @@ pub(super) async fn count_attempts<DB: Dialect>(
         DB::packed(ATTEMPT)
     );
     let mut rows: Vec<AttemptRow> =
-        Query::<DB>::assembled(sql).bind(after).bind(PAGE).packed(db, "an attempt", AttemptRow::damaged).await?;
+        Query::<DB>::assembled(sql).bind(after).bind(limit).packed(db, "an attempt", AttemptRow::damaged).await?;
     rows.sort_unstable_by_key(|row| row.log_id);
-    let (mut last, has_more) = (after, is_full(rows.len()));
+    let (mut last, has_more) = (after, is_full(rows.len(), limit));
     for row in rows {
         let ended_at = Timestamp::from_micros(row.ended_at);
         // One further in the future than clocks differ is of a clock that was set back.

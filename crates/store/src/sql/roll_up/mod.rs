@@ -18,6 +18,7 @@ use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::query::{note_unreadable, readable};
+use super::upkeep::Work;
 use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, notices, tenants};
 use crate::error::{Result, StoreError};
@@ -62,13 +63,15 @@ impl<DB: Dialect> Sql<DB> {
         if next.failed_at > now {
             (next.failed_at, next.failed_id) = (until, Uuid::nil());
         }
-        for _ in 0..PAGES {
-            (next.log_id, counts.is_full) = count_attempts::<DB>(&mut reader, next.log_id, now, &mut counts).await?;
+        let limit = i64::try_from(self.page_limit(Work::Statistics)).unwrap_or(PAGE).min(PAGE);
+        for _ in 0..if limit == PAGE { PAGES } else { 1 } {
+            (next.log_id, counts.is_full) =
+                count_attempts::<DB>(&mut reader, next.log_id, limit, now, &mut counts).await?;
             if !counts.is_full || counts.is_wide() {
                 break;
             }
         }
-        (next.failed_at, next.failed_id) = count_failed::<DB>(&mut reader, &next, until, &mut counts).await?;
+        (next.failed_at, next.failed_id) = count_failed::<DB>(&mut reader, &next, limit, until, &mut counts).await?;
         // Minutes are counted when they are over.
         let minute = begin_of(until, Width::Minute.seconds());
         if minute > next.events_before {
@@ -119,18 +122,23 @@ impl<DB: Dialect> Sql<DB> {
 
     /// Adds the counts to what is kept and moves the marks. Not if somebody else has moved them: then it is false.
     async fn keep(&self, from: Option<Marks>, to: Marks, counts: &Counts) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        if !move_marks::<DB>(&mut tx, from, to).await? {
+        let mut page = self.begin_page(Work::Statistics).await?;
+        let done = self.write(&mut page.tx, from, to, counts).await;
+        // What did not end in time is counted again, less of it.
+        Ok(self.end_page(page, done).await?.unwrap_or(true))
+    }
+
+    async fn write(&self, db: &mut DB::Connection, from: Option<Marks>, to: Marks, counts: &Counts) -> Result<bool> {
+        if !move_marks::<DB>(db, from, to).await? {
             return Ok(false);
         }
-        add_tallies::<DB>(&mut tx, counts).await?;
+        add_tallies::<DB>(db, counts).await?;
         for (id, (tenant_id, change)) in &counts.streaks {
-            change_streak::<DB>(&mut tx, *tenant_id, *id, *change).await?;
+            change_streak::<DB>(db, *tenant_id, *id, *change).await?;
         }
         for notice in &counts.notices {
-            self.insert_notice(&mut tx, notice).await?;
+            self.insert_notice(db, notice).await?;
         }
-        tx.commit().await?;
         Ok(true)
     }
 }
@@ -164,14 +172,15 @@ async fn move_marks<DB: Dialect>(db: &mut DB::Connection, from: Option<Marks>, t
     Ok(bound.run(db).await? == 1)
 }
 
-fn is_full(rows: usize) -> bool {
-    i64::try_from(rows).is_ok_and(|rows| rows == PAGE)
+fn is_full(rows: usize, limit: i64) -> bool {
+    i64::try_from(rows).is_ok_and(|rows| rows == limit)
 }
 
 /// Counts failed deliveries in the order in which they failed; the last that was counted.
 async fn count_failed<DB: Dialect>(
     db: &mut DB::Connection,
     marks: &Marks,
+    limit: i64,
     until: Timestamp,
     counts: &mut Counts,
 ) -> Result<(Timestamp, Uuid)> {
@@ -184,10 +193,10 @@ async fn count_failed<DB: Dialect>(
     .time(marks.failed_at)
     .id(marks.failed_id)
     .time(until)
-    .bind(PAGE)
+    .bind(limit)
     .rows(db)
     .await?;
-    counts.is_full |= is_full(rows.len());
+    counts.is_full |= is_full(rows.len(), limit);
     let mut last = (marks.failed_at, marks.failed_id);
     for row in &rows {
         last = (row.time(0)?, row.get(1)?);

@@ -2,4 +2,5 @@
 
 mod paged;
 
-pub(super) use paged::{Pages, PassedOver, Work, fitting};
+pub(crate) use paged::{Pages, Work};
+pub(super) use paged::{PassedOver, fitting};

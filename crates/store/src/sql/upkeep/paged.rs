@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
 use crate::measure;
-use crate::sql::{Dialect, Sql, Writing};
+use crate::sql::{Dialect, Query, Sql, Writing};
 
 /// Most rows of one transaction.
 const MOST: usize = 1_000;
 
 /// Kinds of bulk work: each has a pace of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::sql) enum Work {
+pub(crate) enum Work {
     /// What was kept long enough is wiped or deleted.
     Retention,
     /// What is pending to a target is discarded.
@@ -29,9 +29,16 @@ pub(in crate::sql) enum Work {
     Replay,
     /// The sender is told of what the program did.
     Notices,
+    /// What was written down is counted.
+    Statistics,
+    /// What a process that is gone had leased comes free.
+    TakeOver,
 }
 
 impl Work {
+    /// The names of those that pass something over.
+    pub(crate) const NAMES: [&str; 5] = ["retention", "discard", "fan_out", "replay", "notices"];
+
     /// As logs and metrics name it.
     pub(in crate::sql) const fn name(self) -> &'static str {
         match self {
@@ -41,6 +48,8 @@ impl Work {
             Self::FanOut => "fan_out",
             Self::Replay => "replay",
             Self::Notices => "notices",
+            Self::Statistics => "statistics",
+            Self::TakeOver => "take_over",
         }
     }
 }
@@ -73,15 +82,16 @@ impl PassedOver {
 
 /// How many rows a transaction of each kind of work may touch.
 #[derive(Debug, Default)]
-pub(in crate::sql) struct Pages(Mutex<HashMap<Work, usize>>);
+pub(crate) struct Pages(Mutex<HashMap<Work, usize>>);
 
 impl Pages {
-    fn limit(&self, work: Work) -> usize {
+    /// How many rows the next page of this work may touch; one at least.
+    pub(crate) fn limit(&self, work: Work) -> usize {
         self.with(work, |limit| *limit)
     }
 
     /// Fewer rows if a page took longer than it should, more if it took much less.
-    fn took(&self, work: Work, time: Duration, target: Duration) {
+    pub(crate) fn took(&self, work: Work, time: Duration, target: Duration) {
         self.with(work, |limit| {
             if time > target {
                 *limit = (*limit / 2).max(1);
@@ -92,7 +102,7 @@ impl Pages {
     }
 
     /// Many fewer, after a page that did not end. False if there are no fewer.
-    fn shrink(&self, work: Work) -> bool {
+    pub(crate) fn shrink(&self, work: Work) -> bool {
         self.with(work, |limit| {
             let before = *limit;
             *limit = (before / 4).max(1);
@@ -159,6 +169,18 @@ impl<DB: Dialect> Sql<DB> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Runs a statement that touches at most so many rows, as a page. Whether it may have left some.
+    pub(in crate::sql) async fn run_as_page(
+        &self,
+        work: Work,
+        statement: impl FnOnce(i64) -> Query<DB>,
+    ) -> Result<bool> {
+        let limit = self.page_limit(work);
+        let mut page = self.begin_page(work).await?;
+        let done = statement(i64::try_from(limit).unwrap_or(i64::MAX)).run(&mut page.tx).await;
+        Ok(self.end_page(page, done).await?.is_none_or(|rows| rows > 0))
     }
 
     /// Notes that bulk work passed something over, so that the rest goes on. For a minute it is gone on without it.
