@@ -43,6 +43,9 @@ pub use replays::{ReplayPreview, ReplaySample, Replays};
 pub use sql::MovedTable;
 pub use statistics::{Node, Statistics, Waiting, Whose};
 
+#[cfg(debug_assertions)]
+pub use sql::shared_statements;
+
 /// Files and lines of the statements made since the last time. For tests.
 #[cfg(debug_assertions)]
 #[must_use]

@@ -8,6 +8,9 @@ mod notice;
 mod registry;
 mod take_over;
 
+#[cfg(debug_assertions)]
+pub(crate) use take_over::FREE;
+
 use std::time::{Duration, Instant};
 
 use postrider_core::{Timestamp, World};

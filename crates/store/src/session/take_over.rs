@@ -145,12 +145,14 @@ async fn leased_by(connection: &mut PgConnection, number: i64) -> Result<Vec<Lea
 /// Frees those of the rows that nobody else holds. How many.
 async fn free(connection: &mut PgConnection, number: i64, rows: &[Leased]) -> Result<u64> {
     let (tenants, ids): (Vec<Uuid>, Vec<Uuid>) = rows.iter().map(|leased| (leased.tenant_id, leased.id)).unzip();
-    let sql = "with free as materialized (
+    Ok(sqlx::query(FREE).bind(number).bind(tenants).bind(ids).execute(connection).await?.rows_affected())
+}
+
+/// Parameters are the number, and the tenants and ids of deliveries.
+pub(crate) const FREE: &str = "with free as materialized (
              select d.tenant_id, d.id from unnest($2::uuid[], $3::uuid[]) r (tenant_id, id)
                  join deliveries d on d.tenant_id = r.tenant_id and d.id = r.id
              where d.state + 0 = 0 and d.lease_until > 0 and d.node = $1
              order by d.tenant_id, d.id for update of d skip locked
          )
          update deliveries set lease_until = 0 from free where deliveries.tenant_id = free.tenant_id and deliveries.id = free.id";
-    Ok(sqlx::query(sql).bind(number).bind(tenants).bind(ids).execute(connection).await?.rows_affected())
-}

@@ -13,7 +13,19 @@ pub(super) async fn claim_in<DB: Dialect>(
     node: i64,
     now: Timestamp,
 ) -> Result<Vec<Row<DB>>> {
-    let sql = format!(
+    Query::<DB>::assembled(claim::<DB>())
+        .bind(wish.lane.0)
+        .time(now)
+        .bind(i64::try_from(wish.limit).unwrap_or(i64::MAX))
+        .bind(i64::try_from(LEASE_MARGIN.as_micros()).unwrap_or(i64::MAX))
+        .bind(node)
+        .rows(db)
+        .await
+}
+
+/// Parameters are the lane, the time, how many rows, the margin of the lease, and the node.
+pub(super) fn claim<DB: Dialect>() -> String {
+    format!(
         "with due as materialized (
              select d.tenant_id as due_tenant, d.id as due_id from deliveries d
              where d.state = 0 and d.lane = $1 and d.due_at <= $2 and d.lease_until <= $2
@@ -25,13 +37,5 @@ pub(super) async fn claim_in<DB: Dialect>(
          from due where tenant_id = due_tenant and id = due_id
          returning {COLUMNS}",
         DB::LOCKED_OR_SKIPPED
-    );
-    Query::<DB>::assembled(sql)
-        .bind(wish.lane.0)
-        .time(now)
-        .bind(i64::try_from(wish.limit).unwrap_or(i64::MAX))
-        .bind(i64::try_from(LEASE_MARGIN.as_micros()).unwrap_or(i64::MAX))
-        .bind(node)
-        .rows(db)
-        .await
+    )
 }

@@ -58,13 +58,13 @@ async fn find<DB: Dialect>(db: &mut DB::Connection, job: &Job, limit: usize) -> 
     Ok(ids)
 }
 
-fn select_pending<DB: Dialect>() -> String {
+pub(super) fn select_pending<DB: Dialect>() -> String {
     format!("select d.id from deliveries d {} where {PENDING_BEFORE} limit $6", DB::BY_LANE)
 }
 
 /// Changes deliveries that are still pending: of the tenant at parameter 1, with the ids from `ids` on. Locks them first, in
 /// the order in which everybody does: an update by itself locks in the order of its plan.
-fn change_locked<DB: Dialect>(change: &str, ids: usize) -> String {
+pub(super) fn change_locked<DB: Dialect>(change: &str, ids: usize) -> String {
     format!(
         "with locked as materialized (
              select d.id as locked_id from deliveries d

@@ -180,6 +180,24 @@ async fn add_pruned<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, n
     Ok(())
 }
 
+/// All statements, for tests of their plans.
+#[cfg(debug_assertions)]
+pub(super) fn statements<DB: Dialect>() -> Vec<String> {
+    let of_deliveries = OF_DELIVERIES.map(delete_of_deliveries::<DB>);
+    let by_delivery = ["attempts", "reopenings", "deliveries"].map(delete_by_delivery::<DB>);
+    let others = [
+        wipe_some_answers::<DB>(),
+        some_deliveries::<DB>(),
+        lock::<DB>(),
+        select_pending::<DB>(),
+        wipe_events::<DB>(),
+        wipe_answers::<DB>(),
+        delete_deliveries::<DB>(),
+        delete::<DB>(),
+    ];
+    of_deliveries.into_iter().chain(by_delivery).chain(others).collect()
+}
+
 /// Locks events against being opened again, in the order of their ids. Those that it was done for: nobody did so since they
 /// were found, or is at it.
 async fn lock_ended<DB: Dialect>(
@@ -291,19 +309,7 @@ mod tests {
     /// A planner that knows no better goes through all that a tenant has.
     #[tokio::test]
     async fn rows_are_found_by_their_event() {
-        let of_deliveries = OF_DELIVERIES.map(delete_of_deliveries::<Sqlite>);
-        let by_delivery = ["attempts", "reopenings", "deliveries"].map(delete_by_delivery::<Sqlite>);
-        let others = [
-            wipe_some_answers::<Sqlite>(),
-            some_deliveries::<Sqlite>(),
-            lock::<Sqlite>(),
-            select_pending::<Sqlite>(),
-            wipe_events::<Sqlite>(),
-            wipe_answers::<Sqlite>(),
-            delete_deliveries::<Sqlite>(),
-            delete::<Sqlite>(),
-        ];
-        for sql in of_deliveries.into_iter().chain(by_delivery).chain(others) {
+        for sql in statements::<Sqlite>() {
             for step in plan_of(&sql).await {
                 let is_slow =
                     step.ends_with("(tenant_id=?)") || (step.starts_with("SCAN") && !step.contains("json_each"));

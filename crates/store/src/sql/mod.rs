@@ -49,6 +49,8 @@ mod replays;
 mod roll_up;
 mod set_back;
 mod settle;
+#[cfg(debug_assertions)]
+mod shared_statements;
 mod snapshot;
 mod sqlite;
 mod statistics;
@@ -90,6 +92,8 @@ pub(crate) use moving::move_all;
 pub(crate) use query::places;
 pub(crate) use query::{Query, Row};
 pub(crate) use set_back::follow_clock;
+#[cfg(debug_assertions)]
+pub use shared_statements::shared_statements;
 pub(crate) use sqlite::{migrate, open_pool};
 use upkeep::PassedOver;
 pub(crate) use upkeep::{Pages, Work};

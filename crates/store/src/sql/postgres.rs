@@ -101,7 +101,7 @@ impl Dialect for Postgres {
 
 /// Steps as common table expressions of one statement, which returns the rows of the one step whose
 /// rows are wanted.
-fn joined(steps: &[Step]) -> String {
+pub(super) fn joined(steps: &[Step]) -> String {
     if let [step] = steps {
         return step.sql.clone();
     }

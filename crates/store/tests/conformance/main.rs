@@ -16,6 +16,7 @@ mod isolation;
 mod lists;
 mod long;
 mod pairs;
+mod plans;
 mod prune;
 mod reopen;
 mod replays;
@@ -105,6 +106,11 @@ mod embedded {
 /// What only processes on one database do to each other.
 mod shared {
     use crate::fixture::{Database, Fixture};
+
+    #[tokio::test]
+    async fn rows_are_found_by_index_and_locked_in_order() {
+        crate::plans::rows_are_found_by_index_and_locked_in_order(Fixture::on(Database::postgres().await).await).await;
+    }
 
     #[tokio::test]
     async fn what_an_older_program_changes_is_noticed() {
