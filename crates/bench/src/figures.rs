@@ -46,6 +46,9 @@ pub(crate) const HANGING: Target =
     lower("others' p99 with 10 % of the events to hanging endpoints", "× without", 1.5, 1.1);
 pub(crate) const BURST: Target =
     lower("others' p99 while a tenant bursts 100,000 events at a slow endpoint", "× without", 1.5, 1.1);
+pub(crate) const RETENTION: Target = lower("others' p99 while retention takes wide events", "× without", 1.5, 1.1);
+pub(crate) const DISCARD: Target =
+    lower("PostgreSQL: others' p99 while a webhook with 40,000 pending is deactivated", "× without", 1.5, 1.1);
 pub(crate) const HOSTILE: Target =
     lower("others' p99 beside 100 hostile endpoints, the worst kind", "× before", 1.2, 1.0);
 pub(crate) const SUBSCRIPTIONS: Target = lower("cost with 10,000 subscriptions", "× with one", 1.3, 1.1);
@@ -59,7 +62,7 @@ pub(crate) const START_FULL: Target = lower("start to ready with 10,000,000 deli
 pub(crate) const NODES: Target = Target { unit: "× one", ..higher("two nodes on one PostgreSQL", 1.8, 1.95) };
 pub(crate) const BINARY: Target = lower("release binary", "MB", 30.0, 20.0);
 
-const ALL: [Target; 22] = [
+const ALL: [Target; 24] = [
     SQLITE,
     POSTGRES,
     BATCH,
@@ -71,6 +74,8 @@ const ALL: [Target; 22] = [
     P99_THIRD,
     HANGING,
     BURST,
+    RETENTION,
+    DISCARD,
     HOSTILE,
     SUBSCRIPTIONS,
     PENDING,

@@ -58,6 +58,11 @@ impl Installation {
         self.post(path, body, self.client.post(self.url(path)).bearer_auth(&self.key)).await
     }
 
+    /// Changes something as a tenant.
+    pub(crate) async fn change(&self, tenant: &TenantKey, path: &str, body: Value) -> Result<Value, String> {
+        self.post(path, body, self.client.patch(self.url(path)).bearer_auth(&tenant.0)).await
+    }
+
     async fn post(&self, path: &str, body: Value, request: reqwest::RequestBuilder) -> Result<Value, String> {
         let response = request.json(&body).send().await.map_err(|error| format!("{path}: {error}"))?;
         let (status, body) = (response.status(), response.text().await.unwrap_or_default());

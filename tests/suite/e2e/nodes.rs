@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use postrider_tests::{Binary, Database, PATIENCE, Receiver, Reply, Server, ServerOptions, eventually};
@@ -197,42 +198,61 @@ async fn metric(server: &Server, name: &str) -> f64 {
     values.sum()
 }
 
+/// Publishes as fast as it can until it is told to stop.
+fn flood(server: &Server) -> Vec<tokio::task::JoinHandle<()>> {
+    let publish = |_| {
+        let (base, key) = (server.base().to_owned(), server.key().to_owned());
+        tokio::spawn(async move {
+            let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+            let event = json!({"event_type": "case.opened", "payload": {}});
+            let events = json!({"events": vec![event; 50]});
+            loop {
+                let request = client.post(format!("{base}/api/v1/events/batch/")).bearer_auth(&key).json(&events);
+                if let Err(error) = request.send().await {
+                    panic!("{error}");
+                }
+            }
+        })
+    };
+    (0..8).map(publish).collect()
+}
+
+/// What was begun before an answer may still arrive so long after it.
+const ON_ITS_WAY: Duration = Duration::from_millis(250);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_webhook_is_switched_off_whole_and_without_a_deadlock() {
-    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let busy = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&busy);
+    let receiver = Receiver::plain(move |_, request| {
+        counted.fetch_add(usize::from(request.head.starts_with("POST /busy")), Ordering::SeqCst);
+        Reply::status(200, "")
+    })
+    .await;
     let [one, other] = nodes(&Database::postgres()).await;
-    let busy = json!({"event_type": "case.opened", "retry_schedule": [1, 1]});
-    let (id, _) = subscribe(&one, &receiver.url("/busy"), busy).await;
+    let settings = json!({"event_type": "case.opened", "retry_schedule": [1, 1]});
+    let (id, _) = subscribe(&one, &receiver.url("/busy"), settings).await;
     subscribe(&one, &receiver.url("/well"), json!({"event_type": "case.opened"})).await;
-    let (base, key) = (one.base().to_owned(), one.key().to_owned());
-    let publishers: Vec<_> = (0..8)
-        .map(|_| {
-            let (base, key) = (base.clone(), key.clone());
-            tokio::spawn(async move {
-                let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-                let event = json!({"event_type": "case.opened", "payload": {}});
-                let events = json!({"events": vec![event; 50]});
-                loop {
-                    let request = client.post(format!("{base}/api/v1/events/batch/")).bearer_auth(&key).json(&events);
-                    if let Err(error) = request.send().await {
-                        panic!("{error}");
-                    }
-                }
-            })
-        })
-        .collect();
+    let publishers = flood(&one);
     receiver.wait_for(100).await;
     let (path, pending) =
         (format!("/api/v1/webhooks/{id}/"), format!("/api/v1/deliveries/?webhook_id={id}&status=pending"));
     for turn in 0..20 {
         let switched = one.request("PATCH", &path, Some(json!({"is_active": false}))).await;
         assert_eq!(switched.status, 200, "{turn}: {}", switched.body);
+        let answered = Instant::now();
         // What was being accepted meanwhile is discarded when its turn comes: at once.
         eventually("nothing is left", || async {
             let left = one.get(&pending).await;
             left["deliveries"].as_array().expect("a list").is_empty().then_some(())
         })
         .await;
+        if turn % 4 == 0 {
+            tokio::time::sleep(ON_ITS_WAY.saturating_sub(answered.elapsed())).await;
+            let so_far = busy.load(Ordering::SeqCst);
+            tokio::time::sleep(ON_ITS_WAY).await;
+            assert_eq!(busy.load(Ordering::SeqCst), so_far, "nothing of it is sent after the answer");
+        }
         assert_eq!(one.request("PATCH", &path, Some(json!({"is_active": true}))).await.status, 200);
     }
     publishers.iter().for_each(tokio::task::JoinHandle::abort);

@@ -1,5 +1,6 @@
 //! What is measured: a file for each kind of question.
 
+mod bulk;
 mod hostile;
 mod isolation;
 mod large;
@@ -77,6 +78,12 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), String> {
         }
         if wants("isolation from a burst") {
             bench.burst().await?;
+        }
+        if wants("isolation from retention") {
+            bench.retention().await?;
+        }
+        if wants("isolation from a discard") {
+            bench.discard().await?;
         }
         if wants("nodes") {
             bench.nodes().await?;

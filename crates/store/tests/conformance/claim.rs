@@ -262,3 +262,15 @@ pub(crate) async fn a_failed_look_up_gives_the_claim_back(mut f: Fixture) {
     assert_eq!(f.number(traces).await, 0);
     assert_eq!(other.queue.claim(subscription.lane, 9).await.expect("claimed").len(), 3);
 }
+
+/// What nobody can send is left alone for a while, and counts as never claimed.
+pub(crate) async fn what_is_put_off_is_left_alone(mut f: Fixture) {
+    let lane = f.subscribe("https://a.example/hook").await.lane;
+    let claimed = f.publish_and_take().await;
+    let until = f.now() + Duration::from_secs(60);
+    f.stores.queue.put_off(f.tenant, claimed.id, claimed.claim, until).await.expect("put off");
+    assert!(f.stores.queue.claim(lane, 9).await.expect("asked").is_empty());
+    f.clock.advance(Duration::from_secs(61));
+    let again = f.stores.queue.claim(lane, 9).await.expect("claimed");
+    assert_eq!((again.len(), again[0].strikes), (1, 1));
+}

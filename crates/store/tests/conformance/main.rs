@@ -169,6 +169,7 @@ backends! {
         what_waits_is_counted,
         a_sender_sees_what_is_true_this_moment,
         a_failed_look_up_gives_the_claim_back,
+        what_is_put_off_is_left_alone,
     }
     fan_out::{
         many_targets_are_made_in_chunks,
