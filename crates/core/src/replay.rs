@@ -22,8 +22,8 @@ pub enum ReplayStatus {
     Ended(DeliveryState),
     /// Those that failed or were discarded and, if one subscription is meant, what it missed.
     Undelivered,
-    /// Events that would go to the subscription, and of which no delivery to it was made: it was inactive, or not
-    /// there.
+    /// Events that were for the subscription as it was then, and of which no delivery to it was made, since it was inactive.
+    /// Whoever did not exist yet missed nothing.
     Missed,
 }
 

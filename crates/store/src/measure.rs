@@ -19,6 +19,26 @@ const ERRORS: &str = "postrider_store_errors_total";
 const DAMAGED: &str = "postrider_damaged_rows_total";
 const PASSED_OVER: &str = "postrider_bulk_work_passed_over_total";
 
+/// Those whose rows are passed over when they cannot be read.
+const TABLES: [&str; 16] = [
+    "api_keys",
+    "attempts",
+    "audit",
+    "callback_secrets",
+    "callbacks",
+    "deliveries",
+    "event_types",
+    "events",
+    "failing",
+    "nodes",
+    "replays",
+    "rollup_marks",
+    "rollups",
+    "subscriptions",
+    "tenants",
+    "users",
+];
+
 /// What a commit was of.
 #[derive(Clone, Copy)]
 pub(crate) enum Rows {
@@ -46,6 +66,9 @@ pub fn describe_store_metrics() {
     describe_counter!(ERRORS, "Statements that the database did not carry out, by kind.");
     describe_counter!(PASSED_OVER, "Tenants and rows that bulk work passed over because of an error, by work.");
     describe_counter!(DAMAGED, "Rows that could not be read and were passed over, by table.");
+    for table in TABLES {
+        counter!(DAMAGED, "table" => table).increment(0);
+    }
     for work in Work::NAMES {
         counter!(PASSED_OVER, "work" => work).increment(0);
     }

@@ -384,7 +384,8 @@ pub(super) enum ReplayStatus {
     Discarded,
     /// Delivered.
     Delivered,
-    /// Never made: the webhook was inactive, or not there. Its filter, as it is now, lets the event pass.
+    /// Never made: the webhook was there and inactive, and its type and filter of then let the event pass. Events from before it
+    /// existed are replayed to it one by one.
     Missed,
 }
 

@@ -203,11 +203,7 @@ pub(super) async fn changed_since<DB: Dialect>(
     tenant_id: TenantId,
     version: Option<i64>,
 ) -> Result<Vec<(SubscriptionId, Changed)>> {
-    let condition = if version.is_some() { "s.version > $2" } else { "s.version >= $2 and s.deleted_at is null" };
-    let sql = format!(
-        "select {COLUMNS}, s.deleted_at is not null
-         from subscriptions s where s.tenant_id = $1 and {condition}"
-    );
+    let sql = select_changed(version.is_some());
     let rows = Query::<DB>::assembled(sql).id(tenant_id.uuid()).bind(version.unwrap_or(0)).rows(db).await?;
     let now = |row: &Row<DB>| {
         let id = row.id(0)?;
@@ -218,6 +214,15 @@ pub(super) async fn changed_since<DB: Dialect>(
         Ok((id, readable.map_or(Changed::Unreadable, |subscription| Changed::Is(Box::new(subscription)))))
     };
     Ok(readable("subscriptions", &rows, now))
+}
+
+/// What was changed since a version, or all that there is.
+fn select_changed(since: bool) -> String {
+    let condition = if since { "s.version > $2" } else { "s.version >= $2 and s.deleted_at is null" };
+    format!(
+        "select {COLUMNS}, s.deleted_at is not null
+         from subscriptions s where s.tenant_id = $1 and {condition}"
+    )
 }
 
 /// Ids and URLs of all living subscriptions of a tenant.
@@ -326,4 +331,16 @@ pub(super) async fn delete_all<DB: Dialect>(
     );
     query.id(tenant_id.uuid()).time(now).bind(Vec::<u8>::new()).run(db).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::plan::plan_of;
+
+    #[tokio::test]
+    async fn what_changed_is_found_by_its_version() {
+        let plan = plan_of(&select_changed(true)).await;
+        assert!(plan[0].contains("INDEX subscriptions_by_version (tenant_id=? AND version>?)"), "{plan:?}");
+    }
 }
