@@ -61,6 +61,7 @@ mod upkeep;
 mod versions;
 mod window;
 mod wipe;
+mod wipe_reopened;
 mod yielding;
 
 use std::ops::{Deref, DerefMut};
@@ -147,7 +148,7 @@ pub(crate) struct Sql<DB: Dialect> {
     passed_over: PassedOver,
     seen_by_retention: prune::Seen,
     looked_at_by_wiping: wipe::Looked,
-    reopened: wipe::Reopened,
+    reopened: wipe_reopened::Reopened,
     seen_callbacks: prune_callbacks::SeenCallbacks,
     session: Option<Session>,
 }
@@ -183,7 +184,7 @@ impl<DB: Dialect> Sql<DB> {
             passed_over: PassedOver::default(),
             seen_by_retention: prune::Seen::default(),
             looked_at_by_wiping: wipe::Looked::default(),
-            reopened: wipe::Reopened::default(),
+            reopened: wipe_reopened::Reopened::default(),
             seen_callbacks: prune_callbacks::SeenCallbacks::default(),
             session,
         }
