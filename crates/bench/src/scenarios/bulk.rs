@@ -34,6 +34,7 @@ impl Bench {
         Ok(())
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a number of deliveries")]
     async fn make_wide(&mut self, database: &Database) -> Result<(), String> {
         let mut server = Installation::start(&self.binary, database, &[]).await?;
         server.subscribe(EVENT_TYPE, &self.receiver.url("/ok")).await?;
@@ -43,9 +44,14 @@ impl Bench {
             server.subscribe(EVENT_TYPE, &self.receiver.url(&format!("/bulk?n={number}"))).await?;
         }
         let sent = server.publish(closed(WIDE_EVENTS, 1), |_| EVENT_TYPE.to_owned()).await;
-        let all = WIDE_EVENTS * WIDE_TARGETS;
-        let stats = self.receiver.wait_for("/bulk", all).await?;
-        self.check("wide events", &sent, &stats, all);
+        if !sent.refused.is_empty() {
+            self.figures.faults.push(format!("wide events: refused {:?}", sent.refused));
+        }
+        // The same events come to each of the tenant's webhooks.
+        let all = (WIDE_EVENTS * WIDE_TARGETS) as f64;
+        while server.ended().await? < all {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
         server.process.stop().await;
         Ok(())
     }
@@ -57,6 +63,7 @@ impl Bench {
         settings: &[(&str, &str)],
         what: &'static str,
     ) -> Result<Stats, String> {
+        self.receiver.reset().await?;
         let server = Installation::start(&self.binary, database, settings).await?;
         self.warm_up(&server, OTHERS).await?;
         let load = open(OTHERS, SECONDS);

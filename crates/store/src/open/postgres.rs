@@ -15,6 +15,8 @@ use crate::sql::{Backend, GroupCommit, Scripts, Sql};
 
 /// Connections of a process, beside one for its session.
 const WRITERS: u32 = 3;
+/// For bulk work: what people change does not wait for it.
+const BULK: u32 = 2;
 /// For what dispatchers write of their claims.
 const CLAIMS: u32 = 2;
 const READERS: u32 = 4;
@@ -68,6 +70,7 @@ async fn open_with(connect: PgConnectOptions, options: StoreOptions) -> Result<S
     let writer = || Scripts::new(pool(1, &writing), node.clone());
     let backend = Backend {
         writes: pool(WRITERS, &writing),
+        bulk: Some(pool(BULK, &writing)),
         claims: Some(pool(CLAIMS, &writing)),
         turn: None,
         reads: pool(READERS, &reading),

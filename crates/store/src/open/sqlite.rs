@@ -53,8 +53,19 @@ async fn open_store(path: &Path, options: StoreOptions) -> Result<Sql<Sqlite>, S
     let checkpoints = Checkpoints::of(path, Arc::clone(&turn))?;
     let log = Log::of(path).map_err(|error| StoreError::Unusable(format!("the write-ahead log: {error}")))?;
     let commits = GroupCommit::on_threads(ledger, log, checkpoints, &world, &hand_over);
-    let backend =
-        Backend { writes, claims: None, turn: Some(turn), reads, lookups, catalogues, commits, node, session: None };
+    let bulk = Some(sql::open_bulk_pool(path).await?);
+    let backend = Backend {
+        writes,
+        bulk,
+        claims: None,
+        turn: Some(turn),
+        reads,
+        lookups,
+        catalogues,
+        commits,
+        node,
+        session: None,
+    };
     let store = Sql::new(backend, world, vault, profiles, hand_over);
     store.register_profiles(purpose).await?;
     Ok(store)

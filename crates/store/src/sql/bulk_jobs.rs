@@ -8,14 +8,19 @@ use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::dialect::{Cells, Kind, RowSet, Schema};
+use super::query::readable;
 use super::upkeep::Work;
-use super::{Dialect, Query, Row, Sql};
+use super::{Dialect, Query, Row, Sql, discard};
 use crate::error::{Result, StoreError};
 use crate::measure;
 use crate::shares::Who;
 
 /// Rows that a call works on before it answers.
 const BEFORE_THE_ANSWER: u64 = 50_000;
+/// A page costs as much as so many rows, however few it has: a call that makes many jobs does not wait for all of them.
+const LEAST_COST: u64 = 100;
+/// Rows looked for at once: they are found again and again behind those that are done already.
+const FOUND_AT_ONCE: i64 = 10_000;
 /// Jobs that are looked at to find one that can go on.
 const LOOKED_AT: i64 = 100;
 
@@ -64,13 +69,13 @@ enum IfLocked {
     Skip,
 }
 
-/// What became of a page.
+/// What became of a part of a job.
 enum Went {
     /// So many rows were found.
     On(u64),
     /// Nothing was left, and the job is gone.
     Done,
-    /// Somebody else is at it.
+    /// Somebody else is at it, or was.
     Skipped,
 }
 
@@ -148,6 +153,17 @@ pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, jobs: &[Job]) -
     Ok(())
 }
 
+/// What made the job is committed, and the job is on disk: a database that is too busy now keeps nobody waiting.
+fn left_for_later(done: Result<()>) -> Result<()> {
+    match done {
+        Err(error) if error.is_temporary() => {
+            tracing::warn!(%error, "bulk work is left to be done later");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 impl<DB: Dialect> Sql<DB> {
     /// A job that is not written down yet.
     pub(super) fn job(&self, tenant_id: TenantId, target: TargetId, lane: LaneId, version: i64, kind: JobKind) -> Job {
@@ -158,14 +174,17 @@ impl<DB: Dialect> Sql<DB> {
 
     /// Goes on with a target's jobs, oldest first, until none is left or as much was done as a call does before it answers.
     pub(super) async fn run_jobs_of(&self, tenant_id: TenantId, target: TargetId) -> Result<()> {
-        self.run_some_jobs_of(tenant_id, target, &mut 0).await
+        left_for_later(self.run_some_jobs_of(tenant_id, target, &mut 0).await)
     }
 
     /// The same of several targets together.
     pub(super) async fn run_jobs_of_all(&self, jobs: &[Job]) -> Result<()> {
         let mut rows = 0;
         for job in jobs {
-            self.run_some_jobs_of(job.tenant_id, job.target, &mut rows).await?;
+            if rows >= BEFORE_THE_ANSWER {
+                break;
+            }
+            left_for_later(self.run_some_jobs_of(job.tenant_id, job.target, &mut rows).await)?;
         }
         Ok(())
     }
@@ -174,19 +193,19 @@ impl<DB: Dialect> Sql<DB> {
         let sql = format!("select {COLUMNS} from bulk_jobs where tenant_id = $1 and target_id = $2 order by id");
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(target.uuid());
         let jobs = query.rows(&mut *self.lookup().await?).await?;
-        for job in jobs.iter().map(read) {
-            let job = job?;
+        for job in readable("bulk_jobs", &jobs, read) {
             while *rows < BEFORE_THE_ANSWER {
-                match self.run_page(&job, IfLocked::Wait).await? {
-                    Went::On(found) => *rows += found,
-                    Went::Done | Went::Skipped => break,
+                let went = self.run_part(&job, IfLocked::Wait).await?;
+                *rows += if let Went::On(found) = went { found } else { LEAST_COST };
+                if matches!(went, Went::Done | Went::Skipped) {
+                    break;
                 }
             }
         }
         Ok(())
     }
 
-    /// Goes on with the oldest job that can: a page of it. False if there is none.
+    /// Goes on with the oldest job that can: a part of it. False if there is none.
     pub(super) async fn run_next_job(&self) -> Result<bool> {
         let sql = format!("select {COLUMNS} from bulk_jobs order by id limit $1");
         let rows = Query::<DB>::assembled(sql).bind(LOOKED_AT).rows(&mut *self.lookup().await?).await?;
@@ -196,7 +215,7 @@ impl<DB: Dialect> Sql<DB> {
                 continue;
             }
             let went = match read(row) {
-                Ok(job) => self.run_page(&job, IfLocked::Skip).await,
+                Ok(job) => self.run_part(&job, IfLocked::Skip).await,
                 Err(error) => Err(error),
             };
             match went {
@@ -209,41 +228,56 @@ impl<DB: Dialect> Sql<DB> {
         Ok(false)
     }
 
-    async fn run_page(&self, job: &Job, if_locked: IfLocked) -> Result<Went> {
-        let mut page = self.begin_page(job.kind.work()).await?;
-        let done = self.page_of(&mut page.tx, job, if_locked).await;
-        match self.end_page(page, done).await? {
-            None => Ok(Went::On(0)),
-            Some(Went::On(found)) => Ok(Went::On(found)),
-            Some(Went::Done) => {
-                if let JobKind::ChangeLane(lane) = job.kind {
-                    self.hand_over.wake(lane);
-                }
-                Ok(Went::Done)
-            }
-            Some(Went::Skipped) => Ok(Went::Skipped),
+    /// Looks for rows of a job, and does what is to be done with them, page by page.
+    async fn run_part(&self, job: &Job, if_locked: IfLocked) -> Result<Went> {
+        let found = discard::find::<DB>(&mut *self.lookup().await?, job, FOUND_AT_ONCE).await?;
+        if found.is_empty() {
+            return self.end_job(job).await;
         }
+        let mut rest = &found[..];
+        while !rest.is_empty() {
+            let (ids, later) = rest.split_at(self.page_limit(job.kind.work()).min(rest.len()));
+            let mut page = self.begin_page(job.kind.work()).await?;
+            let done = self.page_of(&mut page.tx, job, ids, if_locked).await;
+            match self.end_page(page, done).await? {
+                // It did not end in time: fewer of them are tried again.
+                None => continue,
+                Some(None) => return Ok(Went::Skipped),
+                Some(Some(changed)) => match &job.kind {
+                    JobKind::Discard(reason) => measure::discarded(reason, changed),
+                    JobKind::ChangeLane(lane) => self.hand_over.wake(*lane),
+                },
+            }
+            rest = later;
+        }
+        Ok(Went::On(found.len() as u64))
     }
 
-    async fn page_of(&self, db: &mut DB::Connection, job: &Job, if_locked: IfLocked) -> Result<Went> {
+    /// How many rows changed; `None` if somebody else is at the job, or has ended it.
+    async fn page_of(
+        &self,
+        db: &mut DB::Connection,
+        job: &Job,
+        ids: &[Uuid],
+        if_locked: IfLocked,
+    ) -> Result<Option<u64>> {
         let locked = if if_locked == IfLocked::Wait { DB::LOCKED } else { DB::LOCKED_OR_SKIPPED };
         let query = Query::<DB>::assembled(format!("select id from bulk_jobs where id = $1 {locked}"));
         if query.id(job.id).row(db).await?.is_none() {
-            return Ok(Went::Skipped);
+            return Ok(None);
         }
-        let found = match &job.kind {
-            JobKind::Discard(reason) => {
-                let (found, changed) = self.discard_page(db, job, reason).await?;
-                measure::discarded(reason, changed);
-                found
-            }
-            JobKind::ChangeLane(lane) => self.change_lane_page(db, job, *lane).await?,
+        let changed = match &job.kind {
+            JobKind::Discard(reason) => discard::discard::<DB>(db, job, ids, reason, self.world.now()).await?,
+            JobKind::ChangeLane(lane) => discard::change_lane::<DB>(db, job, ids, *lane).await?,
         };
-        if found > 0 {
-            return Ok(Went::On(found as u64));
-        }
-        Query::<DB>::new("delete from bulk_jobs where id = $1").id(job.id).run(db).await?;
-        Ok(Went::Done)
+        Ok(Some(changed))
+    }
+
+    async fn end_job(&self, job: &Job) -> Result<Went> {
+        let query = Query::<DB>::new("delete from bulk_jobs where id = $1").id(job.id);
+        let mut page = self.begin_page(job.kind.work()).await?;
+        let done = query.run(&mut page.tx).await;
+        Ok(self.end_page(page, done).await?.map_or(Went::On(0), |_| Went::Done))
     }
 
     /// How many deliveries to a target wait to be discarded.

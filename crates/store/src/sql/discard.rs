@@ -1,5 +1,6 @@
-//! What is pending to a target is discarded, or goes another way: a page of it.
+//! What is pending to a target is discarded, or goes another way.
 
+use postrider_core::Timestamp;
 use postrider_core::delivery::{DeliveryState, DiscardReason};
 use postrider_core::lanes::LaneId;
 use uuid::Uuid;
@@ -7,52 +8,45 @@ use uuid::Uuid;
 use super::bulk_jobs::{Job, PENDING_BEFORE, of_job};
 use super::dialect::RowSet;
 use super::ids::{IDS, id_rows};
-use super::upkeep::Work;
-use super::{Dialect, Query, Sql};
+use super::{Dialect, Query};
 use crate::error::Result;
 
-impl<DB: Dialect> Sql<DB> {
-    /// Ends a page of pending deliveries: how many were found, and how many of these were still pending when it was their
-    /// turn. Whoever is being sent right now may still end delivered: that is a fact.
-    pub(super) async fn discard_page(
-        &self,
-        db: &mut DB::Connection,
-        job: &Job,
-        reason: &DiscardReason,
-    ) -> Result<(usize, u64)> {
-        let found = find::<DB>(db, job, self.page_limit(Work::Discard)).await?;
-        if found.is_empty() {
-            return Ok((0, 0));
-        }
-        let discarded = change_locked::<DB>(
-            "state = $2, reason = $3, claim = claim + 1, lease_until = 0, strikes = 0, marks = 0, settled_at = $4",
-            5,
-        );
-        let query = Query::<DB>::assembled(discarded)
-            .id(job.tenant_id.uuid())
-            .bind(DeliveryState::Discarded.code())
-            .bind(reason.to_string())
-            .time(self.world.now());
-        let changed = query.bind_rows(id_rows::<DB>(found.iter().copied())).run(db).await?;
-        Ok((found.len(), changed))
-    }
-
-    /// Moves a page of pending deliveries into another lane. How many were found.
-    pub(super) async fn change_lane_page(&self, db: &mut DB::Connection, job: &Job, to: LaneId) -> Result<usize> {
-        let found = find::<DB>(db, job, self.page_limit(Work::ChangeOfLane)).await?;
-        if !found.is_empty() {
-            let query = Query::<DB>::assembled(change_locked::<DB>("lane = $2", 3));
-            let query = query.id(job.tenant_id.uuid()).bind(to.0);
-            query.bind_rows(id_rows::<DB>(found.iter().copied())).run(db).await?;
-        }
-        Ok(found.len())
-    }
+/// Ends those of these deliveries that are still pending. How many. Whoever is being sent right now may still end delivered:
+/// that is a fact.
+pub(super) async fn discard<DB: Dialect>(
+    db: &mut DB::Connection,
+    job: &Job,
+    ids: &[Uuid],
+    reason: &DiscardReason,
+    now: Timestamp,
+) -> Result<u64> {
+    let discarded = change_locked::<DB>(
+        "state = $2, reason = $3, claim = claim + 1, lease_until = 0, strikes = 0, marks = 0, settled_at = $4",
+        5,
+    );
+    let query = Query::<DB>::assembled(discarded)
+        .id(job.tenant_id.uuid())
+        .bind(DeliveryState::Discarded.code())
+        .bind(reason.to_string())
+        .time(now);
+    query.bind_rows(id_rows::<DB>(ids.iter().copied())).run(db).await
 }
 
-/// Some of the pending deliveries, in the order of their ids.
-async fn find<DB: Dialect>(db: &mut DB::Connection, job: &Job, limit: usize) -> Result<Vec<Uuid>> {
-    let query = of_job(Query::<DB>::assembled(select_pending::<DB>()), job);
-    let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).rows(db).await?;
+/// Moves those of these deliveries that are still pending into another lane. How many.
+pub(super) async fn change_lane<DB: Dialect>(
+    db: &mut DB::Connection,
+    job: &Job,
+    ids: &[Uuid],
+    to: LaneId,
+) -> Result<u64> {
+    let query = Query::<DB>::assembled(change_locked::<DB>("lane = $2", 3)).id(job.tenant_id.uuid()).bind(to.0);
+    query.bind_rows(id_rows::<DB>(ids.iter().copied())).run(db).await
+}
+
+/// Some of the pending deliveries of a job, in the order of their ids.
+pub(super) async fn find<DB: Dialect>(db: &mut DB::Connection, job: &Job, limit: i64) -> Result<Vec<Uuid>> {
+    let query = of_job(Query::<DB>::assembled(select_pending::<DB>()), job).bind(limit);
+    let rows = query.rows(db).await?;
     let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>>>()?;
     ids.sort_unstable();
     Ok(ids)

@@ -95,7 +95,7 @@ pub(crate) use query::{Query, Row};
 pub(crate) use set_back::follow_clock;
 #[cfg(debug_assertions)]
 pub use shared_statements::shared_statements;
-pub(crate) use sqlite::{migrate, open_pool};
+pub(crate) use sqlite::{migrate, open_bulk_pool, open_pool};
 use upkeep::PassedOver;
 pub(crate) use upkeep::{Pages, Work};
 use versions::Versions;
@@ -106,8 +106,9 @@ pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(15);
 /// What a process has of its database: connections, so parted that none can keep the others from their
 /// work, and who writes on them.
 pub(crate) struct Backend<DB: Dialect> {
-    /// Changes by people, and bulk work.
+    /// Changes by people; and bulk work, unless that has connections of its own.
     pub(crate) writes: Pool<DB>,
+    pub(crate) bulk: Option<Pool<DB>>,
     /// Claims, where these are not written by the group commit: deliveries go on whatever people change.
     pub(crate) claims: Option<Pool<DB>>,
     /// Held by whoever writes, where a process must have but one writer at a time.
@@ -128,6 +129,7 @@ pub(crate) struct Backend<DB: Dialect> {
 /// A store on one database.
 pub(crate) struct Sql<DB: Dialect> {
     writes: Pool<DB>,
+    bulk: Option<Pool<DB>>,
     claims: Option<Pool<DB>>,
     turn: Option<Arc<Semaphore>>,
     reads: Pool<DB>,
@@ -161,10 +163,11 @@ impl<DB: Dialect> Sql<DB> {
         profiles: Arc<Profiles>,
         hand_over: HandOver,
     ) -> Self {
-        let Backend { writes, claims, turn, reads, lookups, catalogues, commits, node, session } = backend;
+        let Backend { writes, bulk, claims, turn, reads, lookups, catalogues, commits, node, session } = backend;
         let versions = DB::SHARED.then(|| Versions::start(lookups.clone()));
         Self {
             writes,
+            bulk,
             claims,
             turn,
             read_shares: Shares::new(reads.options().get_max_connections()),
@@ -209,11 +212,20 @@ impl<DB: Dialect> Sql<DB> {
 
     /// A transaction that may write. Rolled back when dropped.
     async fn begin(&self) -> Result<Writing<DB>> {
+        self.begin_on(&self.writes).await
+    }
+
+    /// The same for a page of bulk work.
+    async fn begin_bulk(&self) -> Result<Writing<DB>> {
+        self.begin_on(self.bulk.as_ref().unwrap_or(&self.writes)).await
+    }
+
+    async fn begin_on(&self, pool: &Pool<DB>) -> Result<Writing<DB>> {
         let turn = match &self.turn {
             Some(turn) => Some(Arc::clone(turn).acquire_owned().await.map_err(|_| commit::closed())?),
             None => None,
         };
-        Ok(Writing { tx: DB::begin(&self.writes).await?, _turn: turn })
+        Ok(Writing { tx: DB::begin(pool).await?, _turn: turn })
     }
 
     /// The same for what a dispatcher writes of its claims.

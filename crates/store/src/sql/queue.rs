@@ -111,6 +111,9 @@ impl<DB: Dialect> Queue for Sql<DB> {
         if let Some(claims) = &self.claims {
             claims.close().await;
         }
+        if let Some(bulk) = &self.bulk {
+            bulk.close().await;
+        }
         self.writes.close().await;
     }
 }

@@ -40,11 +40,26 @@ const CACHE: &str = "-4000";
 
 /// Opens a file. `synchronous=FULL`: a commit is on disk when it returns.
 pub(crate) async fn open_pool(path: &Path, connections: u32, read_only: bool) -> Result<Pool<Sqlite>, sqlx::Error> {
+    open_synchronous(path, connections, read_only, SqliteSynchronous::Full).await
+}
+
+/// Opens a file for bulk work. Its commits reach the disk with the next of somebody else's, in their order; should the machine
+/// fail before, they are done again. Nobody waits for a disk behind them.
+pub(crate) async fn open_bulk_pool(path: &Path) -> Result<Pool<Sqlite>, sqlx::Error> {
+    open_synchronous(path, 1, false, SqliteSynchronous::Normal).await
+}
+
+async fn open_synchronous(
+    path: &Path,
+    connections: u32,
+    read_only: bool,
+    synchronous: SqliteSynchronous,
+) -> Result<Pool<Sqlite>, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(!read_only)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .busy_timeout(Duration::from_secs(5))
         .pragma("query_only", if read_only { "on" } else { "off" })
         .pragma("cache_size", CACHE)
@@ -72,8 +87,8 @@ impl Dialect for Sqlite {
     const SHARED: bool = false;
     const KEY_ORDER: &str = "";
     const BY_EVENT: &str = "indexed by deliveries_by_event";
-    // Whoever accepts an event waits for its end: there is but one writer.
-    const PAGE_TIME: Duration = Duration::from_millis(10);
+    // Whoever accepts an event waits for its end, as there is but one writer: no longer than a commit takes.
+    const PAGE_TIME: Duration = Duration::from_millis(2);
     const BY_LANE: &str = "indexed by deliveries_pending";
     const UNDELIVERED: &str = "indexed by deliveries_undelivered";
     const SHARED_LOCK: &str = "";

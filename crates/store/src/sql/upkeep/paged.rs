@@ -140,7 +140,7 @@ impl<DB: Dialect> Sql<DB> {
 
     /// Begins a page.
     pub(in crate::sql) async fn begin_page(&self, work: Work) -> Result<Page<DB>> {
-        let tx = self.begin().await?;
+        let tx = self.begin_bulk().await?;
         Ok(Page { tx, work, begun: Instant::now() })
     }
 
