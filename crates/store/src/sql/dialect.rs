@@ -109,6 +109,16 @@ pub(crate) trait Dialect: Database {
     /// from another thread, one by one, each costs more on its way than all that is done with it.
     fn packed(schema: Schema) -> String;
 
+    /// Follows a column that is one of those that a select gives: each is looked up in the index of the column.
+    fn one_of(select: &str) -> String;
+
+    /// Deletes the rows of a table whose tenant and id are among `keys`, which has both.
+    fn delete_by_keys(table: &str, keys: &str) -> String;
+
+    /// A column of ids to sort by, after the rows were found: planners that are asked for the order of an index go through all
+    /// that a tenant has to get it.
+    fn sorted(column: &str) -> String;
+
     /// What a later step of a script reads to find what an earlier one wrote into `table`: of
     /// databases that run a script as one statement, the rows that the step returned.
     fn written(table: &'static str, step: &'static str) -> &'static str;

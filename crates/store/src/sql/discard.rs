@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::bulk_jobs::{Job, PENDING_BEFORE, of_job};
 use super::dialect::RowSet;
-use super::ids::{IDS, id_rows};
+use super::ids::{KEYS, key_rows};
 use super::{Dialect, Query};
 use crate::error::Result;
 
@@ -21,15 +21,12 @@ pub(super) async fn discard<DB: Dialect>(
     now: Timestamp,
 ) -> Result<u64> {
     let discarded = change_locked::<DB>(
-        "state = $2, reason = $3, claim = claim + 1, lease_until = 0, strikes = 0, marks = 0, settled_at = $4",
-        5,
+        "state = $1, reason = $2, claim = claim + 1, lease_until = 0, strikes = 0, marks = 0, settled_at = $3",
+        4,
     );
-    let query = Query::<DB>::assembled(discarded)
-        .id(job.tenant_id.uuid())
-        .bind(DeliveryState::Discarded.code())
-        .bind(reason.to_string())
-        .time(now);
-    query.bind_rows(id_rows::<DB>(ids.iter().copied())).run(db).await
+    let query =
+        Query::<DB>::assembled(discarded).bind(DeliveryState::Discarded.code()).bind(reason.to_string()).time(now);
+    query.bind_rows(key_rows::<DB>(job.tenant_id, ids.iter().copied())).run(db).await
 }
 
 /// Moves those of these deliveries that are still pending into another lane. How many.
@@ -39,8 +36,8 @@ pub(super) async fn change_lane<DB: Dialect>(
     ids: &[Uuid],
     to: LaneId,
 ) -> Result<u64> {
-    let query = Query::<DB>::assembled(change_locked::<DB>("lane = $2", 3)).id(job.tenant_id.uuid()).bind(to.0);
-    query.bind_rows(id_rows::<DB>(ids.iter().copied())).run(db).await
+    let query = Query::<DB>::assembled(change_locked::<DB>("lane = $1", 2)).bind(to.0);
+    query.bind_rows(key_rows::<DB>(job.tenant_id, ids.iter().copied())).run(db).await
 }
 
 /// Some of the pending deliveries of a job, in the order of their ids.
@@ -56,16 +53,18 @@ pub(super) fn select_pending<DB: Dialect>() -> String {
     format!("select d.id from deliveries d {} where {PENDING_BEFORE} limit $6", DB::BY_LANE)
 }
 
-/// Changes deliveries that are still pending: of the tenant at parameter 1, with the ids from `ids` on. Locks them first, in
-/// the order in which everybody does: an update by itself locks in the order of its plan.
-pub(super) fn change_locked<DB: Dialect>(change: &str, ids: usize) -> String {
+/// Changes deliveries that are still pending, with the keys from parameter `keys` on. Locks them first, in the order in which
+/// everybody does: an update by itself locks in the order of its plan.
+pub(super) fn change_locked<DB: Dialect>(change: &str, keys: usize) -> String {
     format!(
         "with locked as materialized (
-             select d.id as locked_id from deliveries d
-             where d.tenant_id = $1 and d.id in (select r.id from {} r) and d.state + 0 = 0 order by d.id {}
+             select d.tenant_id as locked_tenant, d.id as locked_id
+             from {} r join deliveries d on d.tenant_id = r.tenant_id and d.id = r.id
+             where d.state + 0 = 0 order by {} {}
          )
-         update deliveries set {change} from locked where tenant_id = $1 and id = locked_id",
-        DB::Rows::source(IDS, ids),
+         update deliveries set {change} from locked where tenant_id = locked_tenant and id = locked_id",
+        DB::Rows::source(KEYS, keys),
+        DB::sorted("d.id"),
         DB::LOCKED
     )
 }
@@ -80,7 +79,7 @@ mod tests {
     /// A planner that knows no better goes through all that a tenant has.
     #[tokio::test]
     async fn rows_are_found_by_their_lane_and_their_ids() {
-        for sql in [select_pending::<Sqlite>(), change_locked::<Sqlite>("lane = $2", 3)] {
+        for sql in [select_pending::<Sqlite>(), change_locked::<Sqlite>("lane = $1", 2)] {
             for step in plan_of(&sql).await {
                 let is_slow =
                     step.ends_with("(tenant_id=?)") || (step.starts_with("SCAN") && step.contains("deliveries"));

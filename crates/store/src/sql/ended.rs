@@ -7,7 +7,7 @@ use postrider_core::{EventId, TenantId};
 use uuid::Uuid;
 
 use super::dialect::RowSet;
-use super::ids::{IDS, id_rows};
+use super::ids::{IDS, KEYS, id_rows, key_rows};
 use super::upkeep::{Work, fitting};
 use super::{Dialect, Query, Sql};
 use crate::error::Result;
@@ -94,7 +94,7 @@ async fn end_all<DB: Dialect>(
         return Ok(());
     }
     if ending == Ending::Wipe {
-        of_events::<DB>(wipe_events::<DB>(), tenant_id, &events).run(db).await?;
+        by_keys::<DB>(wipe_events::<DB>(), tenant_id, uuids(&events)).run(db).await?;
         of_events::<DB>(wipe_answers::<DB>(), tenant_id, &events).run(db).await?;
         return Ok(());
     }
@@ -102,7 +102,7 @@ async fn end_all<DB: Dialect>(
         of_events::<DB>(delete_of_deliveries::<DB>(table), tenant_id, &events).run(db).await?;
     }
     let deleted = of_events::<DB>(delete_deliveries::<DB>(), tenant_id, &events).run(db).await?;
-    of_events::<DB>(delete::<DB>(), tenant_id, &events).run(db).await?;
+    by_keys::<DB>(delete::<DB>("events"), tenant_id, uuids(&events)).run(db).await?;
     add_pruned::<DB>(db, tenant_id, node, deleted).await
 }
 
@@ -123,7 +123,7 @@ async fn wipe_part<DB: Dialect>(
     if wiped >= limit as u64 {
         return Ok(false);
     }
-    of_events::<DB>(wipe_events::<DB>(), tenant_id, &events).run(db).await?;
+    by_keys::<DB>(wipe_events::<DB>(), tenant_id, uuids(&events)).run(db).await?;
     Ok(true)
 }
 
@@ -139,7 +139,7 @@ async fn delete_part<DB: Dialect>(
     if events.is_empty() {
         return Ok(true);
     }
-    of_events::<DB>(wipe_events::<DB>(), tenant_id, &events).run(db).await?;
+    by_keys::<DB>(wipe_events::<DB>(), tenant_id, uuids(&events)).run(db).await?;
     let query = Query::<DB>::assembled(some_deliveries::<DB>());
     let rows = query.id(tenant_id.uuid()).id(id.uuid()).bind(as_number(limit)).rows(db).await?;
     let sizes: Vec<(Uuid, usize)> = rows
@@ -147,15 +147,16 @@ async fn delete_part<DB: Dialect>(
         .map(|row| Ok((row.get(0)?, usize::try_from(row.get::<i64>(1)?).unwrap_or(usize::MAX))))
         .collect::<Result<_>>()?;
     let some = fitting(&sizes, limit, |(_, attempts)| attempts.saturating_add(1));
-    for table in ["attempts", "reopenings", "deliveries"] {
+    for table in OF_DELIVERIES {
         let ids = id_rows::<DB>(some.iter().map(|(id, _)| *id));
         Query::<DB>::assembled(delete_by_delivery::<DB>(table)).id(tenant_id.uuid()).bind_rows(ids).run(db).await?;
     }
+    by_keys::<DB>(delete::<DB>("deliveries"), tenant_id, some.iter().map(|(id, _)| *id)).run(db).await?;
     add_pruned::<DB>(db, tenant_id, node, some.len() as u64).await?;
     if some.len() < sizes.len() || sizes.len() >= limit {
         return Ok(false);
     }
-    of_events::<DB>(delete::<DB>(), tenant_id, &events).run(db).await?;
+    by_keys::<DB>(delete::<DB>("events"), tenant_id, uuids(&events)).run(db).await?;
     Ok(true)
 }
 
@@ -184,7 +185,7 @@ async fn add_pruned<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, n
 #[cfg(debug_assertions)]
 pub(super) fn statements<DB: Dialect>() -> Vec<String> {
     let of_deliveries = OF_DELIVERIES.map(delete_of_deliveries::<DB>);
-    let by_delivery = ["attempts", "reopenings", "deliveries"].map(delete_by_delivery::<DB>);
+    let by_delivery = OF_DELIVERIES.map(delete_by_delivery::<DB>);
     let others = [
         wipe_some_answers::<DB>(),
         some_deliveries::<DB>(),
@@ -193,7 +194,8 @@ pub(super) fn statements<DB: Dialect>() -> Vec<String> {
         wipe_events::<DB>(),
         wipe_answers::<DB>(),
         delete_deliveries::<DB>(),
-        delete::<DB>(),
+        delete::<DB>("events"),
+        delete::<DB>("deliveries"),
     ];
     of_deliveries.into_iter().chain(by_delivery).chain(others).collect()
 }
@@ -208,7 +210,7 @@ async fn lock_ended<DB: Dialect>(
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let locked = of_events::<DB>(lock::<DB>(), tenant_id, events).rows(db).await?;
+    let locked = by_keys::<DB>(lock::<DB>(), tenant_id, uuids(events)).rows(db).await?;
     // A statement of its own: it sees what was committed before the locks were had.
     let pending = of_events::<DB>(select_pending::<DB>(), tenant_id, events).rows(db).await?;
     let pending: HashSet<EventId> = pending.iter().map(|row| row.id(0)).collect::<Result<_>>()?;
@@ -221,31 +223,37 @@ const OF_DELIVERIES: [&str; 2] = ["attempts", "reopenings"];
 
 fn lock<DB: Dialect>() -> String {
     format!(
-        "select id from events where tenant_id = $1 and id in ({}) order by id {}",
-        ids::<DB>(),
+        "select e.id from {} r join events e on e.tenant_id = r.tenant_id and e.id = r.id order by {} {}",
+        DB::Rows::source(KEYS, 1),
+        DB::sorted("e.id"),
         DB::LOCKED_OR_SKIPPED
     )
 }
 
 fn select_pending<DB: Dialect>() -> String {
     format!(
-        "select distinct event_id from deliveries {} where event_id in ({}) and tenant_id = $1 and state = 0",
+        "select distinct event_id from deliveries {}
+         where event_id {} and (tenant_id = $1) is true and state + 0 = 0",
         DB::BY_EVENT,
         ids::<DB>()
     )
 }
 
 fn wipe_events<DB: Dialect>() -> String {
-    format!("update events set payload = null, metadata = null where tenant_id = $1 and id in ({})", ids::<DB>())
+    format!(
+        "update events set payload = null, metadata = null from {} r
+         where events.tenant_id = r.tenant_id and events.id = r.id",
+        DB::Rows::source(KEYS, 1)
+    )
 }
 
 fn wipe_answers<DB: Dialect>() -> String {
     let deliveries = deliveries::<DB>();
-    format!("update attempts set response_body = null where tenant_id = $1 and delivery_id in ({deliveries})")
+    format!("update attempts set response_body = null where tenant_id = $1 and delivery_id {deliveries}")
 }
 
 fn delete_of_deliveries<DB: Dialect>(table: &str) -> String {
-    format!("delete from {table} where tenant_id = $1 and delivery_id in ({})", deliveries::<DB>())
+    format!("delete from {table} where tenant_id = $1 and delivery_id {}", deliveries::<DB>())
 }
 
 /// Some answers of an event's receivers: parameters are the tenant, the event, and how many.
@@ -270,28 +278,37 @@ fn some_deliveries<DB: Dialect>() -> String {
     )
 }
 
-/// What belongs to deliveries, or these themselves, by their ids.
+/// What belongs to deliveries, by their ids.
 fn delete_by_delivery<DB: Dialect>(table: &str) -> String {
-    let id = if table == "deliveries" { "id" } else { "delivery_id" };
-    format!("delete from {table} where tenant_id = $1 and {id} in ({})", ids::<DB>())
+    format!("delete from {table} where tenant_id = $1 and delivery_id {}", ids::<DB>())
 }
 
 fn delete_deliveries<DB: Dialect>() -> String {
-    format!("delete from deliveries {} where event_id in ({}) and tenant_id = $1", DB::BY_EVENT, ids::<DB>())
+    format!("delete from deliveries {} where event_id {} and (tenant_id = $1) is true", DB::BY_EVENT, ids::<DB>())
 }
 
-fn delete<DB: Dialect>() -> String {
-    format!("delete from events where tenant_id = $1 and id in ({})", ids::<DB>())
+/// Events, or deliveries, by their keys.
+fn delete<DB: Dialect>(table: &str) -> String {
+    DB::delete_by_keys(table, &DB::Rows::source(KEYS, 1))
 }
 
-/// The ids of all deliveries of the events.
+/// Follows a column: whether it is one of the deliveries of the events.
 fn deliveries<DB: Dialect>() -> String {
-    format!("select d.id from deliveries d {} where d.event_id in ({})", DB::BY_EVENT, ids::<DB>())
+    DB::one_of(&format!("select d.id from deliveries d {} where d.event_id {}", DB::BY_EVENT, ids::<DB>()))
 }
 
-/// The events, which are bound from parameter 2 on.
+/// Follows a column: whether it is one of the events, which are bound from parameter 2 on.
 fn ids<DB: Dialect>() -> String {
-    format!("select r.id from {} r", DB::Rows::source(IDS, 2))
+    DB::one_of(&format!("select r.id from {} r", DB::Rows::source(IDS, 2)))
+}
+
+/// A statement about rows of a tenant by their keys.
+fn by_keys<DB: Dialect>(sql: String, tenant_id: TenantId, ids: impl Iterator<Item = Uuid>) -> Query<DB> {
+    Query::<DB>::assembled(sql).bind_rows(key_rows::<DB>(tenant_id, ids))
+}
+
+fn uuids(events: &[EventId]) -> impl Iterator<Item = Uuid> {
+    events.iter().map(|id| id.uuid())
 }
 
 /// A statement about events of a tenant.

@@ -39,6 +39,19 @@ impl Dialect for Postgres {
         format!("coalesce(json_agg(json_build_array({})), '[]')::text", cells.collect::<Vec<_>>().join(", "))
     }
 
+    fn one_of(select: &str) -> String {
+        format!("= any (array({select}))")
+    }
+
+    fn delete_by_keys(table: &str, keys: &str) -> String {
+        format!("delete from {table} using {keys} r where {table}.tenant_id = r.tenant_id and {table}.id = r.id")
+    }
+
+    // Their digits are in the same order.
+    fn sorted(column: &str) -> String {
+        format!("{column}::text")
+    }
+
     fn written(_: &'static str, step: &'static str) -> &'static str {
         step
     }

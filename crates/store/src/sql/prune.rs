@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::dialect::RowSet;
 use super::ended::{Ending, EventSize};
-use super::ids::{IDS, id_rows};
+use super::ids::{KEYS, key_rows};
 use super::query::readable;
 use super::upkeep::{Work, fitting};
 use super::window::first_id_at;
@@ -163,13 +163,12 @@ impl<DB: Dialect> Sql<DB> {
     ) -> Result<Vec<Found>> {
         let (payloads_before, events_before) = (now - retention.payloads, now - retention.deliveries);
         let rows = Query::<DB>::assembled(judge::<DB>())
-            .id(tenant_id.uuid())
             .id(first_id_at(payloads_before))
             .time(payloads_before)
             .id(first_id_at(events_before))
             .time(events_before)
             .time(now - KEY_RETENTION)
-            .bind_rows(id_rows::<DB>(candidates.iter().map(|candidate| candidate.id.uuid())))
+            .bind_rows(key_rows::<DB>(tenant_id, candidates.iter().map(|candidate| candidate.id.uuid())))
             .rows(&mut *self.reader(Who::Background).await?)
             .await?;
         let read = |row: &Row<DB>| {
@@ -211,7 +210,8 @@ impl<DB: Dialect> Sql<DB> {
 
 /// Whether the payloads and whether the whole of events goes, and how many rows they have.
 fn judge<DB: Dialect>() -> String {
-    let ids = DB::Rows::source(IDS, 7);
+    let keys = DB::Rows::source(KEYS, 6);
+    let order = DB::sorted("e.id");
     let none_since = |parameter: u8| {
         format!(
             "not exists (select 1 from deliveries d {} where d.event_id = e.id
@@ -221,12 +221,12 @@ fn judge<DB: Dialect>() -> String {
     };
     format!(
         "select e.id,
-             e.fan_out_after is null and e.payload is not null and e.id < $2 and {},
-             e.fan_out_after is null and e.id < $4 and (e.idempotency_key is null or e.created_at < $6) and {},
+             e.fan_out_after is null and e.payload is not null and e.id < $1 and {},
+             e.fan_out_after is null and e.id < $3 and (e.idempotency_key is null or e.created_at < $5) and {},
              (select cast(coalesce(sum(1 + d.attempts), 0) as bigint) from deliveries d {} where d.event_id = e.id)
-         from events e where e.tenant_id = $1 and e.id in (select r.id from {ids} r) order by e.id",
-        none_since(3),
-        none_since(5),
+         from {keys} r join events e on e.tenant_id = r.tenant_id and e.id = r.id order by {order}",
+        none_since(2),
+        none_since(4),
         DB::BY_EVENT
     )
 }

@@ -16,8 +16,8 @@ pub fn shared_statements() -> Vec<(&'static str, String)> {
         ("outcomes", whole(settle::whole_steps::<Postgres>())),
         ("claims", claim_shared::claim::<Postgres>()),
         ("pending of a target", discard::select_pending::<Postgres>()),
-        ("discards", discard::change_locked::<Postgres>("state = 3", 2)),
-        ("changes of lane", discard::change_locked::<Postgres>("lane = 1", 2)),
+        ("discards", discard::change_locked::<Postgres>("state = 3", 1)),
+        ("changes of lane", discard::change_locked::<Postgres>("lane = 1", 1)),
         ("take-over", FREE.to_owned()),
     ];
     all.extend(ended::statements::<Postgres>().into_iter().map(|sql| ("retention", sql)));

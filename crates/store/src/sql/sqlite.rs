@@ -104,6 +104,18 @@ impl Dialect for Sqlite {
         format!("json_group_array(json_array({}))", cells.collect::<Vec<_>>().join(", "))
     }
 
+    fn one_of(select: &str) -> String {
+        format!("in ({select})")
+    }
+
+    fn delete_by_keys(table: &str, keys: &str) -> String {
+        format!("delete from {table} where (tenant_id, id) in (select r.tenant_id, r.id from {keys} r)")
+    }
+
+    fn sorted(column: &str) -> String {
+        column.to_owned()
+    }
+
     fn written(table: &'static str, _: &'static str) -> &'static str {
         table
     }

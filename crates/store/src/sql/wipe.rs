@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::dialect::RowSet;
 use super::ended::{Ending, EventSize};
-use super::ids::{IDS, id_rows};
+use super::ids::{KEYS, key_rows};
 use super::prune::{Candidate, STEP};
 use super::query::readable;
 use super::upkeep::{Work, fitting};
@@ -64,8 +64,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Looks at the deliveries of events, without holding up any writer.
     pub(super) async fn look_at(&self, tenant_id: TenantId, events: &[EventId]) -> Result<Vec<Look>> {
         let rows = Query::<DB>::assembled(look::<DB>())
-            .id(tenant_id.uuid())
-            .bind_rows(id_rows::<DB>(events.iter().map(|id| id.uuid())))
+            .bind_rows(key_rows::<DB>(tenant_id, events.iter().map(|id| id.uuid())))
             .rows(&mut *self.reader(Who::Background).await?)
             .await?;
         let read = |row: &Row<DB>| {
@@ -83,7 +82,8 @@ impl<DB: Dialect> Sql<DB> {
 /// Whether the payloads of events go, whether something is pending, and how many rows they have. Of what has no payload,
 /// nothing can be pending.
 fn look<DB: Dialect>() -> String {
-    let (ids, by_event) = (DB::Rows::source(IDS, 2), DB::BY_EVENT);
+    let keys = DB::Rows::source(KEYS, 1);
+    let (by_event, order) = (DB::BY_EVENT, DB::sorted("e.id"));
     format!(
         "select e.id,
              e.fan_out_after is null and e.payload is not null and not exists (
@@ -93,6 +93,6 @@ fn look<DB: Dialect>() -> String {
              case when e.payload is null then 0 else (
                  select cast(coalesce(sum(1 + d.attempts), 0) as bigint) from deliveries d {by_event}
                  where d.event_id = e.id) end
-         from events e where e.tenant_id = $1 and e.id in (select r.id from {ids} r) order by e.id"
+         from {keys} r join events e on e.tenant_id = r.tenant_id and e.id = r.id order by {order}"
     )
 }
