@@ -1,7 +1,8 @@
 //! What is done with events whose deliveries have ended: wiped of what may be personal, or deleted. Many small ones at once,
 //! since a statement for each would hold up who writes; large ones in parts, for the same reason.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use postrider_core::{EventId, TenantId};
 use uuid::Uuid;
@@ -9,11 +10,20 @@ use uuid::Uuid;
 use super::dialect::RowSet;
 use super::ids::{IDS, KEYS, id_rows, key_rows};
 use super::upkeep::{Work, fitting};
-use super::{Dialect, Query, Sql};
+use super::{Dialect, Query, Row, Sql};
 use crate::error::Result;
 
+/// Pages of a large event that are done before anything else has its turn.
+const PAGES_AT_ONCE: usize = 20;
+
+/// How far large events are. Gone with the process; the next begins with their first targets again.
+pub(super) type Parts = Mutex<HashMap<(EventId, Ending), Uuid>>;
+
+/// Most large events whose progress is remembered; beyond, they begin with their first targets again.
+const REMEMBERED: usize = 10_000;
+
 /// What is done with an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Ending {
     /// What was sent, and what receivers answered, is wiped: it may be personal.
     Wipe,
@@ -37,7 +47,7 @@ impl<DB: Dialect> Sql<DB> {
         while !rest.is_empty() {
             let page = fitting(rest, limit, |event| event.rows);
             let ended = match page {
-                [large] if large.rows > limit => self.end_part(tenant_id, ending, large.id, limit).await,
+                [large] if large.rows > limit => self.end_part(tenant_id, ending, large.id).await,
                 page => self.end_whole(tenant_id, ending, page).await,
             };
             match ended {
@@ -71,14 +81,38 @@ impl<DB: Dialect> Sql<DB> {
         Ok(self.end_page(page, done).await?.is_some())
     }
 
-    /// A page of one event. True if nothing is left of what was to go.
-    async fn end_part(&self, tenant_id: TenantId, ending: Ending, id: EventId, limit: usize) -> Result<bool> {
-        let mut page = self.begin_page(Work::Retention).await?;
-        let done = match ending {
-            Ending::Wipe => wipe_part::<DB>(&mut page.tx, tenant_id, id, limit).await,
-            Ending::Delete => delete_part::<DB>(&mut page.tx, tenant_id, id, limit, self.node.get()).await,
-        };
-        Ok(self.end_page(page, done).await?.unwrap_or(false))
+    /// Pages of one event. True if nothing is left of what was to go; else the next call goes on where this one was.
+    async fn end_part(&self, tenant_id: TenantId, ending: Ending, id: EventId) -> Result<bool> {
+        let after = self.parts(|parts| parts.remove(&(id, ending))).unwrap_or_default();
+        let mut part = Part { tenant_id, ending, id, after, limit: 0, node: self.node.get() };
+        let is_done = self.end_pages(&mut part).await?;
+        if !is_done {
+            self.parts(|parts| {
+                if parts.len() >= REMEMBERED {
+                    parts.clear();
+                }
+                parts.insert((id, ending), part.after)
+            });
+        }
+        Ok(is_done)
+    }
+
+    async fn end_pages(&self, part: &mut Part) -> Result<bool> {
+        for _ in 0..PAGES_AT_ONCE {
+            part.limit = self.page_limit(Work::Retention);
+            let mut page = self.begin_page(Work::Retention).await?;
+            let done = part.end::<DB>(&mut page.tx).await;
+            match self.end_page(page, done).await? {
+                Some(Some(last)) => part.after = last,
+                Some(None) => return Ok(true),
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    fn parts<T>(&self, change: impl FnOnce(&mut HashMap<(EventId, Ending), Uuid>) -> T) -> T {
+        change(&mut self.parts_ended.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -106,62 +140,82 @@ async fn end_all<DB: Dialect>(
     add_pruned::<DB>(db, tenant_id, node, deleted).await
 }
 
-/// Wipes some answers of an event's receivers and, when they are gone, its payload: as long as that is there, it is looked at
-/// again.
-async fn wipe_part<DB: Dialect>(
-    db: &mut DB::Connection,
+/// A part of an event: some of its deliveries, in the order of their targets.
+struct Part {
     tenant_id: TenantId,
+    ending: Ending,
     id: EventId,
-    limit: usize,
-) -> Result<bool> {
-    let events = lock_ended::<DB>(db, tenant_id, &[id]).await?;
-    if events.is_empty() {
-        return Ok(true);
-    }
-    let query = Query::<DB>::assembled(wipe_some_answers::<DB>());
-    let wiped = query.id(tenant_id.uuid()).id(id.uuid()).bind(as_number(limit)).run(db).await?;
-    if wiped >= limit as u64 {
-        return Ok(false);
-    }
-    by_keys::<DB>(wipe_events::<DB>(), tenant_id, uuids(&events)).run(db).await?;
-    Ok(true)
-}
-
-/// Deletes some deliveries of an event, and the event when none is left. Its payload goes first: nobody opens it again.
-async fn delete_part<DB: Dialect>(
-    db: &mut DB::Connection,
-    tenant_id: TenantId,
-    id: EventId,
+    /// The last target whose delivery was done; nil at the beginning.
+    after: Uuid,
+    /// Most rows.
     limit: usize,
     node: i64,
-) -> Result<bool> {
-    let events = lock_ended::<DB>(db, tenant_id, &[id]).await?;
-    if events.is_empty() {
-        return Ok(true);
-    }
-    by_keys::<DB>(wipe_events::<DB>(), tenant_id, uuids(&events)).run(db).await?;
-    let query = Query::<DB>::assembled(some_deliveries::<DB>());
-    let rows = query.id(tenant_id.uuid()).id(id.uuid()).bind(as_number(limit)).rows(db).await?;
-    let sizes: Vec<(Uuid, usize)> = rows
-        .iter()
-        .map(|row| Ok((row.get(0)?, usize::try_from(row.get::<i64>(1)?).unwrap_or(usize::MAX))))
-        .collect::<Result<_>>()?;
-    let some = fitting(&sizes, limit, |(_, attempts)| attempts.saturating_add(1));
-    for table in OF_DELIVERIES {
-        let ids = id_rows::<DB>(some.iter().map(|(id, _)| *id));
-        Query::<DB>::assembled(delete_by_delivery::<DB>(table)).id(tenant_id.uuid()).bind_rows(ids).run(db).await?;
-    }
-    by_keys::<DB>(delete::<DB>("deliveries"), tenant_id, some.iter().map(|(id, _)| *id)).run(db).await?;
-    add_pruned::<DB>(db, tenant_id, node, some.len() as u64).await?;
-    if some.len() < sizes.len() || sizes.len() >= limit {
-        return Ok(false);
-    }
-    by_keys::<DB>(delete::<DB>("events"), tenant_id, uuids(&events)).run(db).await?;
-    Ok(true)
 }
 
-fn as_number(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
+/// A delivery of a part, and its attempts.
+struct Sized {
+    id: Uuid,
+    target: Uuid,
+    attempts: usize,
+}
+
+impl Part {
+    /// Does a page. The last target that was done; `None` if nothing is left to do. The payload of an event that is deleted goes
+    /// first: nobody opens it again. That of one that is wiped goes last: as long as it is there, the event is looked at again.
+    async fn end<DB: Dialect>(&self, db: &mut DB::Connection) -> Result<Option<Uuid>> {
+        let event = [self.id];
+        let is_first = self.after.is_nil();
+        let is_ours = if is_first {
+            !lock_ended::<DB>(db, self.tenant_id, &event).await?.is_empty()
+        } else {
+            !by_keys::<DB>(lock::<DB>(), self.tenant_id, uuids(&event)).rows(db).await?.is_empty()
+        };
+        if !is_ours {
+            return Ok(None);
+        }
+        if is_first && self.ending == Ending::Delete {
+            by_keys::<DB>(wipe_events::<DB>(), self.tenant_id, uuids(&event)).run(db).await?;
+        }
+        let found = self.find::<DB>(db).await?;
+        let some = fitting(&found, self.limit, |delivery| delivery.attempts.saturating_add(1));
+        self.end_deliveries::<DB>(db, some).await?;
+        if let Some(last) = some.last()
+            && (some.len() < found.len() || found.len() >= self.limit)
+        {
+            return Ok(Some(last.target));
+        }
+        // None of them is pending, also of those that were opened meanwhile.
+        if !lock_ended::<DB>(db, self.tenant_id, &event).await?.is_empty() {
+            let last = if self.ending == Ending::Delete { delete::<DB>("events") } else { wipe_events::<DB>() };
+            by_keys::<DB>(last, self.tenant_id, uuids(&event)).run(db).await?;
+        }
+        Ok(None)
+    }
+
+    async fn find<DB: Dialect>(&self, db: &mut DB::Connection) -> Result<Vec<Sized>> {
+        let query = Query::<DB>::assembled(some_deliveries::<DB>()).id(self.tenant_id.uuid()).id(self.id.uuid());
+        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
+        let rows = query.id(self.after).bind(limit).rows(db).await?;
+        let read = |row: &Row<DB>| {
+            let attempts = usize::try_from(row.get::<i64>(2)?).unwrap_or(usize::MAX);
+            Ok(Sized { id: row.get(0)?, target: row.get(1)?, attempts })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn end_deliveries<DB: Dialect>(&self, db: &mut DB::Connection, some: &[Sized]) -> Result<()> {
+        let ids = || some.iter().map(|delivery| delivery.id);
+        let of_deliveries = |sql| Query::<DB>::assembled(sql).id(self.tenant_id.uuid()).bind_rows(id_rows::<DB>(ids()));
+        if self.ending == Ending::Wipe {
+            of_deliveries(wipe_answers_by_delivery::<DB>()).run(db).await?;
+            return Ok(());
+        }
+        for table in OF_DELIVERIES {
+            of_deliveries(delete_by_delivery::<DB>(table)).run(db).await?;
+        }
+        by_keys::<DB>(delete::<DB>("deliveries"), self.tenant_id, ids()).run(db).await?;
+        add_pruned::<DB>(db, self.tenant_id, self.node, some.len() as u64).await
+    }
 }
 
 /// Counts deliveries that retention took.
@@ -187,7 +241,7 @@ pub(super) fn statements<DB: Dialect>() -> Vec<String> {
     let of_deliveries = OF_DELIVERIES.map(delete_of_deliveries::<DB>);
     let by_delivery = OF_DELIVERIES.map(delete_by_delivery::<DB>);
     let others = [
-        wipe_some_answers::<DB>(),
+        wipe_answers_by_delivery::<DB>(),
         some_deliveries::<DB>(),
         lock::<DB>(),
         select_pending::<DB>(),
@@ -256,23 +310,22 @@ fn delete_of_deliveries<DB: Dialect>(table: &str) -> String {
     format!("delete from {table} where tenant_id = $1 and delivery_id {}", deliveries::<DB>())
 }
 
-/// Some answers of an event's receivers: parameters are the tenant, the event, and how many.
-fn wipe_some_answers<DB: Dialect>() -> String {
+/// The answers to deliveries, by their ids.
+fn wipe_answers_by_delivery<DB: Dialect>() -> String {
     format!(
-        "update attempts set response_body = null where tenant_id = $1 and log_id in (
-             select a.log_id from deliveries d {} cross join attempts a
-             where d.event_id = $2 and a.delivery_id = d.id and a.delivery_id is not null
-                 and a.response_body is not null
-             limit $3)",
-        DB::BY_EVENT
+        "update attempts set response_body = null
+         where tenant_id = $1 and delivery_id {} and response_body is not null",
+        ids::<DB>()
     )
 }
 
-/// Some deliveries of an event and how many attempts they had: parameters are the tenant, the event, and how many.
+/// Some deliveries of an event that have ended, and how many attempts they had: parameters are the tenant, the event, the target
+/// after whose delivery it goes on, and how many.
 fn some_deliveries<DB: Dialect>() -> String {
     format!(
-        "select d.id, d.attempts from deliveries d {} where d.event_id = $2 and d.tenant_id = $1
-         order by d.target_id limit $3 {}",
+        "select d.id, d.target_id, d.attempts from deliveries d {}
+         where d.event_id = $2 and d.target_id > $3 and (d.tenant_id = $1) is true and d.state + 0 <> 0
+         order by d.target_id limit $4 {}",
         DB::BY_EVENT,
         DB::LOCKED
     )

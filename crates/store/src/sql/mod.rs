@@ -151,6 +151,7 @@ pub(crate) struct Sql<DB: Dialect> {
     seen_by_retention: prune::Seen,
     looked_at_by_wiping: wipe::Looked,
     reopened: wipe_reopened::Reopened,
+    parts_ended: ended::Parts,
     seen_callbacks: prune_callbacks::SeenCallbacks,
     session: Option<Session>,
 }
@@ -188,6 +189,7 @@ impl<DB: Dialect> Sql<DB> {
             seen_by_retention: prune::Seen::default(),
             looked_at_by_wiping: wipe::Looked::default(),
             reopened: wipe_reopened::Reopened::default(),
+            parts_ended: ended::Parts::default(),
             seen_callbacks: prune_callbacks::SeenCallbacks::default(),
             session,
         }

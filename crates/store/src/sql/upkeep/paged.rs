@@ -13,6 +13,8 @@ use crate::sql::{Dialect, Query, Sql, Writing};
 
 /// Most rows of one transaction.
 const MOST: usize = 1_000;
+/// So many take no longer than a transaction with one: only what does not end at all has fewer.
+const FEW: usize = 50;
 
 /// Kinds of bulk work: each has a pace of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +96,7 @@ impl Pages {
     pub(crate) fn took(&self, work: Work, time: Duration, target: Duration) {
         self.with(work, |limit| {
             if time > target {
-                *limit = (*limit / 2).max(1);
+                *limit = (*limit / 2).max(FEW.min(*limit));
             } else if time < target / 4 {
                 *limit = (*limit + *limit / 4 + 1).min(MOST);
             }
@@ -224,7 +226,7 @@ mod tests {
         for _ in 0..100 {
             pages.took(Work::Retention, target * 2, target);
         }
-        assert_eq!(pages.limit(Work::Retention), 1, "never nothing");
+        assert_eq!(pages.limit(Work::Retention), FEW, "fewer would take as long");
         for _ in 0..100 {
             pages.took(Work::Retention, Duration::ZERO, target);
         }
@@ -237,6 +239,8 @@ mod tests {
         assert!(pages.shrink(Work::Retention));
         assert_eq!(pages.limit(Work::Retention), 250);
         while pages.shrink(Work::Retention) {}
-        assert_eq!(pages.limit(Work::Retention), 1);
+        assert_eq!(pages.limit(Work::Retention), 1, "never nothing");
+        pages.took(Work::Retention, Duration::from_secs(1), Duration::from_millis(10));
+        assert_eq!(pages.limit(Work::Retention), 1, "and not more while that takes long");
     }
 }
