@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 /// How long to rest when there was nothing to remove.
 const IDLE: Duration = Duration::from_secs(60);
 /// So many times as long as a step took, to rest before the next, so that deliveries always come first.
-const RESTS: u32 = 3;
+const RESTS: u32 = 5;
 /// The shortest rest between steps.
 const LEAST: Duration = Duration::from_millis(10);
 

@@ -88,7 +88,7 @@ impl Dialect for Sqlite {
     const KEY_ORDER: &str = "";
     const BY_EVENT: &str = "indexed by deliveries_by_event";
     // Whoever accepts an event waits for its end, as there is but one writer: no longer than a commit takes.
-    const PAGE_TIME: Duration = Duration::from_millis(2);
+    const PAGE_TIME: Duration = Duration::from_millis(1);
     const BY_LANE: &str = "indexed by deliveries_pending";
     const UNDELIVERED: &str = "indexed by deliveries_undelivered";
     const SHARED_LOCK: &str = "";
