@@ -113,6 +113,9 @@ impl Bench {
 
     /// The machine of before is not that of half a minute later: there are quiet seconds on both sides.
     fn compare(&mut self, what: &str, target: crate::figures::Target, without: &[Stats], beside: &Stats) {
+        for (when, stats) in ["before", "after"].iter().zip(without) {
+            self.figures.note(format!("p99 {when} {what}, median of its seconds, ms"), median(&seconds_p99(stats)));
+        }
         let quiet: Vec<f64> = without.iter().flat_map(seconds_p99).collect();
         let (quiet, beside) = (median(&quiet), median(&seconds_p99(beside)));
         self.figures.note(format!("p99 without {what}, median of its seconds, ms"), quiet);
