@@ -176,7 +176,6 @@ mod tests {
                 filters: Filter::everything(),
                 is_exact: true,
                 standing: Standing::Active,
-                at: at(1),
             },
         }
     }

@@ -1,6 +1,5 @@
 //! What a subscription was at a version of its tenant's catalogue: that decides who gets an event, not what it is now.
 
-use crate::Timestamp;
 use crate::catalogue::Judge;
 use crate::event_type::EventTypeName;
 use crate::filter::Filter;
@@ -54,8 +53,6 @@ pub struct Then {
     pub is_exact: bool,
     /// Whether it received anything.
     pub standing: Standing,
-    /// When it came to be so.
-    pub at: Timestamp,
 }
 
 impl Then {

@@ -49,7 +49,7 @@ struct Outcome {
 /// Why a claim has no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unsent {
-    /// This node cannot send it now; whoever claims it next may.
+    /// This node cannot send the delivery now. The next node that claims it may send it.
     GivenBack,
     /// Nobody can: something of its target cannot be read.
     PutOff,

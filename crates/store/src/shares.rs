@@ -12,7 +12,7 @@ use crate::error::{Result, StoreError};
 /// How long one waits for a share before it hears that the store is too busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// For whom something is read.
+/// The reader that a connection is lent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
     /// People and programs of a tenant.
@@ -23,8 +23,8 @@ pub(crate) enum Who {
     Background,
 }
 
-/// A few places. Nobody ever has all of them, so that whoever comes next finds one; nobody gets more than half while somebody
-/// else waits. Those who wait are served in the order in which they came.
+/// A few places for many readers. One reader never has all places, so the next reader finds a free one. While another reader
+/// waits, one reader gets at most half of the places. Waiting readers are served in the order of their arrival.
 #[derive(Debug)]
 pub(crate) struct Shares {
     state: Mutex<State>,
@@ -99,7 +99,7 @@ impl Shares {
         let next = next.and_then(|place| state.waiting.remove(place));
         let granted = next.map(|(who, sender)| (sender, self.grant(&mut state, who)));
         drop(state);
-        // Of whoever gave up meanwhile, it comes back at once.
+        // If the reader gave up meanwhile, dropping the share gives it back at once.
         if let Some((sender, share)) = granted {
             drop(sender.send(share));
         }

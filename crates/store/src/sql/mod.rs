@@ -195,7 +195,7 @@ impl<DB: Dialect> Sql<DB> {
         }
     }
 
-    /// A connection that sees what is committed, of the share of those for whom it is.
+    /// A connection that sees committed data. It counts in the share of `who`.
     async fn reader(&self, who: Who) -> Result<Shared<sqlx::pool::PoolConnection<DB>>> {
         let share = self.read_shares.take(who).await?;
         Ok(Shared { of: self.reads.acquire().await?, _share: share })

@@ -10,7 +10,7 @@ pub(super) struct Table {
     pub(super) key: usize,
 }
 
-/// What is not moved: whoever is signed in signs in again, and the time is the other database's.
+/// Tables that are not moved: users sign in again after a move, and PostgreSQL keeps its own time.
 #[cfg(test)]
 pub(super) const STAY_BEHIND: [&str; 3] = ["clock_rollbacks", "portal_links", "sessions"];
 

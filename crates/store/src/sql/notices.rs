@@ -100,7 +100,8 @@ impl<DB: Dialect> Sql<DB> {
         Ok(!is_forgotten || (is_all && !kept.is_empty() && is_full))
     }
 
-    /// False if it did not end in time: they are told again, and known by their keys.
+    /// Deletes notices that were published. False if the page did not end in time: the notices are published again, and their
+    /// idempotency keys make them duplicates.
     async fn forget(&self, ids: Vec<Uuid>) -> Result<bool> {
         let mut rows = DB::Rows::new(IDS);
         for id in ids {

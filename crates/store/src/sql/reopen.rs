@@ -35,8 +35,8 @@ struct Reopened<'e> {
     replay_id: Option<ReplayId>,
 }
 
-/// The version of the tenant's catalogue, which nobody changes before this transaction ends: what is found of a webhook here is
-/// true until then, and whoever switches it off afterwards finds what was opened.
+/// The version of the tenant's catalogue. Its row is locked against changes until this transaction ends, so a webhook that is
+/// active now stays active until then. A later deactivation finds the deliveries that this transaction opened.
 pub(super) async fn living_version<DB: Dialect>(
     db: &mut DB::Connection,
     tenant_id: TenantId,

@@ -75,7 +75,7 @@ pub(super) fn holding(tenant: &str, subscription: &str, version: &str, at: &str)
 
 /// What [`read`] reads, of rows called `h`, given the event's version and time.
 pub(super) fn columns(version: &str, at: &str) -> String {
-    format!("h.event_type, h.profile, h.filters, ({version} is not null or h.filters_since <= {at}), h.standing, h.at")
+    format!("h.event_type, h.profile, h.filters, ({version} is not null or h.filters_since <= {at}), h.standing")
 }
 
 /// What stands in [`columns`], from column `first` on.
@@ -86,7 +86,6 @@ pub(super) fn read<DB: Dialect>(row: &Row<DB>, first: usize) -> Result<Then> {
         filters: row.parsed(first + 2, "a filter", |text| Filter::compile(text).ok())?,
         is_exact: row.get(first + 3)?,
         standing: Standing::from_code(row.get(first + 4)?).ok_or(StoreError::Damaged("a subscription's standing"))?,
-        at: row.time(first + 5)?,
     })
 }
 
