@@ -47,7 +47,8 @@ pub fn router(api: Api) -> Router {
     // Inside the task that finishes changes: what was done is written down, though nobody waits for the answer.
     let audit = axum::middleware::from_fn_with_state(api.clone(), audit::note);
     let session = session::layer(&api);
-    finish(rest_calls(|router| router.layer(audit).layer(session)).merge(operations()), api)
+    let uncancelled = axum::middleware::from_fn_with_state(api.changes.clone(), uncancelled::finish);
+    finish(rest_calls(|router| router.layer(audit).layer(session).layer(uncancelled)).merge(operations()), api)
 }
 
 /// Only what says how a node is that takes no other requests.
@@ -63,11 +64,7 @@ pub fn calls() -> Vec<Call> {
 
 fn rest_calls(watched: impl FnOnce(Router<Api>) -> Router<Api>) -> Calls {
     use routes::events;
-    let calls = settings_calls()
-        .merge(journal_calls())
-        .merge(people_calls())
-        .map(watched)
-        .map(|router| router.layer(axum::middleware::from_fn(uncancelled::finish)));
+    let calls = settings_calls().merge(journal_calls()).merge(people_calls()).map(watched);
     // What was put in line is committed and sent on, whoever waits for the answer.
     let publishing =
         Calls::default().post("/api/v1/events", events::publish).post("/api/v1/events/batch", events::publish_batch);

@@ -119,6 +119,12 @@ impl Problem {
         Self { retry_after: Some(STORE_RETRY_AFTER), ..problem }
     }
 
+    pub(crate) fn not_ready(why: &str) -> Self {
+        let detail = format!("Not ready: {why}.");
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready", detail);
+        Self { retry_after: Some(STORE_RETRY_AFTER), ..problem }
+    }
+
     pub(crate) fn internal() -> Self {
         let detail = "This is a fault of the server. Its log has more under the request id.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)

@@ -66,7 +66,7 @@ pub(crate) async fn mark(State(api): State<Api>, mut request: Request, next: Nex
 
 /// While this process drains it answers questions and takes nothing more.
 fn is_refused(api: &Api, request: &Request) -> bool {
-    !request.method().is_safe() && !api.readiness.get()
+    !request.method().is_safe() && !api.readiness.takes_requests()
 }
 
 /// The client's own id, if it is fit to be logged.

@@ -8,7 +8,8 @@ use postrider_core::profile::Profiles;
 use postrider_core::target_url::UrlPolicy;
 use postrider_core::test_send::TestSender;
 use postrider_core::{ApiKeyId, World};
-use postrider_store::{Accounts, Catalogue, Journal, Replays, Statistics};
+use postrider_store::{Accounts, Catalogue, Health, Journal, Replays, Statistics};
+use tokio_util::task::TaskTracker;
 
 use crate::failed_keys::FailedKeys;
 use crate::key_cache::KeyCache;
@@ -46,6 +47,8 @@ pub struct ApiOptions {
     pub limits: Limits,
     /// Whether requests should come here.
     pub readiness: Readiness,
+    /// Changes under way: they go on when their client hangs up.
+    pub changes: TaskTracker,
     /// What `/metrics` shows.
     pub metrics: MetricsPage,
     /// Whether browsers come without TLS.
@@ -71,6 +74,7 @@ pub struct Shared {
     pub(crate) world: World,
     pub(crate) url_policy: UrlPolicy,
     pub(crate) readiness: Readiness,
+    pub(crate) changes: TaskTracker,
     pub(crate) metrics: MetricsPage,
     pub(crate) keys: KeyCache,
     pub(crate) failed_keys: FailedKeys,
@@ -90,7 +94,7 @@ impl Api {
     pub fn new(options: ApiOptions) -> Self {
         let ApiOptions { catalogue, journal, accounts, replays, statistics, profiles, tester, lanes, world, .. } =
             options;
-        let ApiOptions { url_policy, limits, readiness, metrics, is_dev, public_url, .. } = options;
+        let ApiOptions { url_policy, limits, readiness, changes, metrics, is_dev, public_url, .. } = options;
         Self(Arc::new(Shared {
             catalogue,
             journal,
@@ -103,6 +107,7 @@ impl Api {
             world,
             url_policy,
             readiness,
+            changes,
             metrics,
             keys: KeyCache::default(),
             failed_keys: FailedKeys::default(),
@@ -127,16 +132,37 @@ impl std::ops::Deref for Api {
 }
 
 /// Whether this process should get requests. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    takes_requests: Arc<AtomicBool>,
+    health: Health,
+}
 
 impl Readiness {
-    /// Says that it should, or no longer.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+    /// That of a process that takes no requests yet.
+    #[must_use]
+    pub fn new(health: Health) -> Self {
+        Self { takes_requests: Arc::default(), health }
     }
 
-    pub(crate) fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// Says that it takes requests, or no longer.
+    pub fn set(&self, takes_requests: bool) {
+        self.takes_requests.store(takes_requests, Ordering::Release);
+    }
+
+    /// Whether it takes requests that change something.
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.takes_requests.load(Ordering::Acquire)
+    }
+
+    /// Whether requests should come here. Asks no database.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if !self.takes_requests() {
+            return Err("it is stopping");
+        }
+        self.health.takes_commits()
     }
 }

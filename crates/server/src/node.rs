@@ -20,15 +20,19 @@ use postrider_dispatcher::{ClientOptions, Dispatcher, DispatcherOptions, Guarded
 use postrider_store::{Catalogue, HandOver, Inbox, NewApiKey, OpenError, Purpose, StoreError, StoreOptions, Stores};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::{Role, Settings};
 use crate::metrics;
 
-/// How long deliveries in flight may take to finish when the node stops.
+/// How long stopping takes at most, whatever the database does.
+const STOP: Duration = Duration::from_millis(14_500);
+/// How long of that deliveries in flight may take to finish.
 const DRAIN: Duration = Duration::from_secs(11);
-/// How long requests under way may take to be answered after that.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// When, of that time, requests under way must be answered.
+const LAST_ANSWERS: Duration = Duration::from_millis(13_500);
 
 /// Between looks at whether all parts of the node still run.
 const WATCH: Duration = Duration::from_secs(1);
@@ -79,6 +83,7 @@ pub struct Node {
     stores: Stores,
     dispatcher: Option<Dispatcher>,
     readiness: Readiness,
+    changes: TaskTracker,
     stop_http: CancellationToken,
     http: JoinHandle<std::io::Result<()>>,
 }
@@ -99,13 +104,11 @@ impl Node {
         if settings.server.role != Role::All && !settings.database.url.is_shared() {
             return Err(StartError::Alone);
         }
-        let listener = TcpListener::bind(settings.server.listen).await;
-        let listener = listener.map_err(|error| StartError::Listen(settings.server.listen, error))?;
-        let address = listener.local_addr().map_err(|error| StartError::Listen(settings.server.listen, error))?;
+        let (listener, address) = listen(settings.server.listen).await?;
         let page = metrics::start(settings.server.dev);
         let stop_http = CancellationToken::new();
         if let Some(address) = settings.telemetry.metrics_listen {
-            let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen(address, error))?;
+            let (listener, _) = listen(address).await?;
             tokio::spawn(metrics::serve(listener, page.clone(), stop_http.clone()));
         }
         let client = client_of(&settings, &world).map_err(StartError::Client)?;
@@ -125,7 +128,7 @@ impl Node {
                 deactivate_after: settings.webhooks.deactivate_after,
             })
         });
-        let readiness = Readiness::default();
+        let (readiness, changes) = (Readiness::new(stores.health.clone()), TaskTracker::new());
         let api = Api::new(ApiOptions {
             catalogue: stores.catalogue.clone(),
             journal: stores.journal.clone(),
@@ -139,6 +142,7 @@ impl Node {
             url_policy: settings.targets.url_policy.clone(),
             limits: settings.limits,
             readiness: readiness.clone(),
+            changes: changes.clone(),
             metrics: page,
             is_dev: settings.server.dev,
             public_url: settings.server.public_url.clone(),
@@ -147,7 +151,7 @@ impl Node {
         readiness.set(true);
         // Not before: it would take time from the start.
         gather_entropy();
-        Ok(Self { address, first_key, stores, dispatcher, readiness, stop_http, http })
+        Ok(Self { address, first_key, stores, dispatcher, readiness, changes, stop_http, http })
     }
 
     /// Where it listens.
@@ -162,29 +166,59 @@ impl Node {
         self.first_key.as_ref()
     }
 
-    /// Ends when a part of the node has ended that should not have. It is fit for nothing but a stop.
-    pub async fn broken(&self) {
+    /// Ends when the node must not go on, and tells why: a part of it has ended, or the database is for newer programs only.
+    pub async fn must_stop(&self) -> String {
         let dispatches = || self.dispatcher.as_ref().is_none_or(Dispatcher::is_running);
-        while self.stores.queue.is_running() && dispatches() {
+        let why = loop {
+            if let Some(why) = self.stores.health.outdated() {
+                break why;
+            }
+            if !self.stores.queue.is_running() || !dispatches() {
+                break "stopped, because a part of it ended; the log says why".to_owned();
+            }
             tokio::time::sleep(WATCH).await;
-        }
+        };
         self.readiness.set(false);
+        why
     }
 
-    /// Takes nothing more, finishes what is in flight within 15 s in all, and gives back the rest.
+    /// Takes nothing more, finishes what is in flight and gives back the rest. Ends within 15 s, also if the database does not
+    /// answer: what could not be given back comes free when its lease ends.
     pub async fn shut_down(self) {
         self.readiness.set(false);
-        if let Some(dispatcher) = self.dispatcher {
-            dispatcher.shut_down(DRAIN).await;
+        let begun = Instant::now();
+        if timeout_at(begun + STOP, self.drain(begun)).await.is_err() {
+            tracing::warn!("not everything could be given back in time; the database does not answer");
         }
-        self.stop_http.cancel();
-        let mut http = self.http;
-        if tokio::time::timeout(LAST_ANSWERS, &mut http).await.is_err() {
+    }
+
+    async fn drain(self, begun: Instant) {
+        let Self { stores, dispatcher, changes, stop_http, mut http, .. } = self;
+        if let Some(dispatcher) = dispatcher
+            && timeout_at(begun + LAST_ANSWERS, dispatcher.shut_down(DRAIN)).await.is_err()
+        {
+            tracing::warn!("some deliveries could not be recorded or given back in time");
+        }
+        stop_http.cancel();
+        changes.close();
+        let answered = async {
+            let _ = (&mut http).await;
+            changes.wait().await;
+        };
+        if timeout_at(begun + LAST_ANSWERS, answered).await.is_err() {
             tracing::warn!("some requests were not answered in time");
             http.abort();
         }
-        self.stores.queue.close().await;
+        stores.queue.close().await;
     }
+}
+
+/// Listens on an address, and says which it is if the system chose the port.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen(address, error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// The way to this node's dispatcher, if it has one.
@@ -207,6 +241,7 @@ async fn open_stores(
 ) -> Result<Stores, StartError> {
     let options = StoreOptions {
         database_url: settings.database.url.clone(),
+        durability: settings.database.durability,
         purpose: Purpose::Serve,
         world: world.clone(),
         vault,

@@ -1,6 +1,7 @@
 //! Tenants' catalogues in memory.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use postrider_core::TenantId;
@@ -14,7 +15,11 @@ const UNKNOWN: i64 = i64::MAX;
 
 /// The newest known catalogue of each tenant. A mere convenience: an accept proves its version.
 #[derive(Debug, Default)]
-pub(crate) struct CatalogueCache(RwLock<HashMap<TenantId, Entry>>);
+pub(crate) struct CatalogueCache {
+    entries: RwLock<HashMap<TenantId, Entry>>,
+    /// The server that they were read from.
+    epoch: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -25,22 +30,31 @@ struct Entry {
 }
 
 impl CatalogueCache {
+    /// This cache, empty if the database is another server than before: it may lack the last changes, and give the same versions
+    /// to others.
+    pub(crate) fn of_epoch(&self, epoch: u64) -> &Self {
+        if self.epoch.load(Ordering::Acquire) != epoch && self.epoch.swap(epoch, Ordering::AcqRel) != epoch {
+            self.entries.write().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        self
+    }
+
     /// The catalogue, unless a newer one is known to exist.
     pub(crate) fn get(&self, tenant_id: TenantId) -> Option<Arc<TenantCatalogue>> {
-        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get(&tenant_id)?;
         entry.catalogue.clone().filter(|catalogue| catalogue.version() >= entry.floor)
     }
 
     /// The newest that was read, whether it is still true or not.
     pub(crate) fn last_read(&self, tenant_id: TenantId) -> Option<Arc<TenantCatalogue>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&tenant_id)?.catalogue.clone()
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(&tenant_id)?.catalogue.clone()
     }
 
     /// Keeps what was just read, unless something newer was. It is true from then on, unless a newer version is known to
     /// exist.
     pub(crate) fn put(&self, catalogue: Arc<TenantCatalogue>) {
-        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let tenant_id = catalogue.tenant_id();
         if entries.len() >= CAPACITY && !entries.contains_key(&tenant_id) {
             let any = entries.keys().next().copied();
@@ -62,7 +76,7 @@ impl CatalogueCache {
 
     /// Notes that `version` was just committed: nothing older is true.
     pub(crate) fn raise(&self, tenant_id: TenantId, version: i64) {
-        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(tenant_id).or_insert(Entry { floor: version, catalogue: None });
         entry.floor = entry.floor.max(version);
     }

@@ -285,11 +285,9 @@ pub trait Catalogue: Send + Sync + 'static {
     async fn newest_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>>;
     /// Seals anew with the current key what the previous one sealed. How many rows had such.
     async fn reseal(&self) -> Result<u64>;
-    /// Opens one stored secret, if there is any.
+    /// Proves that the vault's key is the one that the database is sealed with. Where nothing is sealed yet, it becomes that.
     ///
     /// # Errors
     /// [`StoreError::Vault`](crate::StoreError::Vault) if it was sealed with another key.
     async fn check_vault(&self) -> Result<()>;
-    /// Whether the store answers.
-    async fn ping(&self) -> Result<()>;
 }

@@ -59,8 +59,12 @@ const PASSING_SQLITE_CODES: [i32; 8] = [5, 6, 7, 8, 9, 10, 13, 14];
 
 /// Classes and codes of PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>)
 /// that pass: lost connections, too few resources (a full disk too), shut-downs and time limits,
-/// failing disks, a lock not had in time, and a server that only reads, as after a failover.
-const PASSING_SQLSTATES: [&str; 6] = ["08", "53", "57", "58", "55P03", "25006"];
+/// failing disks, a lock not had in time, and a server that only reads, as after a fail-over; and prepared statements that are
+/// gone or another's: the connection is given up, and the next has its own.
+const PASSING_SQLSTATES: [&str; 8] = ["08", "53", "57", "58", "55P03", ONLY_READS, "26000", "42P05"];
+
+/// The SQLSTATE of a server that only reads.
+pub(crate) const ONLY_READS: &str = "25006";
 
 /// Two transactions met, and one gave way: a serialization failure, a deadlock.
 const CONTENDED_SQLSTATES: [&str; 2] = ["40001", "40P01"];
@@ -121,7 +125,7 @@ impl StoreError {
 }
 
 /// Whether the server ended the connection, or refused one: that says nothing of what was asked.
-fn is_end_of_session(error: &PgDatabaseError) -> bool {
+pub(crate) fn is_end_of_session(error: &PgDatabaseError) -> bool {
     matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
 }
 

@@ -6,9 +6,11 @@
 mod accounts;
 mod cache;
 mod catalogue;
+mod db;
 mod error;
 mod fair_queue;
 mod hand_over;
+mod health;
 mod journal;
 mod maintain;
 mod measure;
@@ -23,6 +25,7 @@ mod shares;
 mod single_flight;
 mod sql;
 mod statistics;
+mod version;
 
 pub use accounts::{Accounts, NewUser};
 pub use catalogue::{
@@ -31,13 +34,16 @@ pub use catalogue::{
 };
 pub use error::{Result, StoreError};
 pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};
+pub use health::Health;
 pub use journal::{
     AuditFilter, DeliveryFilter, DeliveryView, EventFilter, EventView, Explained, Journal, PublishError, Receipt,
     ReopenError, Sent, StatusCounts, Urgency,
 };
 pub use maintain::{MaintainError, backup, move_to_postgres};
 pub use measure::describe_store_metrics;
-pub use open::{DATABASE_URL_FORM, DatabaseUrl, DatabaseUrlError, OpenError, Purpose, StoreOptions, Stores};
+pub use open::{
+    DATABASE_URL_FORM, DatabaseUrl, DatabaseUrlError, Durability, OpenError, Purpose, StoreOptions, Stores,
+};
 pub use queue::{Backlog, LaneDue, Queue, Retention, Settlement};
 pub use replays::{ReplayPreview, ReplaySample, Replays};
 pub use sql::MovedTable;

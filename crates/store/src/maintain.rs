@@ -1,11 +1,13 @@
 //! What operators do with whole databases.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use sqlx::{Connection, PgConnection, Postgres, Sqlite, SqliteConnection};
+use sqlx::{Connection as _, Postgres, Sqlite, SqliteConnection};
 
+use crate::db::{Connection, Link, Pool, Schema, Servers, migrate};
 use crate::error::StoreError;
-use crate::open::{DatabaseUrl, OpenError, ServeLock, Target, make_private, postgres, sqlite};
+use crate::open::{DatabaseUrl, Durability, OpenError, PostgresUrl, ServeLock, Target, make_private, sqlite};
 use crate::sql::{self, MovedTable};
 
 /// Something was not done; for people.
@@ -23,6 +25,12 @@ pub enum MaintainError {
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(StoreError),
+}
+
+impl From<StoreError> for MaintainError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl From<sqlx::Error> for MaintainError {
@@ -64,39 +72,77 @@ async fn check(copy: &Path) -> Result<(), MaintainError> {
 }
 
 /// Copies everything from an SQLite database that nobody serves into an empty PostgreSQL database:
-/// all of it, or nothing. `tell` hears of each table when it was found to be the same on both sides.
+/// all of it, or nothing. The source is only read: of one that an older version left, a copy beside it is brought up to date.
+/// `tell` hears of each table when it was found to be the same on both sides.
 ///
 /// # Errors
 /// [`MaintainError`]; also if the source is being served, or the target is not empty.
 pub async fn move_to_postgres(
     from: &DatabaseUrl,
     to: &DatabaseUrl,
+    durability: Durability,
     tell: impl FnMut(&MovedTable),
 ) -> Result<Vec<MovedTable>, MaintainError> {
-    let (Target::Sqlite(path), Target::Postgres(connect)) = (&from.0, &to.0) else {
+    let (Target::Sqlite(path), Target::Postgres(url)) = (&from.0, &to.0) else {
         return Err(MaintainError::Kind("a move goes from sqlite:// to postgres://"));
     };
     if !path.exists() {
         return Err(OpenError::Missing(from.clone()).into());
     }
     let _lock = ServeLock::take(path).map_err(OpenError::Locked)?;
-    let migrated = sqlite::migrate_file(path).await;
-    migrated.map_err(|error| OpenError::Open { url: from.clone(), error })?;
-    let prepared = postgres::prepare(connect).await;
-    prepared.map_err(|error| OpenError::Open { url: to.clone(), error })?;
-    let mut source = SqliteConnection::connect_with(&sqlite::visiting(path)).await?;
-    let mut target = PgConnection::connect_with(connect).await?;
-    let mut reading = source.begin().await?;
-    let mut writing = target.begin().await?;
-    // What comes is what it is, and no change that an older program makes.
-    sqlx::query("alter table subscriptions disable trigger user").execute(&mut *writing).await?;
-    let moved = sql::move_all::<Sqlite, Postgres>(&mut reading, &mut writing, tell).await;
-    let moved = moved.map_err(MaintainError::Failed)?;
-    sqlx::query("alter table subscriptions enable trigger user").execute(&mut *writing).await?;
+    let source = Source::of(from, path).await?;
+    let servers = Arc::new(Servers::new(PostgresUrl::clone(url), durability));
+    let made = migrate::postgres(&servers, Schema::Make).await;
+    made.map_err(|error| OpenError::Open { url: to.clone(), error })?;
+    let mut reading = source.pool().acquire().await?;
+    let link = Link { servers, settings: Vec::new() };
+    let mut writing = Connection::<Postgres>::open(Arc::new(link)).await?;
+    reading.begin(None).await?;
+    writing.begin(None).await?;
+    let moved = sql::move_all::<Sqlite, Postgres>(&mut reading, &mut writing, tell).await?;
     // New attempts are numbered after those that came along.
     let next = "select setval(pg_get_serial_sequence('attempts', 'log_id'), coalesce(max(log_id), 0) + 1, false)
          from attempts";
-    sqlx::query(next).execute(&mut *writing).await?;
-    writing.commit().await?;
+    sqlx::query(next).execute(writing.raw()).await?;
+    // However long that takes.
+    sqlx::raw_sql("commit").execute(writing.raw()).await?;
+    writing.close().await;
     Ok(moved)
+}
+
+/// What is moved: the file, or a copy of it that was brought up to date.
+struct Source {
+    path: PathBuf,
+    is_copy: bool,
+}
+
+impl Source {
+    async fn of(url: &DatabaseUrl, path: &Path) -> Result<Self, MaintainError> {
+        let original = Self { path: path.to_owned(), is_copy: false };
+        if migrate::sqlite(&original.pool(), path, Schema::MustBeCurrent, true).await.is_ok() {
+            return Ok(original);
+        }
+        let copy = Self { path: path.with_extension("moving"), is_copy: true };
+        backup(url, &copy.path).await?;
+        let migrated = migrate::sqlite(&copy.pool(), &copy.path, Schema::Migrate, true).await;
+        migrated.map_err(|error| OpenError::Open { url: url.clone(), error })?;
+        Ok(copy)
+    }
+
+    fn pool(&self) -> Pool<Sqlite> {
+        sql::open_pool(&self.path, 1, !self.is_copy)
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        if self.is_copy {
+            let name = self.path.as_os_str();
+            for suffix in ["", "-wal", "-shm"] {
+                let mut file = name.to_owned();
+                file.push(suffix);
+                drop(std::fs::remove_file(file));
+            }
+        }
+    }
 }

@@ -149,7 +149,7 @@ pub(crate) async fn take_over(rows: i64) {
     let Database::Postgres(url) = &database else { unreachable!("it is") };
     let survivor = Server::start_with(node(&database)).await;
     let mut people = sqlx::PgConnection::connect(url).await.expect("a server");
-    let registered = "select number, incarnation::text from nodes order by started_at";
+    let registered = "select number, incarnation::text from cluster_nodes order by started_at";
     let mine = sqlx::query(registered).fetch_one(&mut people).await.expect("registered").get::<String, _>(1);
     let doomed = Server::start_with(node(&database)).await;
     let others = sqlx::query(registered).fetch_all(&mut people).await.expect("registered");
@@ -270,14 +270,14 @@ async fn a_session_that_is_hard_to_open_again_keeps_its_number() {
     let Database::Postgres(url) = &database else { panic!("it is one") };
     let server = Server::start_with(node(&database)).await;
     let mut people = sqlx::PgConnection::connect(url).await.expect("a server");
-    let registered = "select incarnation::text from nodes";
+    let registered = "select incarnation::text from cluster_nodes";
     let before = sqlx::query(registered).fetch_one(&mut people).await.expect("registered").get::<String, _>(0);
-    people.execute("alter table nodes rename to elsewhere").await.expect("renamed");
+    people.execute("alter table cluster_nodes rename to elsewhere").await.expect("renamed");
     let end_session = "select pg_terminate_backend(a.pid) from pg_stat_activity a join pg_locks l on l.pid = a.pid
          where l.locktype = 'advisory' and a.datname = current_database()";
     people.execute(end_session).await.expect("ended");
     eventually("it tries in vain", || async { server.log().contains("no session yet").then_some(()) }).await;
-    people.execute("alter table elsewhere rename to nodes").await.expect("renamed");
+    people.execute("alter table elsewhere rename to cluster_nodes").await.expect("renamed");
     eventually("it is registered", || async { (server.log().matches("registered").count() > 1).then_some(()) }).await;
     let after = sqlx::query(registered).fetch_all(&mut people).await.expect("registered");
     let after: Vec<String> = after.iter().map(|row| row.get(0)).collect();

@@ -58,6 +58,9 @@ impl Owner {
 /// Logs in with so many random passwords on each way; nothing that is printed has one.
 pub(crate) async fn log_in(passwords: usize) {
     let mut owner = Owner::new().await;
+    owner.set_password("first").await;
+    let (code, _, err) = run_command(&owner.as_compose_file("first"), &["migrate"]).await;
+    assert_eq!(code, 0, "{err}");
     for _ in 0..passwords {
         let password = format!("{}=", random(43));
         owner.set_password(&password).await;

@@ -13,11 +13,8 @@ pub(crate) async fn alive() -> Response {
     json::ok(&json!({"status": "ok"}))
 }
 
-/// The store is reachable and the dispatcher runs; 503 while draining.
+/// A commit was possible within the last 3 s, and the process takes requests; 503 says what is wrong.
 pub(crate) async fn ready(State(api): State<Api>) -> Result<Response, Problem> {
-    if !api.readiness.get() {
-        return Err(Problem::unavailable());
-    }
-    api.catalogue.ping().await?;
+    api.readiness.check().map_err(Problem::not_ready)?;
     Ok(json::ok(&json!({"status": "ready"})))
 }

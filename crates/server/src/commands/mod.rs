@@ -38,6 +38,7 @@ async fn open_for(purpose: Purpose, args: &StoreArgs, world: &World) -> Result<S
     let master_key = settings.keys.master.unwrap_or_else(MasterKey::development);
     let options = StoreOptions {
         database_url: settings.database.url,
+        durability: settings.database.durability,
         purpose,
         world: world.clone(),
         vault: Vault::new(master_key, settings.keys.master_previous, world.clone()),

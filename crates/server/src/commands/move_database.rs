@@ -3,7 +3,8 @@
 use postrider_store::MovedTable;
 use serde_json::json;
 
-use crate::cli::MoveArgs;
+use super::settings_of;
+use crate::cli::{MoveArgs, StoreArgs};
 
 /// Moves everything, and shows counts and checksums.
 pub(crate) async fn run(args: MoveArgs) -> Result<(), String> {
@@ -12,8 +13,9 @@ pub(crate) async fn run(args: MoveArgs) -> Result<(), String> {
             say!("{:<20} {:>10} rows  {}", table.name, table.rows, &table.checksum[..16]);
         }
     };
+    let settings = settings_of(&StoreArgs::default())?;
     let (from, to) = args.databases();
-    let moved = postrider_store::move_to_postgres(&from, &to, tell).await;
+    let moved = postrider_store::move_to_postgres(&from, &to, settings.database.durability, tell).await;
     let moved = moved.map_err(|error| error.to_string())?;
     if args.json {
         let tables: Vec<_> = moved

@@ -19,15 +19,13 @@ pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), Strin
     let mut signals = Signals::listen()?;
     let node = Node::start(NodeOptions { settings, world }).await.map_err(|error| error.to_string())?;
     greet(&node, dev, file);
-    let is_broken = tokio::select! {
-        () = signals.next() => false,
-        () = node.broken() => true,
+    let must_stop = tokio::select! {
+        () = signals.next() => None,
+        why = node.must_stop() => Some(why),
     };
     tracing::info!("draining; a second signal stops at once");
     let ended = tokio::select! {
-        () = node.shut_down() => {
-            if is_broken { Err("stopped, because a part of it ended; the log says why".to_owned()) } else { Ok(()) }
-        }
+        () = node.shut_down() => must_stop.map_or(Ok(()), Err),
         () = signals.next() => Err("stopped before everything in flight was finished".to_owned()),
     };
     tokio::task::block_in_place(|| telemetry.shut_down());

@@ -1,5 +1,6 @@
 //! Opening a store.
 
+mod hosts;
 pub(crate) mod postgres;
 mod serve_lock;
 pub(crate) mod sqlite;
@@ -13,12 +14,15 @@ use postrider_core::vault::Vault;
 
 use crate::accounts::Accounts;
 use crate::catalogue::Catalogue;
+use crate::db::Schema;
 use crate::error::StoreError;
 use crate::hand_over::HandOver;
+use crate::health::Health;
 use crate::journal::Journal;
 use crate::queue::Queue;
 use crate::replays::Replays;
 use crate::statistics::Statistics;
+pub(crate) use hosts::PostgresUrl;
 pub(crate) use serve_lock::ServeLock;
 pub(crate) use sqlite::make_private;
 pub(crate) use url::Target;
@@ -29,6 +33,8 @@ pub use url::{DATABASE_URL_FORM, DatabaseUrl, DatabaseUrlError};
 pub struct StoreOptions {
     /// Which database.
     pub database_url: DatabaseUrl,
+    /// Whether PostgreSQL has to say that it keeps what it commits.
+    pub durability: Durability,
     /// Whether this process serves, or only opens the store beside those that do.
     pub purpose: Purpose,
     /// Time and chance.
@@ -41,16 +47,36 @@ pub struct StoreOptions {
     pub profiles: Arc<Profiles>,
 }
 
+/// How it is known that PostgreSQL keeps what it commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// By its settings: `fsync`, `full_page_writes` and `synchronous_commit` must be on.
+    #[default]
+    Checked,
+    /// By whoever runs it, as managed services with storage of their own do, whatever `fsync` and `full_page_writes` say.
+    Trusted,
+}
+
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To serve. Others see when this process is gone, and take over what it had claimed. Of an
     /// SQLite file, one process at a time.
     Serve,
-    /// For a few short statements beside whoever serves. The database must be there.
+    /// For a few short statements beside whoever serves. The database must be there, and its schema up to date.
     Visit,
-    /// The same, but makes an SQLite file if it is not there.
-    Create,
+    /// To bring the schema up to date. Makes an SQLite file if it is not there.
+    Migrate,
+}
+
+impl Purpose {
+    /// What that is to the schema.
+    const fn schema(self) -> Schema {
+        match self {
+            Self::Serve | Self::Migrate => Schema::Migrate,
+            Self::Visit => Schema::MustBeCurrent,
+        }
+    }
 }
 
 /// A store could not be opened; for people.
@@ -87,11 +113,13 @@ pub struct Stores {
     pub statistics: Arc<dyn Statistics>,
     /// What the dispatcher sees.
     pub queue: Arc<dyn Queue>,
+    /// Whether it takes commits.
+    pub health: Health,
     _lock: Option<Arc<ServeLock>>,
 }
 
 impl Stores {
-    fn of<S>(store: Arc<S>, lock: Option<Arc<ServeLock>>) -> Self
+    fn of<S>(store: Arc<S>, health: Health, lock: Option<Arc<ServeLock>>) -> Self
     where
         S: Catalogue + Journal + Accounts + Replays + Statistics + Queue,
     {
@@ -102,18 +130,19 @@ impl Stores {
             replays: store.clone(),
             statistics: store.clone(),
             queue: store,
+            health,
             _lock: lock,
         }
     }
 
-    /// Opens the database and brings its schema up to date.
+    /// Opens the database; brings its schema up to date if the purpose is to serve or to migrate.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong.
     pub async fn open(options: StoreOptions) -> Result<Self, OpenError> {
         match options.database_url.0.clone() {
-            Target::Sqlite(path) => sqlite::open(&path, options).await,
-            Target::Postgres(connect) => postgres::open(*connect, options).await,
+            Target::Sqlite(path) => Box::pin(sqlite::open(&path, options)).await,
+            Target::Postgres(url) => Box::pin(postgres::open(*url, options)).await,
         }
     }
 }

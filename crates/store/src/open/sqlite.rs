@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::World;
+use sqlx::Sqlite;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Pool, Sqlite};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use super::serve_lock::ServeLock;
 use super::{OpenError, Purpose, StoreOptions, Stores};
+use crate::db::{Pool, migrate};
 use crate::error::StoreError;
+use crate::health::Health;
 use crate::node_number::NodeNumber;
-use crate::sql::{self, Backend, Checkpoints, GroupCommit, Log, Sql, Statements};
+use crate::sql::{self, Backend, Checkpoints, Finisher, GroupCommit, Log, Prover, Sql, Statements};
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -27,40 +30,50 @@ pub(super) async fn open(path: &Path, options: StoreOptions) -> Result<Stores, O
     let lock = match options.purpose {
         Purpose::Serve => Some(Arc::new(ServeLock::take(path).map_err(OpenError::Locked)?)),
         Purpose::Visit if !path.exists() => return Err(OpenError::Missing(options.database_url)),
-        Purpose::Visit | Purpose::Create => None,
+        Purpose::Visit | Purpose::Migrate => None,
     };
     let url = options.database_url.clone();
-    let store = open_store(path, options).await.map_err(|error| OpenError::Open { url, error })?;
-    let store = Arc::new(store);
-    Ok(Stores::of(store, lock))
+    let health = Health::new();
+    let store = open_store(path, options, &health).await.map_err(|error| OpenError::Open { url, error })?;
+    Ok(Stores::of(Arc::new(store), health, lock))
 }
 
-async fn open_store(path: &Path, options: StoreOptions) -> Result<Sql<Sqlite>, StoreError> {
+async fn open_store(path: &Path, options: StoreOptions, health: &Health) -> Result<Sql<Sqlite>, StoreError> {
     let StoreOptions { purpose, world, vault, hand_over, profiles, .. } = options;
     make_private(path).map_err(|error| StoreError::Unusable(error.to_string()))?;
     // One for all who write now and then; group commits have their own, and take turns with it.
-    let writes = sql::open_pool(path, 1, false).await?;
-    sql::migrate(&writes).await?;
+    let writes = sql::open_pool(path, 1, false);
+    migrate::sqlite(&writes, path, purpose.schema(), purpose == Purpose::Serve).await?;
     if purpose == Purpose::Serve {
         free_leases(&writes).await?;
         follow_clock(&writes, &world).await?;
     }
-    let reads = sql::open_pool(path, READERS, true).await?;
-    let lookups = sql::open_pool(path, LOOKUPS, true).await?;
-    let catalogues = sql::open_pool(path, CATALOGUES, true).await?;
+    let reads = sql::open_pool(path, READERS, true);
+    let lookups = sql::open_pool(path, LOOKUPS, true);
+    let catalogues = sql::open_pool(path, CATALOGUES, true);
     let (turn, node) = (Arc::new(Semaphore::new(1)), NodeNumber::only());
     let ledger = Statements::open(path, writes.clone(), Arc::clone(&turn), node.clone())?;
     let checkpoints = Checkpoints::of(path, Arc::clone(&turn))?;
     let log = Log::of(path).map_err(|error| StoreError::Unusable(format!("the write-ahead log: {error}")))?;
-    let commits = GroupCommit::on_threads(ledger, log, checkpoints, &world, &hand_over);
-    let bulk = Some(sql::open_bulk_pool(path).await?);
+    let commits = GroupCommit::on_threads(ledger, log, checkpoints, &world, Finisher::new(&hand_over, health));
+    let bulk = Some(sql::open_bulk_pool(path));
+    let proofs = match purpose {
+        Purpose::Visit | Purpose::Migrate => None,
+        Purpose::Serve => {
+            let turn = Some(Arc::clone(&turn));
+            let prover = Prover { pool: writes.clone(), turn, process: Uuid::nil(), health: health.clone() };
+            Some(prover.start().await?)
+        }
+    };
     let backend = Backend {
+        proofs,
         writes,
         bulk,
         claims: None,
         turn: Some(turn),
         reads,
         lookups,
+        versions: None,
         catalogues,
         commits,
         node,
@@ -76,14 +89,6 @@ pub(crate) fn visiting(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(30))
 }
 
-/// Brings the schema of a file up to date.
-pub(crate) async fn migrate_file(path: &Path) -> Result<(), StoreError> {
-    let writes = sql::open_pool(path, 1, false).await?;
-    sql::migrate(&writes).await?;
-    writes.close().await;
-    Ok(())
-}
-
 /// Makes the file, if it is not there, for its owner alone: it will hold what customers sent.
 /// SQLite's other files take over its permissions.
 pub(crate) fn make_private(path: &Path) -> std::io::Result<()> {
@@ -97,7 +102,7 @@ pub(crate) fn make_private(path: &Path) -> std::io::Result<()> {
 /// The lock file proves that nobody else serves: whoever held these leases is gone.
 async fn free_leases(writes: &Pool<Sqlite>) -> Result<(), StoreError> {
     let node = NodeNumber::only().get();
-    let freed = sql::free_leases::<Sqlite>(&mut *writes.acquire().await?, node).await?;
+    let freed = sql::free_leases::<Sqlite>(&mut writes.acquire().await?, node).await?;
     if freed > 0 {
         tracing::info!(deliveries = freed, "took over what was in flight when the last process ended");
     }

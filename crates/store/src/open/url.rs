@@ -7,14 +7,16 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use postrider_core::spelling::did_you_mean;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::PgSslMode;
+
+use super::hosts::{self, PostgresUrl};
 
 /// How the URL of a database must look, for people.
-pub const DATABASE_URL_FORM: &str = "sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+pub const DATABASE_URL_FORM: &str = "sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT]/DATABASE";
 
-/// The parameters that a `postgres://` URL may have: those of libpq that the driver knows, and the driver's own
+/// The parameters that a `postgres://` URL may have: those of libpq that are understood, and the driver's own
 /// `statement-cache-capacity`. `options[NAME]` sets a setting of the server and is known too.
-const PARAMETERS: [&str; 18] = [
+const PARAMETERS: [&str; 19] = [
     "application_name",
     "dbname",
     "host",
@@ -32,8 +34,12 @@ const PARAMETERS: [&str; 18] = [
     "sslmode",
     "sslrootcert",
     "statement-cache-capacity",
+    "target_session_attrs",
     "user",
 ];
+
+/// Of those of libpq, the ones by which a server can be written to.
+const SESSION_ATTRIBUTES: [&str; 3] = ["any", "primary", "read-write"];
 
 const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
 
@@ -44,14 +50,14 @@ pub struct DatabaseUrl(pub(crate) Target);
 #[derive(Clone)]
 pub(crate) enum Target {
     Sqlite(PathBuf),
-    Postgres(Box<PgConnectOptions>),
+    Postgres(Box<PostgresUrl>),
 }
 
 /// Why a URL names no database; completes "the URL …". Repeats nothing that stands between `://` and the last `@`,
 /// and no value of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct DatabaseUrlError(Cow<'static, str>);
+pub struct DatabaseUrlError(pub(super) Cow<'static, str>);
 
 impl From<&'static str> for DatabaseUrlError {
     fn from(message: &'static str) -> Self {
@@ -75,11 +81,7 @@ impl DatabaseUrl {
         check_user_info(rest)?;
         check_parameters(rest)?;
         check_environment(|name| std::env::var(name).ok())?;
-        let options = PgConnectOptions::from_str(url).map_err(|_| {
-            "must be postgres://USER:PASSWORD@HOST:PORT/DATABASE with one host, a port from 1 to 65535, and every other \
-             character in a user name, password or database name percent-encoded"
-        })?;
-        Ok(Self(Target::Postgres(Box::new(options))))
+        Ok(Self(Target::Postgres(Box::new(hosts::parse(rest)?))))
     }
 
     /// Whether many processes can serve this database together.
@@ -122,7 +124,7 @@ fn check_user_info(rest: &str) -> Result<(), DatabaseUrlError> {
 }
 
 /// Whether a `%` is not followed by two hexadecimal digits.
-fn has_stray_percent(text: &str) -> bool {
+pub(super) fn has_stray_percent(text: &str) -> bool {
     text.split('%').skip(1).any(|after| {
         let digits = after.as_bytes();
         digits.len() < 2 || !digits[..2].iter().all(u8::is_ascii_hexdigit)
@@ -146,7 +148,10 @@ fn check_parameters(rest: &str) -> Result<(), DatabaseUrlError> {
         }
         let form = match name {
             "sslmode" | "ssl-mode" if PgSslMode::from_str(value).is_err() => SSL_MODES,
-            "port" if !is_port(value) => "a port from 1 to 65535",
+            "port" if !value.split(',').all(is_port) => "a port from 1 to 65535, or one for each host",
+            "target_session_attrs" if !SESSION_ATTRIBUTES.contains(&value) => {
+                "read-write, primary or any: events are written, so a server that can be written to is looked for"
+            }
             "statement-cache-capacity" if value.parse::<usize>().is_err() => "a whole number",
             "hostaddr" if value.parse::<IpAddr>().is_err() => "an IP address",
             _ => continue,
@@ -181,10 +186,7 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Target::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Target::Postgres(options) => {
-                let database = options.get_database().unwrap_or_else(|| options.get_username());
-                write!(f, "postgres://{}:{}/{database}", options.get_host(), options.get_port())
-            }
+            Target::Postgres(url) => fmt::Display::fmt(url, f),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! The session is one connection. Should it be lost, the process goes on without a number, and a new
 //! session is opened.
 
+mod namespace;
 mod notice;
 mod registry;
 mod take_over;
@@ -11,37 +12,41 @@ mod take_over;
 #[cfg(debug_assertions)]
 pub(crate) use take_over::FREE;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postrider_core::{Timestamp, World};
 use sqlx::Executor;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{Pool, Postgres};
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::db::{ServerSettings, Servers};
 use crate::error::{Result, StoreError};
 use crate::hand_over::{DueLanes, HandOver};
+use crate::health::Health;
 use crate::node_number::NodeNumber;
+use namespace::Namespace;
 use notice::Notice;
 use registry::{Registration, Watch};
 use take_over::TakeOvers;
 
-/// Where wake-ups go.
-const CHANNEL: &str = "postrider";
 /// Between looks at who is there.
 const TICK: Duration = Duration::from_secs(1);
 /// A session that does not answer for so long is lost.
 const ANSWER: Duration = Duration::from_secs(3);
 /// At most one wake-up is sent in so long, for all lanes together.
 const BETWEEN_NOTICES: Duration = Duration::from_millis(50);
+/// How long opening a session may take.
+const OPEN: Duration = Duration::from_secs(15);
 /// Between tries to open a new session.
 const REOPEN: Duration = Duration::from_millis(500);
 
 /// Lets the server notice within seconds that this process is cut off. Seconds; milliseconds.
-const KEEP_ALIVE: [(&str, &str); 4] = [
+const KEEP_ALIVE: ServerSettings = &[
     ("tcp_keepalives_idle", "2"),
     ("tcp_keepalives_interval", "1"),
     ("tcp_keepalives_count", "3"),
@@ -50,10 +55,11 @@ const KEEP_ALIVE: [(&str, &str); 4] = [
 
 /// What a session works with.
 pub(crate) struct SessionOptions {
-    pub(crate) connect: PgConnectOptions,
+    pub(crate) servers: Arc<Servers>,
     pub(crate) node: NodeNumber,
     pub(crate) world: World,
     pub(crate) hand_over: HandOver,
+    pub(crate) health: Health,
 }
 
 /// A handle to the task that keeps the session.
@@ -87,6 +93,9 @@ impl Session {
 /// One open session.
 struct Line {
     listener: PgListener,
+    /// Of the server that it leads to.
+    epoch: u64,
+    namespace: Namespace,
     watch: Watch,
     notice_sent_at: Option<Instant>,
 }
@@ -129,18 +138,23 @@ impl Keeper {
 
     /// Opens a session and takes a number, if possible the one from before.
     async fn connect(&mut self) -> Result<Line> {
-        let pool = session_pool(&self.options.connect);
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
+        tokio::time::timeout(OPEN, self.register()).await.unwrap_or_else(|_| Err(lost("it does not answer")))
+    }
+
+    async fn register(&mut self) -> Result<Line> {
+        let (mut listener, epoch) = listener(&self.options.servers).await?;
+        let namespace = Namespace::of(&mut listener).await?;
+        listener.listen(&namespace.channel).await?;
         self.follow_clock(&mut listener).await?;
         let now = self.options.world.now();
         // Should this fail, the next try still knows who this process was.
-        let registration = registry::register(&mut listener, self.registration, &self.options.world, now).await?;
+        let before = self.registration;
+        let registration = registry::register(&mut listener, &namespace, before, &self.options.world, now).await?;
         tracing::info!(node = registration.number, "registered");
         self.options.node.set(registration.number);
         self.registration = Some(registration);
-        Ok(Line { listener, watch: Watch::default(), notice_sent_at: None })
+        let watch = if before.is_some() { Watch::after_a_loss() } else { Watch::default() };
+        Ok(Line { listener, epoch, namespace, watch, notice_sent_at: None })
     }
 
     /// Until the session is lost, or is to end.
@@ -167,26 +181,36 @@ impl Keeper {
     /// Sees who is gone, and that this process is still known.
     async fn look_around(&mut self, line: &mut Line) -> Result<()> {
         let Some(registration) = self.registration else { return Ok(()) };
+        if line.epoch != self.options.servers.epoch() {
+            return Err(lost("writes go to another server"));
+        }
         let look = async {
-            self.follow_clock(&mut line.listener).await?;
-            registry::look_around(&mut line.listener, registration, &mut line.watch).await
+            if self.follow_clock(&mut line.listener).await? {
+                self.options.servers.retire(line.epoch);
+                return Err(lost("the server only reads"));
+            }
+            if let Some(why) = registry::least_version(&mut line.listener).await?.refusal() {
+                self.options.health.must_end(why);
+            }
+            registry::look_around(&mut line.listener, &line.namespace, registration, &mut line.watch).await
         };
         let gone = tokio::time::timeout(ANSWER, look).await.unwrap_or_else(|_| Err(lost("it does not answer")))?;
         for node in gone {
-            self.take_overs.begin(node, &self.options, &self.stop);
+            self.take_overs.begin(node, &line.namespace, &self.options, &self.stop);
         }
         Ok(())
     }
 
-    /// Time on one database is the database's.
-    async fn follow_clock(&self, listener: &mut PgListener) -> Result<()> {
+    /// Time on one database is the database's. Whether its server only reads.
+    async fn follow_clock(&self, listener: &mut PgListener) -> Result<bool> {
         let asked_at = self.options.world.now();
-        let sql = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
-        let told: i64 = sqlx::query_scalar(sql).fetch_one(&mut *listener).await?;
+        let sql = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+             pg_is_in_recovery() or current_setting('transaction_read_only')::boolean";
+        let (told, only_reads): (i64, bool) = sqlx::query_as(sql).fetch_one(&mut *listener).await?;
         let known = self.options.world.now();
         let right = corrected(known, Timestamp::from_micros(told), known.since(asked_at));
         self.options.world.clock().follow(right);
-        Ok(())
+        Ok(only_reads)
     }
 
     fn hear(&self, heard: Result<Option<sqlx::postgres::PgNotification>, sqlx::Error>) -> Result<()> {
@@ -206,7 +230,7 @@ impl Keeper {
         line.notice_sent_at = Some(Instant::now());
         let notice = Notice { node: self.options.node.get(), lanes: self.due_abroad.take().into_iter().collect() };
         for part in notice.written() {
-            let query = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(part);
+            let query = sqlx::query("select pg_notify($1, $2)").bind(&line.namespace.channel).bind(part);
             let sent = tokio::time::timeout(ANSWER, line.listener.execute(query)).await;
             sent.map_err(|_| lost("it does not answer"))??;
         }
@@ -240,9 +264,23 @@ fn lost(why: &str) -> StoreError {
     StoreError::Unavailable(why.to_owned())
 }
 
-fn session_pool(connect: &PgConnectOptions) -> Pool<Postgres> {
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ANSWER).max_lifetime(None).idle_timeout(None);
-    pool.connect_lazy_with(connect.clone().options(KEEP_ALIVE))
+/// A connection that hears of notifications, and the epoch of its server.
+async fn listener(servers: &Arc<Servers>) -> Result<(PgListener, u64)> {
+    let (host, epoch) = servers.writable().await?;
+    let settings = AssertSqlSafe(format!("select {}1", servers.set(&[KEEP_ALIVE]))).into_sql_str();
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ANSWER)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .after_connect(move |connection, _| {
+            let settings = settings.clone();
+            Box::pin(async move { sqlx::raw_sql(settings).execute(connection).await.map(drop) })
+        })
+        .connect_lazy_with(host);
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
+    Ok((listener, epoch))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::query::{readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql};
 use crate::accounts::{Accounts, NewUser};
+use crate::db::Connection;
 use crate::error::Result;
 use crate::shares::Who;
 
@@ -38,7 +39,7 @@ fn portal_link<DB: Dialect>(row: &Row<DB>) -> Result<PortalLink> {
 }
 
 /// Ends what belongs to a tenant's people.
-pub(super) async fn delete_all<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId) -> Result<()> {
+pub(super) async fn delete_all<DB: Dialect>(db: &mut Connection<DB>, tenant_id: TenantId) -> Result<()> {
     Query::<DB>::new("delete from users where tenant_id = $1").id(tenant_id.uuid()).run(db).await?;
     Query::<DB>::new("delete from portal_links where tenant_id = $1").id(tenant_id.uuid()).run(db).await?;
     Ok(())
@@ -90,12 +91,12 @@ impl<DB: Dialect> Accounts for Sql<DB> {
 
     async fn user(&self, id: UserId) -> Result<Option<User>> {
         let query = Query::<DB>::assembled(format!("select {USER} from users where id = $1")).id(id.uuid());
-        query.row(&mut *self.lookup().await?).await?.as_ref().map(user).transpose()
+        query.row(&mut self.lookup().await?).await?.as_ref().map(user).transpose()
     }
 
     async fn user_named(&self, name: &str) -> Result<Option<(User, HashedPassword)>> {
         let query = Query::<DB>::assembled(format!("select {USER}, password from users where name = $1"));
-        let row = query.bind(name.to_owned()).row(&mut *self.lookup().await?).await?;
+        let row = query.bind(name.to_owned()).row(&mut self.lookup().await?).await?;
         row.as_ref().map(|row| Ok((user(row)?, HashedPassword(row.get(6)?)))).transpose()
     }
 
@@ -129,7 +130,7 @@ impl<DB: Dialect> Accounts for Sql<DB> {
     async fn session(&self, hash: &KeyHash) -> Result<Option<String>> {
         let query = Query::<DB>::new("select data from sessions where hash = $1 and ends_at > $2");
         let query = query.bind(hash.0.to_vec()).time(self.world.now());
-        query.row(&mut *self.lookup().await?).await?.map(|row| row.get(0)).transpose()
+        query.row(&mut self.lookup().await?).await?.map(|row| row.get(0)).transpose()
     }
 
     async fn end_session(&self, hash: &KeyHash) -> Result<()> {
@@ -171,12 +172,12 @@ impl<DB: Dialect> Accounts for Sql<DB> {
              where hash = $1 and expires_at > $2 and used_at is null",
         );
         let query = query.bind(hash.0.to_vec()).time(self.world.now());
-        query.row(&mut *self.lookup().await?).await?.as_ref().map(portal_link).transpose()
+        query.row(&mut self.lookup().await?).await?.as_ref().map(portal_link).transpose()
     }
 
     async fn portal_link(&self, id: PortalLinkId) -> Result<Option<PortalLink>> {
         let query = Query::<DB>::new("select id, tenant_id, role, expires_at from portal_links where id = $1");
-        query.id(id.uuid()).row(&mut *self.lookup().await?).await?.as_ref().map(portal_link).transpose()
+        query.id(id.uuid()).row(&mut self.lookup().await?).await?.as_ref().map(portal_link).transpose()
     }
 
     async fn delete_portal_link(&self, id: PortalLinkId) -> Result<bool> {

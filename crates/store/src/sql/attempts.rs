@@ -8,6 +8,7 @@ use super::dialect::{Cells, RowSet};
 use super::query::readable;
 use super::settle::{ATTEMPT, put_exchange};
 use super::{Dialect, Query, Row, Sql};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::shares::Who;
 
@@ -46,7 +47,7 @@ fn read<DB: Dialect>(row: &Row<DB>) -> Result<Attempt> {
 
 /// The last attempts of a delivery, the first first.
 pub(super) async fn of_delivery<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: DeliveryId,
 ) -> Result<Vec<Attempt>> {

@@ -7,10 +7,11 @@ use postrider_core::{TenantId, Timestamp};
 use super::conditions::Conditions;
 use super::query::{readable_page, with_spare};
 use super::{Dialect, Query, Row};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::journal::AuditFilter;
 
-pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, entry: &AuditEntry) -> Result<()> {
+pub(super) async fn insert<DB: Dialect>(db: &mut Connection<DB>, entry: &AuditEntry) -> Result<()> {
     Query::<DB>::new(
         "insert into audit
              (tenant_id, id, at, actor, actor_id, actor_name, action, object_id, request_id, remote_address)
@@ -32,7 +33,7 @@ pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, entry: &AuditEn
 }
 
 pub(super) async fn list<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     filter: &AuditFilter,
     page: Page,

@@ -11,6 +11,7 @@ use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::query::readable;
 use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql, discard};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::measure;
 use crate::shares::Who;
@@ -123,7 +124,7 @@ pub(super) fn of_job<DB: Dialect>(query: Query<DB>, job: &Job) -> Query<DB> {
 }
 
 /// Writes jobs down, with what makes them necessary.
-pub(super) async fn insert<DB: Dialect>(db: &mut DB::Connection, jobs: &[Job]) -> Result<()> {
+pub(super) async fn insert<DB: Dialect>(db: &mut Connection<DB>, jobs: &[Job]) -> Result<()> {
     for some in jobs.chunks(1_000) {
         let columns = JOB.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         let sql = format!(
@@ -192,7 +193,7 @@ impl<DB: Dialect> Sql<DB> {
     async fn run_some_jobs_of(&self, tenant_id: TenantId, target: TargetId, rows: &mut u64) -> Result<()> {
         let sql = format!("select {COLUMNS} from bulk_jobs where tenant_id = $1 and target_id = $2 order by id");
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).id(target.uuid());
-        let jobs = query.rows(&mut *self.lookup().await?).await?;
+        let jobs = query.rows(&mut self.lookup().await?).await?;
         for job in readable("bulk_jobs", &jobs, read) {
             while *rows < BEFORE_THE_ANSWER {
                 let went = self.run_part(&job, IfLocked::Wait).await?;
@@ -208,7 +209,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Goes on with the oldest job that can: a part of it. False if there is none.
     pub(super) async fn run_next_job(&self) -> Result<bool> {
         let sql = format!("select {COLUMNS} from bulk_jobs order by id limit $1");
-        let rows = Query::<DB>::assembled(sql).bind(LOOKED_AT).rows(&mut *self.lookup().await?).await?;
+        let rows = Query::<DB>::assembled(sql).bind(LOOKED_AT).rows(&mut self.lookup().await?).await?;
         for row in &rows {
             let id: Uuid = row.get(0)?;
             if self.is_passed_over(Work::Discard, id) {
@@ -230,7 +231,7 @@ impl<DB: Dialect> Sql<DB> {
 
     /// Looks for rows of a job, and does what is to be done with them, page by page.
     async fn run_part(&self, job: &Job, if_locked: IfLocked) -> Result<Went> {
-        let found = discard::find::<DB>(&mut *self.lookup().await?, job, FOUND_AT_ONCE).await?;
+        let found = discard::find::<DB>(&mut self.lookup().await?, job, FOUND_AT_ONCE).await?;
         if found.is_empty() {
             return self.end_job(job).await;
         }
@@ -256,7 +257,7 @@ impl<DB: Dialect> Sql<DB> {
     /// How many rows changed; `None` if somebody else is at the job, or has ended it.
     async fn page_of(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         job: &Job,
         ids: &[Uuid],
         if_locked: IfLocked,

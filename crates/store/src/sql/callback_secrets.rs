@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::query::{note_unreadable, readable};
 use super::{Dialect, Query, Row, Sql, tenants};
 use crate::catalogue::Rotation;
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::shares::Who;
 
@@ -85,7 +86,7 @@ fn place(tenant_id: TenantId, id: Uuid) -> Place {
 }
 
 async fn sealed_by_profile<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     profile: &str,
 ) -> Result<Option<Sealed>> {
@@ -97,7 +98,7 @@ async fn sealed_by_profile<DB: Dialect>(
 
 /// A tenant's callback secrets, by format.
 pub(super) async fn of_tenant<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     vault: &Vault,
     tenant_id: TenantId,
 ) -> Result<HashMap<String, CallbackSecrets>> {
@@ -110,17 +111,16 @@ pub(super) async fn of_tenant<DB: Dialect>(
     Ok(readable("callback_secrets", &rows, read).into_iter().collect())
 }
 
-/// Opens the newest one, if there is any.
-pub(super) async fn check<DB: Dialect>(db: &mut DB::Connection, vault: &Vault) -> Result<()> {
-    let query = Query::<DB>::new(
-        "select id, tenant_id, profile, secrets from callback_secrets order by updated_at desc limit 1",
-    );
-    let newest = query.row(db).await?.as_ref().map(Sealed::read).transpose()?;
-    newest.map(|sealed| sealed.open(vault)).transpose().map(drop)
+/// Whether any opens; `None` if there are none.
+pub(super) async fn opens_any<DB: Dialect>(db: &mut Connection<DB>, vault: &Vault) -> Result<Option<bool>> {
+    let query = Query::<DB>::new("select id, tenant_id, profile, secrets from callback_secrets");
+    let rows = query.rows(db).await?;
+    let opens = |row: &Row<DB>| Sealed::read(row).and_then(|sealed| sealed.open(vault)).is_ok();
+    Ok((!rows.is_empty()).then(|| rows.iter().any(opens)))
 }
 
 async fn put<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     vault: &Vault,
     tenant_id: TenantId,
     profile: &str,
@@ -143,7 +143,7 @@ async fn put<DB: Dialect>(
 }
 
 /// Deletes all of a tenant.
-pub(super) async fn delete_all<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId) -> Result<()> {
+pub(super) async fn delete_all<DB: Dialect>(db: &mut Connection<DB>, tenant_id: TenantId) -> Result<()> {
     Query::<DB>::new("delete from callback_secrets where tenant_id = $1").id(tenant_id.uuid()).run(db).await?;
     Ok(())
 }

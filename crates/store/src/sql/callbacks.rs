@@ -18,6 +18,7 @@ use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::query::{readable, readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql};
 use crate::catalogue::{CallbackFilter, NewCallback};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::shares::Who;
 
@@ -56,7 +57,7 @@ fn read_with_stats<DB: Dialect>(row: &Row<DB>) -> Result<(Callback, TargetStats)
 
 /// A living callback.
 pub(super) async fn get<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: CallbackId,
 ) -> Result<Option<Callback>> {
@@ -67,7 +68,7 @@ pub(super) async fn get<DB: Dialect>(
 }
 
 /// Those of a tenant that have a delivery pending.
-pub(super) async fn with_pending<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId) -> Result<Vec<Callback>> {
+pub(super) async fn with_pending<DB: Dialect>(db: &mut Connection<DB>, tenant_id: TenantId) -> Result<Vec<Callback>> {
     let sql = format!(
         "select {COLUMNS} from callbacks c
          where c.tenant_id = $1 and c.id in (
@@ -80,7 +81,7 @@ pub(super) async fn with_pending<DB: Dialect>(db: &mut DB::Connection, tenant_id
 
 /// Deletes all of a tenant.
 pub(super) async fn delete_all<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     now: Timestamp,
 ) -> Result<()> {
@@ -111,7 +112,7 @@ impl<DB: Dialect> Sql<DB> {
         );
         let query = Query::<DB>::assembled(sql).id(tenant_id.uuid()).bind_rows(rows);
         let mut found: HashMap<String, Vec<Arc<Callback>>> = HashMap::new();
-        for callback in readable("callbacks", &query.rows(&mut *self.lookup().await?).await?, read) {
+        for callback in readable("callbacks", &query.rows(&mut self.lookup().await?).await?, read) {
             found.entry(callback.resource_id.clone()).or_default().push(Arc::new(callback));
         }
         Ok(found)
@@ -134,7 +135,7 @@ impl<DB: Dialect> Sql<DB> {
 
     async fn has_callbacks(&self, tenant_id: TenantId) -> Result<bool> {
         let query = Query::<DB>::new("select has_callbacks from tenants where id = $1");
-        let row = query.id(tenant_id.uuid()).row(&mut *self.lookup().await?).await?;
+        let row = query.id(tenant_id.uuid()).row(&mut self.lookup().await?).await?;
         Ok(row.map(|row| row.get::<i64>(0)).transpose()? == Some(1))
     }
 
@@ -195,7 +196,7 @@ impl<DB: Dialect> Sql<DB> {
 }
 
 /// Makes one, unless its resource has as many as it may.
-async fn insert<DB: Dialect>(db: &mut DB::Connection, callback: &Callback) -> Result<bool> {
+async fn insert<DB: Dialect>(db: &mut Connection<DB>, callback: &Callback) -> Result<bool> {
     let names = |names: &Vec<EventTypeName>| serde_json::to_string(names).unwrap_or_default();
     let made = Query::<DB>::new(
         "insert into callbacks (id, tenant_id, resource_id, url, profile, metadata, event_types, created_at)

@@ -21,8 +21,8 @@ use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId, Timestamp};
 
 use super::bulk_jobs::{self, Job, JobKind};
 use super::{
-    Change, Dialect, Query, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, failing, notices,
-    replays, snapshot, subscription_versions, subscriptions, tenants,
+    Change, Dialect, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, failing, notices, replays,
+    snapshot, subscription_versions, subscriptions, tenants,
 };
 use crate::catalogue::{
     CallbackFilter, Catalogue, ChangeError, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange,
@@ -133,7 +133,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn api_key_by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>> {
-        api_keys::get_by_hash::<DB>(&mut *self.lookup().await?, hash).await
+        api_keys::get_by_hash::<DB>(&mut self.lookup().await?, hash).await
     }
 
     async fn note_use(&self, tenant_id: TenantId, id: ApiKeyId) -> Result<()> {
@@ -289,6 +289,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn reseal(&self) -> Result<u64> {
+        self.reseal_canary().await?;
         let (mut resealed, mut after) = (self.reseal_callback_secrets().await?, SubscriptionId::NIL);
         loop {
             let page = subscriptions::sealed_after::<DB>(&mut *self.reader(Who::Background).await?, after).await?;
@@ -304,17 +305,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
     }
 
     async fn check_vault(&self) -> Result<()> {
-        let mut reader = self.reader(Who::Background).await?;
-        subscriptions::newest::<DB>(&mut reader, &self.vault).await?;
-        callback_secrets::check::<DB>(&mut reader, &self.vault).await
-    }
-
-    async fn ping(&self) -> Result<()> {
-        if !self.commits.is_running() {
-            return Err(StoreError::Unavailable("a writer ended".to_owned()));
-        }
-        Query::<DB>::new("select id from tenants limit 1").rows(&mut *self.lookup().await?).await?;
-        Ok(())
+        self.check_canary().await
     }
 }
 
@@ -370,7 +361,7 @@ impl<DB: Dialect> Sql<DB> {
         if asked <= before {
             return Ok(());
         }
-        let (tenant_id, base) = (change.tenant_id, self.cache.last_read(change.tenant_id));
+        let (tenant_id, base) = (change.tenant_id, self.cache().last_read(change.tenant_id));
         let profiles = self.profiles.own();
         let now = snapshot::read::<DB>(&mut change.tx, &self.vault, profiles, tenant_id, base.as_deref()).await?;
         let others = now.map_or(0, |now| now.literal_count()).saturating_sub(before);

@@ -18,6 +18,7 @@ use super::claimed_row::{ClaimWish, ClaimedRow};
 use super::dialect::{Cells, Kind, RowSet, Schema};
 use super::query::readable;
 use super::{Dialect, Query, Row, Sql, callbacks};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::hand_over::Claimed;
 use crate::measure;
@@ -92,7 +93,7 @@ impl<DB: Dialect> Sql<DB> {
         let target = row.target.ok_or(StoreError::Damaged("a target"))?;
         let callback = match target {
             TargetId::Callback(id) => {
-                callbacks::get::<DB>(&mut *self.lookup().await?, event.tenant_id, id).await?.map(Arc::new)
+                callbacks::get::<DB>(&mut self.lookup().await?, event.tenant_id, id).await?.map(Arc::new)
             }
             TargetId::Subscription(_) | TargetId::OneOff(_) => None,
         };
@@ -138,7 +139,7 @@ impl<DB: Dialect> Sql<DB> {
             "select {EVENT_COLUMNS} from {} r join events e on e.tenant_id = r.tenant_id and e.id = r.id",
             DB::Rows::source(EVENT_ID, 1)
         );
-        let found = Query::<DB>::assembled(sql).bind_rows(wanted).rows(&mut *self.lookup().await?).await?;
+        let found = Query::<DB>::assembled(sql).bind_rows(wanted).rows(&mut self.lookup().await?).await?;
         for row in &found {
             match read_event(row) {
                 Ok(event) => drop(events.insert(event.id, Arc::new(event))),
@@ -172,7 +173,7 @@ impl<DB: Dialect> Sql<DB> {
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .time(self.world.now())
         .bind(LOOK_AHEAD)
-        .rows(&mut *self.lookup().await?)
+        .rows(&mut self.lookup().await?)
         .await?;
         Ok(readable("deliveries", &rows, |row| Ok(LaneDue { lane: LaneId(row.get(0)?), at: row.time(1)? })))
     }
@@ -277,7 +278,7 @@ const EVENT_COLUMNS: &str = "e.tenant_id, e.id, e.event_type, e.payload, e.creat
      e.resource_id, e.metadata, e.idempotency_key, e.trace_context, e.one_off_url, e.one_off_profile";
 
 pub(super) async fn load_event<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: EventId,
 ) -> Result<Event> {

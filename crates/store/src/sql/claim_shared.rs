@@ -4,11 +4,12 @@ use postrider_core::Timestamp;
 
 use super::claimed_row::{COLUMNS, ClaimWish};
 use super::{Dialect, LEASE_MARGIN, Query, Row};
+use crate::db::Connection;
 use crate::error::Result;
 
 /// Claims rows, with the timeout of their subscription, or the longest there is, and a margin as their lease.
 pub(super) async fn claim_in<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     wish: ClaimWish,
     node: i64,
     now: Timestamp,

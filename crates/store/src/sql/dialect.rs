@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use postrider_core::Timestamp;
 use sqlx::error::BoxDynError;
-use sqlx::{Database, Decode, Encode, Pool, Postgres, SqlStr, Sqlite, Transaction, Type};
+use sqlx::{Database, Decode, Encode, Postgres, SqlStr, Sqlite, Type};
 use uuid::Uuid;
+
+use crate::error::StoreError;
 
 /// A value that this database can keep.
 pub(crate) trait FieldOf<DB: Database>: for<'q> Encode<'q, DB> + Type<DB> + for<'r> Decode<'r, DB> {}
@@ -77,11 +79,29 @@ pub(crate) struct Script {
     pub(crate) commits: bool,
 }
 
+/// What is of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// One connection.
+    Connection,
+    /// All that lead to the same server: it only reads.
+    Server,
+}
+
 /// A database and its ways.
 pub(crate) trait Dialect: Database {
     type Rows: RowSet<Database = Self>;
     /// A [`Script`] made ready.
     type Prepared: Send + Sync;
+    /// Where connections are opened from.
+    type Source: Send + Sync + 'static;
+
+    /// How long a statement may take before its connection is given up; `None`: there is no server to lose.
+    const STATEMENT_LIMIT: Option<Duration>;
+    /// How a transaction begins that may write, if not as usual.
+    const BEGIN: Option<&'static str>;
+    /// The same of one in which all statements see the same state.
+    const BEGIN_READING: Option<&'static str>;
 
     /// Whether other processes change what this one reads.
     const SHARED: bool;
@@ -140,12 +160,23 @@ pub(crate) trait Dialect: Database {
         arguments: Self::Arguments,
     ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
 
-    /// Begins a transaction that may write.
-    fn begin(pool: &Pool<Self>) -> impl Future<Output = Result<Transaction<'static, Self>, sqlx::Error>> + Send;
+    /// Runs one statement without values.
+    fn execute(
+        connection: &mut Self::Connection,
+        sql: &'static str,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Begins a transaction in which all statements see the same state.
-    fn begin_reading(pool: &Pool<Self>)
-    -> impl Future<Output = Result<Transaction<'static, Self>, sqlx::Error>> + Send;
+    /// Opens a connection, and tells the epoch of its server.
+    fn open(source: &Self::Source) -> impl Future<Output = Result<(Self::Connection, u64), StoreError>> + Send;
+
+    /// The number of the server that connections lead to now. It changes when that does.
+    fn epoch(source: &Self::Source) -> u64;
+
+    /// What an error says of the connection that it came from.
+    fn loss(error: &sqlx::Error) -> Option<Loss>;
+
+    /// Notes that the server of an epoch cannot be written to any more.
+    fn retire(source: &Self::Source, epoch: u64);
 
     /// Makes a script ready. Parameters are numbered through all its statements.
     fn prepare(script: Script) -> Self::Prepared;

@@ -9,12 +9,13 @@ use super::bulk_jobs::{Job, PENDING_BEFORE, of_job};
 use super::dialect::RowSet;
 use super::ids::{KEYS, key_rows};
 use super::{Dialect, Query};
+use crate::db::Connection;
 use crate::error::Result;
 
 /// Ends those of these deliveries that are still pending. How many. Whoever is being sent right now may still end delivered:
 /// that is a fact.
 pub(super) async fn discard<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     job: &Job,
     ids: &[Uuid],
     reason: &DiscardReason,
@@ -31,7 +32,7 @@ pub(super) async fn discard<DB: Dialect>(
 
 /// Moves those of these deliveries that are still pending into another lane. How many.
 pub(super) async fn change_lane<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     job: &Job,
     ids: &[Uuid],
     to: LaneId,
@@ -41,7 +42,7 @@ pub(super) async fn change_lane<DB: Dialect>(
 }
 
 /// Some of the pending deliveries of a job, in the order of their ids.
-pub(super) async fn find<DB: Dialect>(db: &mut DB::Connection, job: &Job, limit: i64) -> Result<Vec<Uuid>> {
+pub(super) async fn find<DB: Dialect>(db: &mut Connection<DB>, job: &Job, limit: i64) -> Result<Vec<Uuid>> {
     let query = of_job(Query::<DB>::assembled(select_pending::<DB>()), job).bind(limit);
     let rows = query.rows(db).await?;
     let mut ids = rows.iter().map(|row| row.get(0)).collect::<Result<Vec<Uuid>>>()?;

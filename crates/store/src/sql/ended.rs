@@ -11,6 +11,7 @@ use super::dialect::RowSet;
 use super::ids::{IDS, KEYS, id_rows, key_rows};
 use super::upkeep::{Work, fitting};
 use super::{Dialect, Query, Row, Sql};
+use crate::db::Connection;
 use crate::error::Result;
 
 /// Pages of a large event that are done before anything else has its turn.
@@ -117,7 +118,7 @@ impl<DB: Dialect> Sql<DB> {
 }
 
 async fn end_all<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     ending: Ending,
     events: &[EventId],
@@ -162,7 +163,7 @@ struct Sized {
 impl Part {
     /// Does a page. The last target that was done; `None` if nothing is left to do. The payload of an event that is deleted goes
     /// first: nobody opens it again. That of one that is wiped goes last: as long as it is there, the event is looked at again.
-    async fn end<DB: Dialect>(&self, db: &mut DB::Connection) -> Result<Option<Uuid>> {
+    async fn end<DB: Dialect>(&self, db: &mut Connection<DB>) -> Result<Option<Uuid>> {
         let event = [self.id];
         let is_first = self.after.is_nil();
         let is_ours = if is_first {
@@ -192,7 +193,7 @@ impl Part {
         Ok(None)
     }
 
-    async fn find<DB: Dialect>(&self, db: &mut DB::Connection) -> Result<Vec<Sized>> {
+    async fn find<DB: Dialect>(&self, db: &mut Connection<DB>) -> Result<Vec<Sized>> {
         let query = Query::<DB>::assembled(some_deliveries::<DB>()).id(self.tenant_id.uuid()).id(self.id.uuid());
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
         let rows = query.id(self.after).bind(limit).rows(db).await?;
@@ -203,7 +204,7 @@ impl Part {
         rows.iter().map(read).collect()
     }
 
-    async fn end_deliveries<DB: Dialect>(&self, db: &mut DB::Connection, some: &[Sized]) -> Result<()> {
+    async fn end_deliveries<DB: Dialect>(&self, db: &mut Connection<DB>, some: &[Sized]) -> Result<()> {
         let ids = || some.iter().map(|delivery| delivery.id);
         let of_deliveries = |sql| Query::<DB>::assembled(sql).id(self.tenant_id.uuid()).bind_rows(id_rows::<DB>(ids()));
         if self.ending == Ending::Wipe {
@@ -219,7 +220,7 @@ impl Part {
 }
 
 /// Counts deliveries that retention took.
-async fn add_pruned<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId, node: i64, pruned: u64) -> Result<()> {
+async fn add_pruned<DB: Dialect>(db: &mut Connection<DB>, tenant_id: TenantId, node: i64, pruned: u64) -> Result<()> {
     if pruned == 0 {
         return Ok(());
     }
@@ -257,7 +258,7 @@ pub(super) fn statements<DB: Dialect>() -> Vec<String> {
 /// Locks events against being opened again, in the order of their ids. Those that it was done for: nobody did so since they
 /// were found, or is at it.
 async fn lock_ended<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     events: &[EventId],
 ) -> Result<Vec<EventId>> {

@@ -6,6 +6,7 @@ use postrider_core::{TenantId, Timestamp};
 use super::query::readable;
 use super::{Dialect, Query, Row};
 use crate::catalogue::TypeChange;
+use crate::db::Connection;
 use crate::error::Result;
 
 fn read<DB: Dialect>(row: &Row<DB>) -> Result<EventType> {
@@ -18,7 +19,7 @@ fn read<DB: Dialect>(row: &Row<DB>) -> Result<EventType> {
     })
 }
 
-pub(super) async fn list<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId) -> Result<Vec<EventType>> {
+pub(super) async fn list<DB: Dialect>(db: &mut Connection<DB>, tenant_id: TenantId) -> Result<Vec<EventType>> {
     let query = Query::<DB>::new(
         "select name, group_name, description from event_types where tenant_id = $1 order by group_name, name",
     );
@@ -27,7 +28,7 @@ pub(super) async fn list<DB: Dialect>(db: &mut DB::Connection, tenant_id: Tenant
 
 /// Makes one; false if the tenant has it.
 pub(super) async fn insert<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     event_type: &EventType,
     now: Timestamp,
@@ -47,7 +48,7 @@ pub(super) async fn insert<DB: Dialect>(
 }
 
 pub(super) async fn update<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     name: &EventTypeName,
     change: TypeChange,
@@ -64,7 +65,7 @@ pub(super) async fn update<DB: Dialect>(
 }
 
 pub(super) async fn delete<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     name: &EventTypeName,
 ) -> Result<bool> {

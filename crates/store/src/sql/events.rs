@@ -13,6 +13,7 @@ use super::dialect::RowSet;
 use super::ids::{IDS, id_rows};
 use super::query::{readable, readable_page, with_spare};
 use super::{Dialect, Query, Row, Sql, window};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::journal::{EventFilter, EventView, StatusCounts};
 use crate::shares::Who;
@@ -108,7 +109,7 @@ impl<DB: Dialect> Sql<DB> {
 }
 
 async fn count_states<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     ids: impl Iterator<Item = EventId>,
 ) -> Result<HashMap<EventId, StatusCounts>> {
     let sql = format!(

@@ -5,6 +5,7 @@ use postrider_core::{EventId, SubscriptionId, TenantId, Timestamp};
 
 use super::claim::load_event;
 use super::{Dialect, Query, Sql, subscription_versions};
+use crate::db::Connection;
 use crate::error::Result;
 use crate::journal::Explained;
 use crate::shares::Who;
@@ -45,7 +46,7 @@ impl<DB: Dialect> Sql<DB> {
 
 /// A subscription, deleted or not, as it was when an event of this version and time was accepted.
 async fn remember<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: SubscriptionId,
     accepted: (Option<i64>, Timestamp),

@@ -11,6 +11,7 @@ use super::catalogue::of_the_store;
 use super::query::readable;
 use super::{Dialect, Query, Row, Sql, audit};
 use crate::catalogue::SettingsChange;
+use crate::db::Connection;
 use crate::error::Result;
 use crate::shares::Who;
 
@@ -93,7 +94,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Writes down what the program did by itself, and whom to tell.
     pub(super) async fn note_deed(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         tenant_id: TenantId,
         id: SubscriptionId,
         notice: &Notice,
@@ -115,7 +116,7 @@ impl<DB: Dialect> Sql<DB> {
 }
 
 /// A subscription that is activated again begins anew.
-pub(super) async fn forgive<DB: Dialect>(db: &mut DB::Connection, id: SubscriptionId) -> Result<()> {
+pub(super) async fn forgive<DB: Dialect>(db: &mut Connection<DB>, id: SubscriptionId) -> Result<()> {
     Query::<DB>::new("delete from failing where subscription_id = $1").id(id.uuid()).run(db).await?;
     Ok(())
 }

@@ -20,6 +20,7 @@ use super::query::note_unreadable;
 use super::upkeep::Work;
 use super::yielding::Yielding;
 use super::{Dialect, Query, Row, Sql, subscription_versions};
+use crate::db::Connection;
 use crate::error::Result;
 use crate::measure;
 use crate::shares::Who;
@@ -125,7 +126,7 @@ impl<DB: Dialect> Sql<DB> {
     /// False if somebody else has moved the cursor.
     async fn write_page(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         unfinished: &Unfinished,
         last: Option<Uuid>,
         pending: &[Pending],
@@ -170,7 +171,7 @@ impl<DB: Dialect> Sql<DB> {
 
     /// The next subscriptions, and of them those that received events of the type when the event was accepted, deleted and
     /// deactivated ones too: their deliveries end discarded, with the reason. One that cannot be read is passed over.
-    async fn next_candidates(&self, db: &mut DB::Connection, unfinished: &Unfinished) -> Result<Candidates> {
+    async fn next_candidates(&self, db: &mut Connection<DB>, unfinished: &Unfinished) -> Result<Candidates> {
         let (event, limit) = (&unfinished.event, self.page_limit(Work::FanOut));
         let rows = Query::<DB>::assembled(select_candidates())
             .id(event.tenant_id.uuid())
@@ -204,7 +205,7 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// Makes deliveries, but for those that there are. How many were made.
-    pub(super) async fn insert_pending(&self, db: &mut DB::Connection, pending: &[Pending]) -> Result<u64> {
+    pub(super) async fn insert_pending(&self, db: &mut Connection<DB>, pending: &[Pending]) -> Result<u64> {
         if pending.is_empty() {
             return Ok(0);
         }
@@ -249,7 +250,7 @@ fn pending(unfinished: &Unfinished, candidate: &Candidate, profiles: &HashMap<St
 }
 
 /// The oldest events that are not finished: more than one, should some of them not be readable.
-async fn next_unfinished<DB: Dialect>(db: &mut DB::Connection) -> Result<Vec<Row<DB>>> {
+async fn next_unfinished<DB: Dialect>(db: &mut Connection<DB>) -> Result<Vec<Row<DB>>> {
     let query = Query::<DB>::new(
         "select tenant_id, id, fan_out_after, delivery_count, catalogue_version from events
          where fan_out_after is not null order by id limit $1",
@@ -259,7 +260,7 @@ async fn next_unfinished<DB: Dialect>(db: &mut DB::Connection) -> Result<Vec<Row
 
 /// Moves the cursor on; false if somebody else did.
 async fn move_cursor<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     event: &Event,
     from: Uuid,
     to: Option<Uuid>,
@@ -293,7 +294,7 @@ fn read_candidate<DB: Dialect>(row: &Row<DB>) -> Result<Candidate> {
 }
 
 /// Counts those whose filter turned an event away.
-async fn add_turned_away<DB: Dialect>(db: &mut DB::Connection, node: i64, from: &[Candidate]) -> Result<()> {
+async fn add_turned_away<DB: Dialect>(db: &mut Connection<DB>, node: i64, from: &[Candidate]) -> Result<()> {
     if from.is_empty() {
         return Ok(());
     }
@@ -309,7 +310,7 @@ async fn add_turned_away<DB: Dialect>(db: &mut DB::Connection, node: i64, from: 
 
 /// Counts deliveries that were made.
 pub(super) async fn add_made<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     node: i64,
     made: u64,

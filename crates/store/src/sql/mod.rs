@@ -27,8 +27,8 @@ mod explain;
 mod failing;
 mod fan_out;
 mod ids;
+mod installation;
 mod journal;
-mod kept;
 mod leases;
 mod moving;
 mod moving_tables;
@@ -37,6 +37,7 @@ mod notices;
 mod plan;
 mod postgres;
 mod profiles;
+mod prove;
 mod prune;
 mod prune_callbacks;
 mod publish;
@@ -72,10 +73,10 @@ use postrider_core::catalogue::TenantCatalogue;
 use postrider_core::profile::Profiles;
 use postrider_core::vault::Vault;
 use postrider_core::{TenantId, World};
-use sqlx::{Pool, Transaction};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::cache::CatalogueCache;
+use crate::db::{Connection, Pool};
 use crate::error::{Result, StoreError};
 use crate::hand_over::HandOver;
 use crate::node_number::NodeNumber;
@@ -84,18 +85,20 @@ use crate::session::Session;
 use crate::shares::{Share, Shares, Who};
 use crate::single_flight::SingleFlight;
 use commit::MOST_LOG_PAGES;
-pub(crate) use commit::{Checkpoints, GroupCommit, Log, Scripts, Statements};
-pub(crate) use dialect::Dialect;
+pub(crate) use commit::{Checkpoints, Finisher, GroupCommit, Log, Scripts, Statements};
+pub(crate) use dialect::{Dialect, Loss};
+pub(crate) use installation::least_version;
 pub(crate) use leases::free_leases;
 pub use moving::MovedTable;
 pub(crate) use moving::move_all;
+pub(crate) use prove::{Proofs, Prover};
 #[cfg(debug_assertions)]
 pub(crate) use query::places;
 pub(crate) use query::{Query, Row};
 pub(crate) use set_back::follow_clock;
 #[cfg(debug_assertions)]
 pub use shared_statements::shared_statements;
-pub(crate) use sqlite::{migrate, open_bulk_pool, open_pool};
+pub(crate) use sqlite::{open_bulk_pool, open_pool};
 use upkeep::PassedOver;
 pub(crate) use upkeep::{Pages, Work};
 use versions::Versions;
@@ -117,10 +120,14 @@ pub(crate) struct Backend<DB: Dialect> {
     pub(crate) reads: Pool<DB>,
     /// What accepts and deliveries wait for: keys, callbacks, lanes.
     pub(crate) lookups: Pool<DB>,
+    /// For asking which catalogues are the newest, where other processes change them.
+    pub(crate) versions: Option<Pool<DB>>,
     /// Whole catalogues, which take longer the more webhooks a tenant has.
     pub(crate) catalogues: Pool<DB>,
     /// Events and settlements.
     pub(crate) commits: GroupCommit,
+    /// That commits are possible, of a process that serves.
+    pub(crate) proofs: Option<Proofs>,
     pub(crate) node: NodeNumber,
     /// With the other processes, if this one serves together with others.
     pub(crate) session: Option<Session>,
@@ -154,6 +161,7 @@ pub(crate) struct Sql<DB: Dialect> {
     parts_ended: ended::Parts,
     seen_callbacks: prune_callbacks::SeenCallbacks,
     session: Option<Session>,
+    proofs: Option<Proofs>,
 }
 
 impl<DB: Dialect> Sql<DB> {
@@ -164,14 +172,14 @@ impl<DB: Dialect> Sql<DB> {
         profiles: Arc<Profiles>,
         hand_over: HandOver,
     ) -> Self {
-        let Backend { writes, bulk, claims, turn, reads, lookups, catalogues, commits, node, session } = backend;
-        let versions = DB::SHARED.then(|| Versions::start(lookups.clone()));
+        let Backend { writes, bulk, claims, turn, reads, lookups, versions, catalogues, commits, .. } = backend;
+        let Backend { proofs, node, session, .. } = backend;
         Self {
             writes,
             bulk,
             claims,
             turn,
-            read_shares: Shares::new(reads.options().get_max_connections()),
+            read_shares: Shares::new(reads.size()),
             reads,
             lookups,
             catalogues,
@@ -183,7 +191,7 @@ impl<DB: Dialect> Sql<DB> {
             profiles: ProfileBook::new(profiles),
             hand_over,
             commits,
-            versions,
+            versions: versions.map(Versions::start),
             pages: Pages::default(),
             passed_over: PassedOver::default(),
             seen_by_retention: prune::Seen::default(),
@@ -192,55 +200,64 @@ impl<DB: Dialect> Sql<DB> {
             parts_ended: ended::Parts::default(),
             seen_callbacks: prune_callbacks::SeenCallbacks::default(),
             session,
+            proofs,
         }
     }
 
     /// A connection that sees committed data. It counts in the share of `who`.
-    async fn reader(&self, who: Who) -> Result<Shared<sqlx::pool::PoolConnection<DB>>> {
+    async fn reader(&self, who: Who) -> Result<Shared<DB>> {
         let share = self.read_shares.take(who).await?;
         Ok(Shared { of: self.reads.acquire().await?, _share: share })
     }
 
     /// The same for what is read in no time and must not wait behind what is not.
-    async fn lookup(&self) -> Result<sqlx::pool::PoolConnection<DB>> {
-        Ok(self.lookups.acquire().await?)
+    async fn lookup(&self) -> Result<Connection<DB>> {
+        self.lookups.acquire().await
     }
 
     /// A transaction for what takes several statements to read.
-    async fn reading(&self, who: Who) -> Result<Shared<Transaction<'static, DB>>> {
-        let share = self.read_shares.take(who).await?;
-        Ok(Shared { of: DB::begin_reading(&self.reads).await?, _share: share })
+    async fn reading(&self, who: Who) -> Result<Shared<DB>> {
+        let mut reader = self.reader(who).await?;
+        reader.begin(DB::BEGIN_READING).await?;
+        Ok(reader)
     }
 
     /// A transaction that may write. Rolled back when dropped.
-    async fn begin(&self) -> Result<Writing<DB>> {
+    async fn begin(&self) -> Result<Connection<DB>> {
         self.begin_on(&self.writes).await
     }
 
     /// The same for a page of bulk work.
-    async fn begin_bulk(&self) -> Result<Writing<DB>> {
+    async fn begin_bulk(&self) -> Result<Connection<DB>> {
         self.begin_on(self.bulk.as_ref().unwrap_or(&self.writes)).await
     }
 
-    async fn begin_on(&self, pool: &Pool<DB>) -> Result<Writing<DB>> {
+    async fn begin_on(&self, pool: &Pool<DB>) -> Result<Connection<DB>> {
         let turn = match &self.turn {
             Some(turn) => Some(Arc::clone(turn).acquire_owned().await.map_err(|_| commit::closed())?),
             None => None,
         };
-        Ok(Writing { tx: DB::begin(pool).await?, _turn: turn })
+        let mut tx = begin(pool).await?;
+        tx.hold(turn);
+        Ok(tx)
     }
 
     /// The same for what a dispatcher writes of its claims.
-    async fn begin_claim(&self) -> Result<Writing<DB>> {
+    async fn begin_claim(&self) -> Result<Connection<DB>> {
         match &self.claims {
-            Some(claims) => Ok(Writing { tx: DB::begin(claims).await?, _turn: None }),
+            Some(claims) => begin(claims).await,
             None => self.begin().await,
         }
     }
 
+    /// What is known of the server that is written to now.
+    fn cache(&self) -> &CatalogueCache {
+        self.cache.of_epoch(self.lookups.epoch())
+    }
+
     /// The tenant's catalogue from memory, or else from the database.
     async fn cached_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
-        match self.cache.get(tenant_id) {
+        match self.cache().get(tenant_id) {
             Some(known) => Ok(Some(known)),
             None => Box::pin(self.load_snapshot(tenant_id)).await,
         }
@@ -250,7 +267,7 @@ impl<DB: Dialect> Sql<DB> {
     async fn current_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         let Some(versions) = &self.versions else { return self.cached_snapshot(tenant_id).await };
         let Some(newest) = versions.newest(tenant_id).await? else { return Ok(None) };
-        match self.cache.get(tenant_id) {
+        match self.cache().get(tenant_id) {
             Some(known) if known.version() >= newest => Ok(Some(known)),
             _ => Box::pin(self.load_snapshot(tenant_id)).await,
         }
@@ -259,17 +276,20 @@ impl<DB: Dialect> Sql<DB> {
     /// Reads the tenant's catalogue from the database, not older than this call, and caches it. Concurrent calls share one
     /// read. Its future is large and seldom needed: callers on the path of each event box it.
     async fn load_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
-        let loaded = || self.cache.get(tenant_id).map(Some);
+        let loaded = || self.cache().get(tenant_id).map(Some);
         self.catalogue_loads.run(tenant_id, loaded, self.read_snapshot(tenant_id)).await
     }
 
     async fn read_snapshot(&self, tenant_id: TenantId) -> Result<Option<Arc<TenantCatalogue>>> {
         let mut reader = self.catalogues.acquire().await?;
-        let base = self.cache.last_read(tenant_id);
+        let epoch = self.lookups.epoch();
+        let base = self.cache().last_read(tenant_id);
         let profiles = self.profiles.own();
         let catalogue = snapshot::read::<DB>(&mut reader, &self.vault, profiles, tenant_id, base.as_deref()).await?;
         let catalogue = catalogue.map(Arc::new);
-        catalogue.iter().for_each(|catalogue| self.cache.put(Arc::clone(catalogue)));
+        if epoch == self.lookups.epoch() {
+            catalogue.iter().for_each(|catalogue| self.cache().put(Arc::clone(catalogue)));
+        }
         Ok(catalogue)
     }
 
@@ -290,64 +310,45 @@ impl<DB: Dialect> Sql<DB> {
     async fn commit_change(&self, change: Change<DB>) -> Result<()> {
         let committed = change.tx.commit().await;
         match committed {
-            Ok(()) => self.cache.raise(change.tenant_id, change.version),
+            Ok(()) => self.cache().raise(change.tenant_id, change.version),
             // It may have happened all the same.
-            Err(_) => self.cache.doubt(change.tenant_id),
+            Err(_) => self.cache().doubt(change.tenant_id),
         }
         committed
     }
 }
 
-/// A connection, or a transaction, and the share that it is of.
-struct Shared<C> {
+/// A transaction that may write. Rolled back when dropped.
+async fn begin<DB: Dialect>(pool: &Pool<DB>) -> Result<Connection<DB>> {
+    let mut connection = pool.acquire().await?;
+    connection.begin(DB::BEGIN).await?;
+    Ok(connection)
+}
+
+/// A connection and the share that it is of.
+struct Shared<DB: Dialect> {
     // Given back first.
-    of: C,
+    of: Connection<DB>,
     _share: Share,
 }
 
-impl<C: Deref> Deref for Shared<C> {
-    type Target = C::Target;
+impl<DB: Dialect> Deref for Shared<DB> {
+    type Target = Connection<DB>;
 
-    fn deref(&self) -> &C::Target {
+    fn deref(&self) -> &Connection<DB> {
         &self.of
     }
 }
 
-impl<C: DerefMut> DerefMut for Shared<C> {
-    fn deref_mut(&mut self) -> &mut C::Target {
+impl<DB: Dialect> DerefMut for Shared<DB> {
+    fn deref_mut(&mut self) -> &mut Connection<DB> {
         &mut self.of
-    }
-}
-
-/// A transaction that may write. Rolled back when dropped.
-struct Writing<DB: Dialect> {
-    tx: Transaction<'static, DB>,
-    _turn: Option<OwnedSemaphorePermit>,
-}
-
-impl<DB: Dialect> Writing<DB> {
-    async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
-    }
-}
-
-impl<DB: Dialect> Deref for Writing<DB> {
-    type Target = DB::Connection;
-
-    fn deref(&self) -> &DB::Connection {
-        &self.tx
-    }
-}
-
-impl<DB: Dialect> DerefMut for Writing<DB> {
-    fn deref_mut(&mut self) -> &mut DB::Connection {
-        &mut self.tx
     }
 }
 
 /// A change of a tenant's catalogue under way. Undone when dropped.
 struct Change<DB: Dialect> {
-    tx: Writing<DB>,
+    tx: Connection<DB>,
     tenant_id: TenantId,
     version: i64,
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::dialect::{Cells, Dialect, Kind, RowSet};
 use super::moving_tables::{TABLES, Table};
 use super::query::{Query, Row};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 
 /// Rows read and written at once.
@@ -27,15 +28,17 @@ pub struct MovedTable {
 /// # Errors
 /// [`StoreError::Unusable`] if the target has tenants already, or says otherwise than the source.
 pub(crate) async fn move_all<From: Dialect, To: Dialect>(
-    from: &mut From::Connection,
-    to: &mut To::Connection,
+    from: &mut Connection<From>,
+    to: &mut Connection<To>,
     mut tell: impl FnMut(&MovedTable),
 ) -> Result<Vec<MovedTable>> {
     if Query::<To>::new("select id from tenants limit 1").row(to).await?.is_some() {
         return Err(StoreError::Unusable("the target has tenants already; it must be empty".to_owned()));
     }
-    // Any process that opened it has left its wire formats there; those of the source come now.
-    Query::<To>::new("delete from profiles").run(to).await?;
+    // What any process that opened it has left there; that of the source comes now.
+    for left in ["delete from profiles", "delete from installation"] {
+        Query::<To>::new(left).run(to).await?;
+    }
     let mut moved = Vec::new();
     for table in &TABLES {
         let copied = table.read_all::<From, To>(from, Some(&mut *to)).await?;
@@ -54,8 +57,8 @@ impl Table {
     /// Reads the table page by page; writes each page to `target` if there is one.
     async fn read_all<From: Dialect, To: Dialect>(
         &self,
-        db: &mut From::Connection,
-        mut target: Option<&mut To::Connection>,
+        db: &mut Connection<From>,
+        mut target: Option<&mut Connection<To>>,
     ) -> Result<MovedTable> {
         let (mut digest, mut rows) = (Sha256::new(), 0);
         let mut last: Option<Vec<Value>> = None;
@@ -77,7 +80,7 @@ impl Table {
         }
     }
 
-    async fn read_page<DB: Dialect>(&self, db: &mut DB::Connection, last: Option<&[Value]>) -> Result<Vec<Vec<Value>>> {
+    async fn read_page<DB: Dialect>(&self, db: &mut Connection<DB>, last: Option<&[Value]>) -> Result<Vec<Vec<Value>>> {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let (all, key) = (names.join(", "), names[..self.key].join(", "));
         let beyond = match last {
@@ -98,7 +101,7 @@ impl Table {
             .collect()
     }
 
-    async fn write_page<DB: Dialect>(&self, db: &mut DB::Connection, page: &[Vec<Value>]) -> Result<()> {
+    async fn write_page<DB: Dialect>(&self, db: &mut Connection<DB>, page: &[Vec<Value>]) -> Result<()> {
         if page.is_empty() {
             return Ok(());
         }
@@ -171,21 +174,26 @@ mod tests {
 
     use super::super::moving_tables::STAY_BEHIND;
     use super::*;
+    use crate::db::{Schema, migrate};
+    use crate::sql::open_pool;
 
     #[tokio::test]
     async fn no_table_and_no_column_is_forgotten() {
         let folder = tempfile::tempdir().expect("a folder");
-        let pool = super::super::open_pool(&folder.path().join("test.db"), 1, false).await.expect("opens");
-        super::super::migrate(&pool).await.expect("migrates");
+        let path = folder.path().join("test.db");
+        let pool = open_pool(&path, 1, false);
+        migrate::sqlite(&pool, &path, Schema::Migrate, true).await.expect("migrates");
+        let mut connection = pool.acquire().await.expect("a connection");
+        let db = connection.raw();
         let tables = "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' and name <> '_sqlx_migrations'";
-        let mut names: Vec<String> = sqlx::query_scalar(tables).fetch_all(&pool).await.expect("read");
+        let mut names: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut *db).await.expect("read");
         names.sort();
         let mut known: Vec<&str> = TABLES.iter().map(|table| table.name).chain(STAY_BEHIND).collect();
         known.sort_unstable();
         assert_eq!(known, names);
         for table in &TABLES {
             let columns = format!("select name, pk from pragma_table_info('{}') order by pk = 0, pk, cid", table.name);
-            let rows = sqlx::query(AssertSqlSafe(columns)).fetch_all(&pool).await.expect("read");
+            let rows = sqlx::query(AssertSqlSafe(columns)).fetch_all(&mut *db).await.expect("read");
             let found: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
             let keys = rows.iter().filter(|row| row.get::<i64, _>(1) > 0).count();
             let listed: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();

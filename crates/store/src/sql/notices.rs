@@ -10,6 +10,7 @@ use super::dialect::{Cells, RowSet};
 use super::ids::IDS;
 use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql, event_types, tenants};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::journal::{PublishError, Urgency};
 use crate::shares::Who;
@@ -19,7 +20,7 @@ const STEP: i64 = 100;
 
 /// The event types of the tenant that is told.
 pub(super) async fn insert_types<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     now: Timestamp,
 ) -> Result<()> {
@@ -33,7 +34,7 @@ pub(super) async fn insert_types<DB: Dialect>(
 }
 
 /// The tenant that is told, if it was made.
-pub(super) async fn listener<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<TenantId>> {
+pub(super) async fn listener<DB: Dialect>(db: &mut Connection<DB>) -> Result<Option<TenantId>> {
     Ok(tenants::get_named::<DB>(db, OPERATIONS_TENANT).await?.map(|tenant| tenant.id))
 }
 
@@ -45,7 +46,7 @@ struct Kept {
 
 impl<DB: Dialect> Sql<DB> {
     /// Writes down something to tell, in the transaction of what it tells of; unless there is nobody to tell.
-    pub(super) async fn put_notice(&self, db: &mut DB::Connection, notice: &Notice) -> Result<()> {
+    pub(super) async fn put_notice(&self, db: &mut Connection<DB>, notice: &Notice) -> Result<()> {
         if listener::<DB>(db).await?.is_none() {
             return Ok(());
         }
@@ -53,7 +54,7 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// The same, where it is known that somebody is to be told.
-    pub(super) async fn insert_notice(&self, db: &mut DB::Connection, notice: &Notice) -> Result<()> {
+    pub(super) async fn insert_notice(&self, db: &mut Connection<DB>, notice: &Notice) -> Result<()> {
         let now = self.world.now();
         let query = Query::<DB>::new("insert into notices (id, event_type, payload, at) values ($1, $2, $3, $4)");
         let id = self.world.new_id_at::<postrider_core::EventId>(now).uuid();

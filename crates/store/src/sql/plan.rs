@@ -2,7 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::{migrate, open_pool};
+use super::open_pool;
+use crate::db::{Schema, migrate};
 
 /// The steps of its plan, on a database with nothing in it.
 ///
@@ -11,7 +12,7 @@ use super::{migrate, open_pool};
 pub(crate) async fn plan_of(sql: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("test.db");
-    migrate(&open_pool(&path, 1, false).await.expect("opens")).await.expect("migrates");
+    migrate::sqlite(&open_pool(&path, 1, false), &path, Schema::Migrate, true).await.expect("migrates");
     let connection = Connection::open(&path).expect("opens");
     let mut explain = connection.prepare(&format!("explain query plan {sql}")).expect("prepares");
     let mut steps = explain.raw_query();

@@ -1,12 +1,14 @@
 //! PostgreSQL's ways.
 
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
-use sqlx::{Arguments, AssertSqlSafe, Pool, Postgres, Row as _, SqlSafeStr, SqlStr, Transaction};
+use sqlx::postgres::{PgArguments, PgConnection, PgDatabaseError, PgRow};
+use sqlx::{Arguments, AssertSqlSafe, Postgres, Row as _, SqlSafeStr, SqlStr};
 use std::time::Duration;
 use uuid::Uuid;
 
-use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script, Step};
+use super::dialect::{Cells, Dialect, Field, Kind, Loss, RowSet, Schema, Script, Step};
+use crate::db::Link;
+use crate::error::{ONLY_READS, StoreError, is_end_of_session};
 
 /// A script as one statement, so that it is one round trip and, if it is a whole, needs no other
 /// transaction than its own.
@@ -19,6 +21,12 @@ pub(crate) struct OneStatement {
 impl Dialect for Postgres {
     type Rows = ArrayRows;
     type Prepared = OneStatement;
+    type Source = Link;
+
+    // Shorter than what a commit may wait for a standby: whoever ends that wait on the server makes it look like a commit.
+    const STATEMENT_LIMIT: Option<Duration> = Some(Duration::from_secs(10));
+    const BEGIN: Option<&'static str> = None;
+    const BEGIN_READING: Option<&'static str> = Some("begin isolation level repeatable read read only");
 
     const SHARED: bool = true;
     const KEY_ORDER: &str = "order by r.tenant_id, r.idempotency_key";
@@ -76,12 +84,28 @@ impl Dialect for Postgres {
         sqlx::query_with(sql, arguments).fetch_all(connection).await
     }
 
-    async fn begin(pool: &Pool<Postgres>) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        pool.begin().await
+    async fn execute(connection: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(sql).execute(connection).await.map(drop)
     }
 
-    async fn begin_reading(pool: &Pool<Postgres>) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        pool.begin_with("begin isolation level repeatable read read only").await
+    async fn open(link: &Link) -> Result<(PgConnection, u64), StoreError> {
+        link.servers.open(&link.settings).await
+    }
+
+    fn epoch(link: &Link) -> u64 {
+        link.servers.epoch()
+    }
+
+    fn loss(error: &sqlx::Error) -> Option<Loss> {
+        match error {
+            sqlx::Error::Database(error) => loss_of(error.try_downcast_ref()?),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Some(Loss::Connection),
+            _ => None,
+        }
+    }
+
+    fn retire(link: &Link, epoch: u64) {
+        link.servers.retire(epoch);
     }
 
     fn prepare(script: Script) -> OneStatement {
@@ -110,6 +134,18 @@ impl Dialect for Postgres {
         // Fails if the connection is gone, and the transaction with it.
         drop(sqlx::raw_sql("rollback").execute(connection).await);
     }
+}
+
+/// Errors after which a connection is of no use: it is broken, or its prepared statements are another's, as where a pooler
+/// gives sessions to many (26000, 42P05).
+const USELESS_SQLSTATES: [&str; 3] = ["08", "26000", "42P05"];
+
+fn loss_of(error: &PgDatabaseError) -> Option<Loss> {
+    if error.code() == ONLY_READS {
+        return Some(Loss::Server);
+    }
+    let is_useless = USELESS_SQLSTATES.iter().any(|useless| error.code().starts_with(useless));
+    (is_useless || is_end_of_session(error)).then_some(Loss::Connection)
 }
 
 /// Steps as common table expressions of one statement, which returns the rows of the one step whose

@@ -44,7 +44,7 @@ impl<DB: Dialect> Sql<DB> {
             return Ok(Some(known));
         }
         let query = Query::<DB>::new("select source from profiles where version = $1");
-        let row = query.bind(version).row(&mut *self.lookup().await?).await?;
+        let row = query.bind(version).row(&mut self.lookup().await?).await?;
         row.map(|row| self.keep_profile(&row)).transpose()
     }
 
@@ -54,7 +54,7 @@ impl<DB: Dialect> Sql<DB> {
             return Ok(Some(Arc::clone(own)));
         }
         let query = Query::<DB>::new("select source from profiles where name = $1 order by used_at desc limit 1");
-        let row = query.bind(name.to_owned()).row(&mut *self.lookup().await?).await?;
+        let row = query.bind(name.to_owned()).row(&mut self.lookup().await?).await?;
         row.map(|row| self.keep_profile(&row)).transpose()
     }
 

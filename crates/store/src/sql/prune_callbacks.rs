@@ -9,6 +9,7 @@ use super::dialect::RowSet;
 use super::ids::{IDS, id_rows};
 use super::upkeep::Work;
 use super::{Dialect, Query, Sql};
+use crate::db::Connection;
 use crate::error::Result;
 use crate::shares::Who;
 
@@ -90,7 +91,7 @@ impl<DB: Dialect> Sql<DB> {
     }
 }
 
-async fn forget<DB: Dialect>(db: &mut DB::Connection, ids: &[CallbackId]) -> Result<()> {
+async fn forget<DB: Dialect>(db: &mut Connection<DB>, ids: &[CallbackId]) -> Result<()> {
     for (table, id) in [("callbacks", "id"), ("target_stats", "target_id")] {
         let sql = format!("delete from {table} where {id} in (select r.id from {} r)", DB::Rows::source(IDS, 1));
         Query::<DB>::assembled(sql).bind_rows(id_rows::<DB>(ids.iter().map(|id| id.uuid()))).run(db).await?;

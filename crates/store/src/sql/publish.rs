@@ -94,7 +94,7 @@ impl<DB: Dialect> Sql<DB> {
                 return Ok(in_line.receipt);
             }
             let head =
-                tenants::head::<DB>(&mut *self.lookup().await?, tenant_id).await?.ok_or(PublishError::NoTenant)?;
+                tenants::head::<DB>(&mut self.lookup().await?, tenant_id).await?.ok_or(PublishError::NoTenant)?;
             // Otherwise the catalogue moved since it was matched, and an event with the same key, if there is one, may
             // not be on disk yet.
             if head.version == in_line.version
@@ -234,7 +234,7 @@ impl<DB: Dialect> Sql<DB> {
         )
         .id(tenant_id.uuid())
         .bind(key.clone())
-        .row(&mut *self.lookup().await?)
+        .row(&mut self.lookup().await?)
         .await?;
         let Some(row) = row else { return Ok(None) };
         if row.get::<Vec<u8>>(4)? != draft.request_hash() {

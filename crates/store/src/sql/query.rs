@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use uuid::Uuid;
 
 use super::dialect::{Dialect, Field, RowSet};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::measure;
 
@@ -63,22 +64,22 @@ impl<DB: Dialect> Query<DB> {
     }
 
     /// Runs it and counts the rows it changed.
-    pub(crate) async fn run(self, connection: &mut DB::Connection) -> Result<u64> {
+    pub(crate) async fn run(self, connection: &mut Connection<DB>) -> Result<u64> {
         let (sql, arguments) = self.ready()?;
-        Ok(DB::run(connection, sql, arguments).await?)
+        connection.run(sql, arguments).await
     }
 
     /// All its rows.
-    pub(crate) async fn rows(self, connection: &mut DB::Connection) -> Result<Vec<Row<DB>>> {
+    pub(crate) async fn rows(self, connection: &mut Connection<DB>) -> Result<Vec<Row<DB>>> {
         let (sql, arguments) = self.ready()?;
-        Ok(DB::fetch(connection, sql, arguments).await?.into_iter().map(Row).collect())
+        Ok(connection.fetch(sql, arguments).await?.into_iter().map(Row).collect())
     }
 
     /// All rows of a select of [`Dialect::packed`], in no order; `what` they are. Of one that cannot be read, what `damaged`
     /// makes of its first column.
     pub(crate) async fn packed<T: DeserializeOwned>(
         self,
-        connection: &mut DB::Connection,
+        connection: &mut Connection<DB>,
         what: &'static str,
         damaged: impl Fn(i64) -> T,
     ) -> Result<Vec<T>> {
@@ -95,7 +96,7 @@ impl<DB: Dialect> Query<DB> {
     }
 
     /// Its first row.
-    pub(crate) async fn row(self, connection: &mut DB::Connection) -> Result<Option<Row<DB>>> {
+    pub(crate) async fn row(self, connection: &mut Connection<DB>) -> Result<Option<Row<DB>>> {
         Ok(self.rows(connection).await?.into_iter().next())
     }
 }

@@ -54,7 +54,7 @@ impl<DB: Dialect> Queue for Sql<DB> {
     }
 
     async fn callback(&self, tenant_id: TenantId, id: CallbackId) -> Result<Option<Arc<Callback>>> {
-        Ok(callbacks::get::<DB>(&mut *self.lookup().await?, tenant_id, id).await?.map(Arc::new))
+        Ok(callbacks::get::<DB>(&mut self.lookup().await?, tenant_id, id).await?.map(Arc::new))
     }
 
     async fn profile(&self, name: &str) -> Result<Option<Arc<Profile>>> {
@@ -99,6 +99,7 @@ impl<DB: Dialect> Queue for Sql<DB> {
 
     async fn close(&self) {
         self.commits.close().await;
+        self.end_proofs().await;
         if let Some(session) = &self.session {
             session.close().await;
         }

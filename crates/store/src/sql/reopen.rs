@@ -12,6 +12,7 @@ use super::accept::UNKNOWN_PROFILE;
 use super::claim::load_event;
 use super::fan_out::{self, Pending};
 use super::{Dialect, Query, Row, Sql, callbacks, subscriptions, tenants};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::journal::{DeliveryView, ReopenError};
 
@@ -38,7 +39,7 @@ struct Reopened<'e> {
 /// The version of the tenant's catalogue. Its row is locked against changes until this transaction ends, so a webhook that is
 /// active now stays active until then. A later deactivation finds the deliveries that this transaction opened.
 pub(super) async fn living_version<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
 ) -> Result<i64, ReopenError> {
     tenants::locked_version::<DB>(db, tenant_id).await?.ok_or(ReopenError::NotFound)
@@ -61,7 +62,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Opens one delivery, for a replay or by hand, at the version that its tenant's catalogue has in this transaction.
     pub(super) async fn reopen_by_id(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         tenant_id: TenantId,
         id: DeliveryId,
         version: i64,
@@ -108,7 +109,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Opens all that ended and have a subscription that receives; the others stay as they are.
     async fn replay_existing(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         tenant_id: TenantId,
         existing: Vec<Ended>,
         version: i64,
@@ -133,7 +134,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Opens the delivery to one subscription, and makes it if there was none.
     pub(super) async fn replay_to(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         tenant_id: TenantId,
         event_id: EventId,
         subscription_id: SubscriptionId,
@@ -172,7 +173,7 @@ impl<DB: Dialect> Sql<DB> {
     /// The lane of a target that receives anything.
     async fn lane_of(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         tenant_id: TenantId,
         target: TargetId,
     ) -> Result<LaneId, ReopenError> {
@@ -193,7 +194,7 @@ impl<DB: Dialect> Sql<DB> {
     /// The subscription, if it receives anything.
     async fn receiving(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         tenant_id: TenantId,
         id: SubscriptionId,
     ) -> Result<Subscription, ReopenError> {
@@ -205,7 +206,7 @@ impl<DB: Dialect> Sql<DB> {
     /// Locks an event against retention, and makes sure that there still is something to send.
     async fn lock_payload(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         tenant_id: TenantId,
         event_id: EventId,
     ) -> Result<(), ReopenError> {
@@ -216,7 +217,7 @@ impl<DB: Dialect> Sql<DB> {
     }
 
     /// Pending anew: the schedule starts over, numbers go on, statistics take the old end back.
-    async fn reopen(&self, db: &mut DB::Connection, reopened: &Reopened<'_>) -> Result<(), ReopenError> {
+    async fn reopen(&self, db: &mut Connection<DB>, reopened: &Reopened<'_>) -> Result<(), ReopenError> {
         let Reopened { tenant_id, ended, lane, version, replay_id } = *reopened;
         if ended.state == DeliveryState::Pending {
             return Err(ReopenError::Pending);
@@ -257,7 +258,7 @@ impl<DB: Dialect> Sql<DB> {
 
 /// Writes down that a delivery is opened again, and by what.
 async fn note<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: DeliveryId,
     at: Timestamp,
@@ -282,7 +283,7 @@ fn state_of(code: i64) -> Result<DeliveryState> {
 }
 
 async fn event_of<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: DeliveryId,
 ) -> Result<Option<EventId>> {
@@ -297,7 +298,7 @@ fn read_ended<DB: Dialect>(row: &Row<DB>) -> Result<Ended> {
 
 /// A delivery, locked.
 async fn ended_by_id<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: DeliveryId,
 ) -> Result<Option<Ended>> {
@@ -311,7 +312,7 @@ async fn ended_by_id<DB: Dialect>(
 
 /// The delivery of an event to a subscription, locked.
 async fn ended_to<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     event_id: EventId,
     subscription_id: SubscriptionId,
@@ -327,7 +328,7 @@ async fn ended_to<DB: Dialect>(
 
 /// The next deliveries of an event, locked.
 async fn ended_after<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     event_id: EventId,
     after: DeliveryId,

@@ -13,6 +13,7 @@ use super::query::note_unreadable;
 use super::upkeep::Work;
 use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, subscription_versions, subscriptions};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::replays::{ReplayPreview, ReplaySample};
 use crate::shares::Who;
@@ -175,7 +176,7 @@ impl<DB: Dialect> Sql<DB> {
     /// then. Whoever did not exist yet missed nothing.
     async fn missed(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         tenant_id: TenantId,
         scope: &ReplayScope,
         id: SubscriptionId,

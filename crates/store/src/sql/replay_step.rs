@@ -13,6 +13,7 @@ use super::replay_search::{Found, Hit, Place, Stage, Wanted};
 use super::replays::{COLUMNS, read};
 use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql, tenants};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::journal::ReopenError;
 use crate::shares::Who;
@@ -80,7 +81,7 @@ impl<DB: Dialect> Sql<DB> {
     /// The lanes of what was opened; none if the replay was paused, or somebody else has moved its place.
     async fn open_found(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         due: &Due,
         found: Found,
         (now, next_at): (Timestamp, Timestamp),
@@ -118,7 +119,7 @@ impl<DB: Dialect> Sql<DB> {
 
     async fn send_again(
         &self,
-        db: &mut DB::Connection,
+        db: &mut Connection<DB>,
         tenant_id: TenantId,
         hit: &Hit,
         version: i64,
@@ -146,7 +147,7 @@ fn read_due<DB: Dialect>(row: &Row<DB>) -> Result<Due> {
 
 /// Moves the place on, or ends the replay; false if it was paused, or somebody else has moved it.
 async fn move_on<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     due: &Due,
     found: &Found,
     now: Timestamp,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::query::{readable_page, with_spare};
 use super::replay_search::Place;
 use super::{Dialect, Query, Row, Sql};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::replays::{ReplayPreview, Replays};
 use crate::shares::Who;
@@ -39,7 +40,7 @@ pub(super) fn read<DB: Dialect>(row: &Row<DB>) -> Result<Replay> {
 }
 
 /// Ends what a tenant that is deleted has under way.
-pub(super) async fn cancel_all<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId) -> Result<()> {
+pub(super) async fn cancel_all<DB: Dialect>(db: &mut Connection<DB>, tenant_id: TenantId) -> Result<()> {
     let canceled = ReplayState::Canceled.code();
     let query = Query::<DB>::new("update replays set state = $2 where tenant_id = $1 and state in (0, 1)");
     query.id(tenant_id.uuid()).bind(canceled).run(db).await?;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use postrider_core::Timestamp;
-use sqlx::Pool;
 use uuid::Uuid;
 
 use super::query::note_unreadable;
-use super::{Dialect, Query};
+use super::{Dialect, Query, begin};
+use crate::db::{Connection, Pool};
 use crate::error::Result;
 
 /// What the newest row may lie ahead by: clocks are not that exact.
@@ -28,7 +28,7 @@ struct Rollback {
 /// meanwhile; should the process end, the next goes on where this one was.
 pub(crate) async fn follow_clock<DB: Dialect>(pool: &Pool<DB>, now: Timestamp) -> Result<Duration> {
     move_rest(pool).await?;
-    let ahead = newest::<DB>(&mut *pool.acquire().await?).await?.since(now);
+    let ahead = newest::<DB>(&mut pool.acquire().await?).await?.since(now);
     if ahead <= EXACTNESS {
         return Ok(Duration::ZERO);
     }
@@ -36,7 +36,7 @@ pub(crate) async fn follow_clock<DB: Dialect>(pool: &Pool<DB>, now: Timestamp) -
         "insert into clock_rollbacks (id, by_us, at, tenant_id, delivery_id) values (1, $1, $2, $3, $3)",
     );
     let query = query.bind(i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX)).time(now).id(Uuid::nil());
-    query.run(&mut *pool.acquire().await?).await?;
+    query.run(&mut pool.acquire().await?).await?;
     move_rest(pool).await?;
     Ok(ahead)
 }
@@ -44,7 +44,7 @@ pub(crate) async fn follow_clock<DB: Dialect>(pool: &Pool<DB>, now: Timestamp) -
 /// Moves what is still to be moved, in pages.
 async fn move_rest<DB: Dialect>(pool: &Pool<DB>) -> Result<()> {
     loop {
-        let mut tx = DB::begin(pool).await?;
+        let mut tx = begin(pool).await?;
         let is_done = move_page::<DB>(&mut tx).await?;
         tx.commit().await?;
         if is_done {
@@ -54,7 +54,7 @@ async fn move_rest<DB: Dialect>(pool: &Pool<DB>) -> Result<()> {
 }
 
 /// Each delivery is looked at once, in the order of the ids: when it is due does not change that order. True at the end.
-async fn move_page<DB: Dialect>(db: &mut DB::Connection) -> Result<bool> {
+async fn move_page<DB: Dialect>(db: &mut Connection<DB>) -> Result<bool> {
     let Some(Rollback { by_us, at, after }) = under_way::<DB>(db).await? else { return Ok(true) };
     let sql = format!(
         "select tenant_id, id from deliveries {} where state <> 1 and (tenant_id, id) > ($1, $2)
@@ -77,13 +77,13 @@ async fn move_page<DB: Dialect>(db: &mut DB::Connection) -> Result<bool> {
     Ok(false)
 }
 
-async fn under_way<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<Rollback>> {
+async fn under_way<DB: Dialect>(db: &mut Connection<DB>) -> Result<Option<Rollback>> {
     let row = Query::<DB>::new("select by_us, at, tenant_id, delivery_id from clock_rollbacks").row(db).await?;
     row.map(|row| Ok(Rollback { by_us: row.get(0)?, at: row.time(1)?, after: (row.get(2)?, row.get(3)?) })).transpose()
 }
 
 /// When the last event was accepted or the last request ended, whichever was later.
-async fn newest<DB: Dialect>(db: &mut DB::Connection) -> Result<Timestamp> {
+async fn newest<DB: Dialect>(db: &mut Connection<DB>) -> Result<Timestamp> {
     let sql = "select (select created_at from events order by rowid desc limit 1),
             (select started_at + total_us from attempts order by log_id desc limit 1)";
     let Some(row) = Query::<DB>::new(sql).row(db).await? else { return Ok(Timestamp::default()) };

@@ -11,6 +11,7 @@ use sqlx::error::BoxDynError;
 
 use super::dialect::{Cells, Kind, RowSet, Schema, Step};
 use super::{Dialect, Query};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::queue::Settlement;
 
@@ -110,7 +111,7 @@ impl Settled {
 /// A settlement that found its row otherwise than its claim had left it is decided again upon what the row says
 /// now.
 pub(super) async fn settle_late<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     late: &Settlement,
     now: Timestamp,
 ) -> Result<Settled> {

@@ -10,11 +10,12 @@ use postrider_core::profile::Profiles;
 use postrider_core::vault::Vault;
 
 use super::{Dialect, callback_secrets, event_types, subscriptions, tenants};
+use crate::db::Connection;
 use crate::error::Result;
 
 /// The catalogue of a living tenant, made of `base` and what changed since, if there is one.
 pub(super) async fn read<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     vault: &Vault,
     profiles: &Arc<Profiles>,
     tenant_id: TenantId,
@@ -46,6 +47,6 @@ pub(super) async fn read<DB: Dialect>(
     Ok(Some(catalogue))
 }
 
-async fn type_names<DB: Dialect>(db: &mut DB::Connection, tenant_id: TenantId) -> Result<HashSet<EventTypeName>> {
+async fn type_names<DB: Dialect>(db: &mut Connection<DB>, tenant_id: TenantId) -> Result<HashSet<EventTypeName>> {
     Ok(event_types::list::<DB>(db, tenant_id).await?.into_iter().map(|own| own.name).collect())
 }

@@ -4,84 +4,60 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::error::BoxDynError;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Pool, Row as _, SqlSafeStr, SqlStr, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqlStr, Sqlite};
 use uuid::Uuid;
 
 use super::MOST_LOG_PAGES;
-use super::dialect::{Cells, Dialect, Field, Kind, RowSet, Schema, Script};
+use super::dialect::{Cells, Dialect, Field, Kind, Loss, RowSet, Schema, Script};
+use crate::db::{Pool, PoolOptions};
 use crate::error::StoreError;
-
-const MIGRATIONS: [(i64, &str, &str); 2] = [
-    (1, "foundation", include_str!("../../../../migrations/sqlite/0001_foundation.sql")),
-    (2, "versions", include_str!("../../../../migrations/sqlite/0002_versions.sql")),
-];
-
-/// Brings the schema up to date.
-pub(crate) async fn migrate(pool: &Pool<Sqlite>) -> Result<(), StoreError> {
-    migrate_to(pool, MIGRATIONS.len()).await
-}
-
-/// Brings the schema to where it was after so many migrations.
-pub(crate) async fn migrate_to(pool: &Pool<Sqlite>, count: usize) -> Result<(), StoreError> {
-    let migrations = MIGRATIONS.map(|(version, name, sql)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    });
-    let migrator = Migrator::with_migrations(migrations[..count].to_vec());
-    migrator.run(pool).await.map_err(|error| StoreError::Unusable(format!("cannot migrate the database: {error}")))
-}
 
 /// KiB, for each of several connections: what is read often, the system keeps in memory too.
 const CACHE: &str = "-4000";
 
-/// Opens a file. `synchronous=FULL`: a commit is on disk when it returns.
-pub(crate) async fn open_pool(path: &Path, connections: u32, read_only: bool) -> Result<Pool<Sqlite>, sqlx::Error> {
-    open_synchronous(path, connections, read_only, SqliteSynchronous::Full).await
+/// Connections to a file. `synchronous=FULL`: a commit is on disk when it returns.
+pub(crate) fn open_pool(path: &Path, connections: u32, read_only: bool) -> Pool<Sqlite> {
+    let query_only = if read_only { "on" } else { "off" };
+    let options = connecting(path, SqliteSynchronous::Full).create_if_missing(!read_only);
+    pool(options.pragma("query_only", query_only), connections)
 }
 
-/// Opens a file for bulk work. Its commits reach the disk with the next of somebody else's, in their order; should the machine
+/// The same for bulk work. Its commits reach the disk with the next of somebody else's, in their order; should the machine
 /// fail before, they are done again. Nobody waits for a disk behind them.
-pub(crate) async fn open_bulk_pool(path: &Path) -> Result<Pool<Sqlite>, sqlx::Error> {
-    open_synchronous(path, 1, false, SqliteSynchronous::Normal).await
+pub(crate) fn open_bulk_pool(path: &Path) -> Pool<Sqlite> {
+    pool(connecting(path, SqliteSynchronous::Normal), 1)
 }
 
-async fn open_synchronous(
-    path: &Path,
-    connections: u32,
-    read_only: bool,
-    synchronous: SqliteSynchronous,
-) -> Result<Pool<Sqlite>, sqlx::Error> {
-    let options = SqliteConnectOptions::new()
+fn pool(options: SqliteConnectOptions, size: u32) -> Pool<Sqlite> {
+    Pool::new(options, PoolOptions { size, trust: Duration::MAX, lifetime: Duration::MAX })
+}
+
+fn connecting(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(!read_only)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .busy_timeout(Duration::from_secs(5))
-        .pragma("query_only", if read_only { "on" } else { "off" })
         .pragma("cache_size", CACHE)
         .pragma("temp_store", "memory")
         // What retention wipes is to be gone.
         .pragma("secure_delete", "on")
         .pragma("wal_autocheckpoint", MOST_LOG_PAGES.to_string())
-        .statement_cache_capacity(256);
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .min_connections(1)
-        .acquire_timeout(Duration::from_secs(5))
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .connect_with(options)
-        .await
+        .statement_cache_capacity(256)
 }
 
 impl Dialect for Sqlite {
     type Rows = JsonRows;
     type Prepared = String;
+    type Source = SqliteConnectOptions;
+
+    const STATEMENT_LIMIT: Option<Duration> = None;
+    // A deferred transaction that turns into a writing one fails at once, whatever the timeout.
+    const BEGIN: Option<&'static str> = Some("begin immediate");
+    const BEGIN_READING: Option<&'static str> = None;
 
     // One process serves, through one writing connection.
     const SHARED: bool = false;
@@ -144,14 +120,23 @@ impl Dialect for Sqlite {
         sqlx::query_with(sql, arguments).fetch_all(connection).await
     }
 
-    /// A deferred transaction that turns into a writing one fails at once, whatever the timeout.
-    async fn begin(pool: &Pool<Sqlite>) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        pool.begin_with("begin immediate").await
+    async fn execute(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(sql).execute(connection).await.map(drop)
     }
 
-    async fn begin_reading(pool: &Pool<Sqlite>) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        pool.begin().await
+    async fn open(options: &SqliteConnectOptions) -> Result<(SqliteConnection, u64), StoreError> {
+        Ok((SqliteConnection::connect_with(options).await?, 0))
     }
+
+    fn epoch(_: &SqliteConnectOptions) -> u64 {
+        0
+    }
+
+    fn loss(error: &sqlx::Error) -> Option<Loss> {
+        matches!(error, sqlx::Error::WorkerCrashed).then_some(Loss::Connection)
+    }
+
+    fn retire(_: &SqliteConnectOptions, _: u64) {}
 
     /// One string: each statement by itself would cost a hop to SQLite's thread and back.
     fn prepare(script: Script) -> String {
@@ -276,7 +261,7 @@ impl RowSet for JsonRows {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Connection;
+    use sqlx::SqlSafeStr;
 
     use super::super::dialect::Step;
     use super::*;

@@ -8,12 +8,13 @@ use postrider_core::{SubscriptionId, TenantId, Timestamp};
 
 use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::shares::Who;
 
 /// Begins a version of a subscription, and ends the one before.
 pub(super) async fn begin<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     subscription: &Subscription,
     version: i64,
     standing: Standing,
@@ -45,7 +46,7 @@ pub(super) async fn begin<DB: Dialect>(
 
 /// The same of all living ones of a tenant that is deleted at `version`.
 pub(super) async fn delete_all<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     version: i64,
     now: Timestamp,
@@ -91,7 +92,7 @@ pub(super) fn read<DB: Dialect>(row: &Row<DB>, first: usize) -> Result<Then> {
 
 /// One version, as it was for an event of this version and time.
 pub(super) async fn get<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: SubscriptionId,
     number: i64,
@@ -122,12 +123,13 @@ impl<DB: Dialect> Sql<DB> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{Sqlite, SqlitePool};
+    use sqlx::Sqlite;
     use uuid::Uuid;
 
     use super::*;
+    use crate::db::{Pool, Schema, migrate};
+    use crate::sql::open_pool;
     use crate::sql::plan::plan_of;
-    use crate::sql::sqlite::{migrate_to, open_pool};
 
     const TENANT: Uuid = Uuid::from_u128(7);
 
@@ -143,23 +145,23 @@ mod tests {
     const PLAIN: Old =
         Old { is_active: 1, active_since: 10, discard_through: None, filters_changed_at: 10, deleted_at: None };
 
-    async fn put(pool: &SqlitePool, n: u128, old: &Old) {
+    async fn put(pool: &Pool<Sqlite>, n: u128, old: &Old) {
         let sql = "insert into subscriptions (id, tenant_id, event_type, url, is_active, description, filters, profile,
                  retry_schedule, secrets, active_since, filters_changed_at, discard_through, created_at, updated_at,
                  deleted_at)
              values ($1, $2, 'a.b', 'https://a.example/', $3, '', '{}', 'standard', '[5]', x'', $4, $5, $6, 10, 10, $7)";
         let query = sqlx::query(sql).bind(Uuid::from_u128(n)).bind(TENANT).bind(old.is_active).bind(old.active_since);
         let query = query.bind(old.filters_changed_at).bind(old.discard_through).bind(old.deleted_at);
-        query.execute(pool).await.expect("inserted");
+        query.execute(pool.acquire().await.expect("a connection").raw()).await.expect("inserted");
     }
 
     /// What a subscription was for an event of this time: its standing, and whether that is exact; nothing, if it was not yet.
-    async fn held(pool: &SqlitePool, n: u128, at: i64) -> Option<(Standing, bool)> {
+    async fn held(pool: &Pool<Sqlite>, n: u128, at: i64) -> Option<(Standing, bool)> {
         let (id, now) = (SubscriptionId::from(Uuid::from_u128(n)), Timestamp::from_micros(at));
         let mut db = pool.acquire().await.expect("a connection");
         let sql = format!("select {}", holding("$1", "$2", "$3", "$4"));
         let query = Query::<Sqlite>::assembled(sql).id(TENANT).id(id.uuid()).bind(None::<i64>).time(now);
-        let number: Option<i64> = query.row(&mut *db).await.expect("read").expect("a row").get(0).expect("a number");
+        let number: Option<i64> = query.row(&mut db).await.expect("read").expect("a row").get(0).expect("a number");
         let then = get::<Sqlite>(&mut db, TENANT.into(), id, number?, (None, now)).await.expect("read");
         then.map(|then| (then.standing, then.is_exact))
     }
@@ -167,8 +169,9 @@ mod tests {
     #[tokio::test]
     async fn what_is_known_of_the_time_before_versions_is_pieced_together() {
         let folder = tempfile::tempdir().expect("a folder");
-        let pool = open_pool(&folder.path().join("test.db"), 1, false).await.expect("opens");
-        migrate_to(&pool, 1).await.expect("migrates");
+        let path = folder.path().join("test.db");
+        let pool = open_pool(&path, 1, false);
+        migrate::sqlite_to(&pool, 1).await.expect("migrates");
         let olds = [
             PLAIN,
             Old { is_active: 0, discard_through: Some(20), ..PLAIN },
@@ -181,7 +184,7 @@ mod tests {
         for (n, old) in (0..).zip(&olds) {
             put(&pool, n, old).await;
         }
-        super::super::migrate(&pool).await.expect("migrates");
+        migrate::sqlite(&pool, &path, Schema::Migrate, true).await.expect("migrates");
 
         let (on, off, gone) =
             (Some((Standing::Active, true)), Some((Standing::Inactive, true)), Some((Standing::Deleted, true)));
@@ -201,7 +204,10 @@ mod tests {
             }
         }
         let ended = "select count(*) from subscription_versions where until is null";
-        let ended: i64 = sqlx::query_scalar(ended).fetch_one(&pool).await.expect("counted");
+        let ended: i64 = sqlx::query_scalar(ended)
+            .fetch_one(pool.acquire().await.expect("a connection").raw())
+            .await
+            .expect("counted");
         assert_eq!(ended, 7, "one of each holds");
     }
 

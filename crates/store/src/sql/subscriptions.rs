@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::query::{note_unreadable, readable, readable_page, with_spare};
 use super::{Dialect, Query, Row};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 
 const COLUMNS: &str = "s.id, s.tenant_id, s.event_type, s.url, s.is_active, s.description, s.filters, s.profile,
@@ -100,7 +101,7 @@ fn read_stats<DB: Dialect>(row: &Row<DB>) -> Result<TargetStats> {
 
 /// Makes one, at a version of its tenant's catalogue.
 pub(super) async fn insert<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     vault: &Vault,
     subscription: &Subscription,
     version: i64,
@@ -136,7 +137,7 @@ pub(super) async fn insert<DB: Dialect>(
 
 /// A living subscription, as it is in this transaction.
 pub(super) async fn get<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     vault: &Vault,
     tenant_id: TenantId,
     id: SubscriptionId,
@@ -149,7 +150,7 @@ pub(super) async fn get<DB: Dialect>(
 
 /// Whether there is one that was not deleted.
 pub(super) async fn is_living<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: SubscriptionId,
 ) -> Result<bool> {
@@ -159,7 +160,7 @@ pub(super) async fn is_living<DB: Dialect>(
 }
 
 pub(super) async fn get_with_stats<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     vault: &Vault,
     tenant_id: TenantId,
     id: SubscriptionId,
@@ -174,7 +175,7 @@ pub(super) async fn get_with_stats<DB: Dialect>(
 
 /// Newest first; all of them without a page.
 pub(super) async fn list<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     vault: &Vault,
     tenant_id: TenantId,
     page: Option<Page>,
@@ -198,7 +199,7 @@ pub(super) async fn list<DB: Dialect>(
 
 /// The subscriptions of a tenant that were changed since a version of its catalogue; all living ones without a version.
 pub(super) async fn changed_since<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     vault: &Vault,
     tenant_id: TenantId,
     version: Option<i64>,
@@ -227,7 +228,7 @@ fn select_changed(since: bool) -> String {
 
 /// Ids and URLs of all living subscriptions of a tenant.
 pub(super) async fn living_lanes<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
 ) -> Result<Vec<(SubscriptionId, LaneId)>> {
     let query = Query::<DB>::new("select id, url from subscriptions where tenant_id = $1 and deleted_at is null");
@@ -247,7 +248,7 @@ pub(super) struct Sealed {
 }
 
 /// The next living subscriptions, whosever they are.
-pub(super) async fn sealed_after<DB: Dialect>(db: &mut DB::Connection, after: SubscriptionId) -> Result<Vec<Sealed>> {
+pub(super) async fn sealed_after<DB: Dialect>(db: &mut Connection<DB>, after: SubscriptionId) -> Result<Vec<Sealed>> {
     let query = Query::<DB>::new(
         "select tenant_id, id, secrets from subscriptions where deleted_at is null and id > $1 order by id limit 100",
     );
@@ -255,15 +256,24 @@ pub(super) async fn sealed_after<DB: Dialect>(db: &mut DB::Connection, after: Su
     rows.iter().map(|row| Ok(Sealed { tenant_id: row.id(0)?, id: row.id(1)?, secrets: row.get(2)? })).collect()
 }
 
-/// The newest living subscription, whosever it is.
-pub(super) async fn newest<DB: Dialect>(db: &mut DB::Connection, vault: &Vault) -> Result<Option<Subscription>> {
-    let sql = format!("select {COLUMNS} from subscriptions s where s.deleted_at is null order by s.id desc limit 1");
-    Query::<DB>::assembled(sql).row(db).await?.map(|row| read(&row, vault)).transpose()
+/// Whether the secrets of any living subscription open; `None` if there are none.
+pub(super) async fn opens_any<DB: Dialect>(db: &mut Connection<DB>, vault: &Vault) -> Result<Option<bool>> {
+    let (mut found, mut after) = (None, SubscriptionId::NIL);
+    loop {
+        let page = sealed_after::<DB>(db, after).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = last.id;
+        let opens = |sealed: &Sealed| vault.open(place(sealed.tenant_id, sealed.id, SECRETS), &sealed.secrets).is_ok();
+        if page.iter().any(opens) {
+            return Ok(Some(true));
+        }
+        found = Some(false);
+    }
 }
 
 /// Writes settings, secrets and what belongs to them, at a version of its tenant's catalogue.
 pub(super) async fn update<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     vault: &Vault,
     subscription: &Subscription,
     version: i64,
@@ -299,7 +309,7 @@ pub(super) async fn update<DB: Dialect>(
 
 /// Marks as deleted, and wipes what no log needs: secrets and headers.
 pub(super) async fn delete<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: SubscriptionId,
     version: i64,
@@ -321,7 +331,7 @@ pub(super) async fn delete<DB: Dialect>(
 
 /// The same with all of a tenant.
 pub(super) async fn delete_all<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     now: Timestamp,
 ) -> Result<()> {

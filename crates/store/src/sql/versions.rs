@@ -4,13 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use postrider_core::TenantId;
-use sqlx::Pool;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::dialect::{Cells, Dialect, Kind, RowSet, Schema};
-use super::kept::Kept;
 use super::query::Query;
+use crate::db::Pool;
 use crate::error::{Result, StoreError};
 
 /// Most who are answered by one question.
@@ -47,9 +46,9 @@ impl Line {
 }
 
 impl Versions {
-    pub(super) fn start<DB: Dialect>(lookups: Pool<DB>) -> Self {
+    pub(super) fn start<DB: Dialect>(pool: Pool<DB>) -> Self {
         let line = Arc::new(Line { waiting: Mutex::new(Some(Vec::new())), arrived: Notify::new() });
-        let asker = tokio::spawn(ask_on(lookups, Arc::clone(&line)));
+        let asker = tokio::spawn(ask_on(pool, Arc::clone(&line)));
         Self { line, asker }
     }
 
@@ -79,15 +78,14 @@ impl Drop for Versions {
     }
 }
 
-async fn ask_on<DB: Dialect>(lookups: Pool<DB>, line: Arc<Line>) {
-    let mut connection = Kept::of(lookups);
+async fn ask_on<DB: Dialect>(pool: Pool<DB>, line: Arc<Line>) {
     loop {
         let waiting = line.take();
         if waiting.is_empty() {
             line.arrived.notified().await;
             continue;
         }
-        match ask(&mut connection, waiting.iter().map(|(tenant_id, _)| *tenant_id).collect()).await {
+        match ask(&pool, waiting.iter().map(|(tenant_id, _)| *tenant_id).collect()).await {
             Ok(versions) => waiting.into_iter().for_each(|(tenant_id, reply)| {
                 let _ = reply.send(versions.get(&tenant_id).copied());
             }),
@@ -97,7 +95,7 @@ async fn ask_on<DB: Dialect>(lookups: Pool<DB>, line: Arc<Line>) {
     }
 }
 
-async fn ask<DB: Dialect>(kept: &mut Kept<DB>, tenants: HashSet<TenantId>) -> Result<HashMap<TenantId, i64>> {
+async fn ask<DB: Dialect>(pool: &Pool<DB>, tenants: HashSet<TenantId>) -> Result<HashMap<TenantId, i64>> {
     let sql = format!(
         "select t.id, t.catalogue_version from {} r join tenants t on t.id = r.id where t.deleted_at is null",
         DB::Rows::source(TENANT, 1)
@@ -107,9 +105,7 @@ async fn ask<DB: Dialect>(kept: &mut Kept<DB>, tenants: HashSet<TenantId>) -> Re
         rows.uuid(Some(tenant_id.uuid()));
         rows.end_row();
     }
-    let mut reader = kept.take().await?;
-    let found = Query::<DB>::assembled(sql).bind_rows(rows).rows(&mut reader).await?;
-    kept.keep(reader);
+    let found = Query::<DB>::assembled(sql).bind_rows(rows).rows(&mut pool.acquire().await?).await?;
     found.iter().map(|row| Ok((row.id(0)?, row.get(1)?))).collect()
 }
 
@@ -121,7 +117,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_after_the_end_hears_so() {
         let folder = tempfile::tempdir().expect("a folder");
-        let versions = Versions::start(open_pool(&folder.path().join("test.db"), 1, false).await.expect("opens"));
+        let versions = Versions::start(open_pool(&folder.path().join("test.db"), 1, false));
         versions.close();
         assert!(versions.newest(TenantId::from(uuid::Uuid::nil())).await.is_err());
     }

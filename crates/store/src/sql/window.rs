@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Dialect;
 use super::conditions::Conditions;
+use crate::db::Connection;
 use crate::error::Result;
 
 /// Rows looked at for one page: some tens of milliseconds, whatever is searched for.
@@ -13,7 +14,7 @@ const ROWS: i64 = 10_000;
 
 /// The first row that is not looked at, of those that the conditions let pass; `None` if all are.
 pub(super) async fn floor<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     conditions: Conditions<DB>,
     table: &str,
 ) -> Result<Option<Uuid>> {

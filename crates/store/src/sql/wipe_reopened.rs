@@ -13,6 +13,7 @@ use super::prune::STEP;
 use super::query::readable;
 use super::upkeep::Work;
 use super::{Dialect, Query, Row, Sql};
+use crate::db::Connection;
 use crate::error::Result;
 use crate::shares::Who;
 
@@ -116,7 +117,7 @@ impl<DB: Dialect> Sql<DB> {
 
 /// The next reopenings from one on, in the order of their times, and the events of the deliveries; and whether there are more.
 async fn next_reopened<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     from: Reopening,
 ) -> Result<(Vec<(Reopening, TenantId, EventId)>, bool)> {
     let query = Query::<DB>::new(NEXT_REOPENED).bind(from.0).id(from.1).bind(REOPENINGS);

@@ -24,8 +24,8 @@ use postrider_core::vault::{MasterKey, Vault};
 use postrider_core::world::{Random, SystemRandom};
 use postrider_core::{Clock, DeliveryId, EventId, SubscriptionId, TenantId, Timestamp, World};
 use postrider_store::{
-    Claimed, DatabaseUrl, DeliveryView, HandOver, Inbox, NewSubscription, Purpose, Receipt, Settlement, StoreOptions,
-    Stores, Urgency,
+    Claimed, DatabaseUrl, DeliveryView, Durability, HandOver, Inbox, NewSubscription, Purpose, Receipt, Settlement,
+    StoreOptions, Stores, Urgency,
 };
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tempfile::TempDir;
@@ -99,7 +99,7 @@ impl Fixture {
     pub(crate) async fn on(database: Database) -> Self {
         let clock = Arc::new(StillClock(AtomicI64::new(1_800_000_000_000_000)));
         let world = World::new(clock.clone(), Arc::new(SystemRandom));
-        let (stores, inbox) = open(&database, &world, LaneLimits::default(), Purpose::Create).await;
+        let (stores, inbox) = open(&database, &world, LaneLimits::default(), Purpose::Migrate).await;
         let tenant = stores.catalogue.create_tenant("first", STANDARD).await.expect("stored").expect("a free name").id;
         Self { stores, inbox, clock, world, tenant, database }
     }
@@ -285,6 +285,7 @@ async fn open_with(
     let (hand_over, inbox) = HandOver::new(limits);
     let options = StoreOptions {
         database_url: DatabaseUrl::parse(&database.url()).expect("a URL"),
+        durability: Durability::Checked,
         purpose,
         world: world.clone(),
         vault,

@@ -112,11 +112,6 @@ mod shared {
         crate::plans::rows_are_found_by_index_and_locked_in_order(Fixture::on(Database::postgres().await).await).await;
     }
 
-    #[tokio::test]
-    async fn what_an_older_program_changes_is_noticed() {
-        crate::versions::what_an_older_program_changes_is_noticed(Fixture::on(Database::postgres().await).await).await;
-    }
-
     #[tokio::test(flavor = "multi_thread")]
     async fn no_pair_waits_in_a_circle() {
         crate::pairs::no_pair_waits_in_a_circle(Fixture::on(Database::postgres().await).await).await;

@@ -274,7 +274,7 @@ pub(crate) async fn nor_does_anything_beside_a_take_over(f: Fixture) {
         nodes[1].publish(EVENTS).await.expect("published");
     }
     f.change(
-        "insert into nodes (number, incarnation, started_at)
+        "insert into cluster_nodes (number, incarnation, started_at)
          select n, gen_random_uuid(), 0 from generate_series(500, 502) n",
     )
     .await;
@@ -295,7 +295,7 @@ pub(crate) async fn nor_does_anything_beside_a_take_over(f: Fixture) {
         });
     }
     let begun = std::time::Instant::now();
-    while f.number("select cast(count(*) as text) from nodes where number >= 500").await > 0 {
+    while f.number("select cast(count(*) as text) from cluster_nodes where number >= 500").await > 0 {
         assert!(begun.elapsed() < Duration::from_secs(60), "the dead nodes are taken over");
         assert!(doing.try_join_next().is_none(), "something ended");
         tokio::time::sleep(Duration::from_millis(100)).await;

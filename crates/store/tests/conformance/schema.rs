@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 use crate::fixture::{Database, Fixture};
 
 /// Only processes on PostgreSQL have to know each other.
-const ONLY_POSTGRES: [&str; 1] = ["nodes"];
+const ONLY_POSTGRES: [&str; 1] = ["cluster_nodes"];
 
 /// SQLite's claims find all that they ask for in the index; PostgreSQL's write a lease without touching one.
 const PENDING: [&str; 2] = [

@@ -105,30 +105,6 @@ pub(crate) async fn what_has_no_version_is_judged_by_its_time(f: Fixture) {
     assert_eq!(f.number("select cast(count(*) as text) from deliveries where state = 0").await, 0);
 }
 
-/// What a program changes that knows no versions is noticed by those that do.
-pub(crate) async fn what_an_older_program_changes_is_noticed(f: Fixture) {
-    let webhook = f.subscribe("https://a.example/hook").await;
-    assert_eq!(f.publish().await.deliveries, 1);
-    let raise = "update tenants set catalogue_version = catalogue_version + 1 where name = 'first'";
-    f.change(raise).await;
-    f.change("update subscriptions set is_active = 0, discard_through = 0, updated_at = 1").await;
-    assert_eq!(f.publish().await.deliveries, 0, "it was deactivated");
-    f.change(raise).await;
-    f.change(
-        "insert into subscriptions (id, tenant_id, event_type, url, is_active, description, filters, profile,
-             retry_schedule, headers, secrets, active_since, filters_changed_at, created_at, updated_at)
-         select gen_random_uuid(), tenant_id, event_type, url, 1, '', filters, profile, retry_schedule, null, secrets, 0,
-             0, 0, 0 from subscriptions",
-    )
-    .await;
-    f.publish().await;
-    f.change(raise).await;
-    f.change("update subscriptions set description = 'other'").await;
-    let standings = "select standing || ' ' || (until is null) from subscription_versions order by version";
-    assert_eq!(f.look(standings).await, ["1 false", "0 true", "1 true"], "and what it was is kept");
-    assert_eq!(missed(&f, &webhook).await, 2);
-}
-
 pub(crate) async fn who_came_later_missed_nothing(f: Fixture) {
     f.publish().await;
     let webhook = f.subscribe("https://a.example/hook").await;

@@ -25,12 +25,12 @@ use tokio::task::JoinHandle;
 use super::accept::Accept;
 use super::claimed_row::{ClaimWish, ClaimedRow};
 use crate::error::{Result, StoreError};
-use crate::hand_over::HandOver;
 use crate::journal::Urgency;
 use crate::queue::Settlement;
 use batch::{Claim, Settle};
 use checkpoint::Pace;
 pub(crate) use checkpoint::{Checkpoints, MOST_LOG_PAGES};
+pub(crate) use finish::Finisher;
 use inbox::{Bell, Inbox, WAITING_BYTES, Waiting};
 pub(crate) use scripts::Scripts;
 pub(crate) use statements::Statements;
@@ -55,11 +55,11 @@ impl GroupCommit {
         log: Log,
         checkpoints: Checkpoints,
         world: &World,
-        hand_over: &HandOver,
+        finisher: Finisher,
     ) -> Self {
         let inbox = Inbox::of_one();
         let (pace, due) = Pace::new();
-        let syncs = Arc::new(Syncs::new(log, Arc::clone(&inbox), hand_over.clone(), pace));
+        let syncs = Arc::new(Syncs::new(log, Arc::clone(&inbox), finisher, pace));
         let (finish, committed) = ToDisk::new(Arc::clone(&syncs), Arc::clone(&inbox));
         let bell = inbox.settles.clone();
         let writer = Writer { ledger, finish, bell, world: world.clone(), inbox: Arc::clone(&inbox) };
@@ -74,11 +74,11 @@ impl GroupCommit {
     }
 
     /// A task for each kind.
-    pub(crate) fn as_tasks<L: Ledger>(accepts: L, records: L, world: &World, hand_over: &HandOver) -> Self {
+    pub(crate) fn as_tasks<L: Ledger>(accepts: L, records: L, world: &World, finisher: &Finisher) -> Self {
         let inbox = Inbox::of_two();
         let start = |ledger, bell: &Bell| {
             let (bell, world, inbox) = (bell.clone(), world.clone(), Arc::clone(&inbox));
-            tokio::spawn(Writer { ledger, finish: hand_over.clone(), bell, world, inbox }.run())
+            tokio::spawn(Writer { ledger, finish: finisher.clone(), bell, world, inbox }.run())
         };
         let writers = vec![start(accepts, &inbox.accepts), start(records, &inbox.settles)];
         Self { inbox, writers: Mutex::new(writers) }

@@ -3,24 +3,22 @@
 use std::collections::HashSet;
 
 use postrider_core::{DeliveryId, EventId, Timestamp};
-use sqlx::Pool;
-use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 
 use super::batch::{Batch, Committed};
 use super::writer::Ledger;
+use crate::db::{Connection, Pool};
 use crate::error::Result;
 use crate::node_number::NodeNumber;
 use crate::queue::Settlement;
 use crate::sql::accept::{self, Accept};
 use crate::sql::dialect::{Dialect, Script};
-use crate::sql::kept::Kept;
 use crate::sql::query::Row;
 use crate::sql::settle::{self, Settled};
 
 /// Writes on a connection of its own pool.
 pub(crate) struct Scripts<DB: Dialect> {
-    connection: Kept<DB>,
+    pool: Pool<DB>,
     node: NodeNumber,
     accept: DB::Prepared,
     /// Settlements that find their rows as their claims left them, where a script is one statement.
@@ -35,7 +33,7 @@ impl<DB: Dialect> Scripts<DB> {
     pub(crate) fn new(pool: Pool<DB>, node: NodeNumber) -> Self {
         let script = |begins, steps, commits| DB::prepare(Script { begins, steps, commits });
         Self {
-            connection: Kept::of(pool),
+            pool,
             node,
             accept: script(true, accept::steps::<DB>(), true),
             settle: DB::SHARED.then(|| script(true, settle::whole_steps::<DB>(), true)),
@@ -48,10 +46,9 @@ impl<DB: Dialect> Scripts<DB> {
     async fn accept(&mut self, accepts: &[&Accept], now: Timestamp) -> Result<HashSet<EventId>> {
         let mut arguments = DB::Arguments::default();
         accept::bind::<DB>(&mut arguments, accepts, self.node.get(), now).map_err(sqlx::Error::Encode)?;
-        let mut connection = self.connection.take().await?;
-        let result = DB::run_script(&mut connection, &self.accept, arguments).await;
-        let rows = self.keep(connection, result.map_err(Into::into)).await?;
-        ids::<DB, _>(rows)
+        let mut connection = self.pool.acquire().await?;
+        let result = connection.run_script(&self.accept, arguments).await;
+        ids::<DB, _>(undone(&mut connection, result).await?)
     }
 
     /// Commits settlements: those that are in time together, the others each by itself.
@@ -60,9 +57,9 @@ impl<DB: Dialect> Scripts<DB> {
         if let Some(script) = &self.settle {
             let mut arguments = DB::Arguments::default();
             settle::bind_whole::<DB>(&mut arguments, settlements, self.node.get(), now).map_err(sqlx::Error::Encode)?;
-            let mut connection = self.connection.take().await?;
-            let result = DB::run_script(&mut connection, script, arguments).await;
-            changed = ids::<DB, DeliveryId>(self.keep(connection, result.map_err(Into::into)).await?)?;
+            let mut connection = self.pool.acquire().await?;
+            let result = connection.run_script(script, arguments).await;
+            changed = ids::<DB, DeliveryId>(undone(&mut connection, result).await?)?;
         }
         let mut settled = Vec::with_capacity(settlements.len());
         for settlement in settlements {
@@ -74,34 +71,31 @@ impl<DB: Dialect> Scripts<DB> {
 
     /// Commits one settlement, whatever its row says by now.
     pub(super) async fn settle(&mut self, settlement: &Settlement, now: Timestamp) -> Result<Settled> {
-        let mut connection = self.connection.take().await?;
+        let mut connection = self.pool.acquire().await?;
         let result = self.settle_on(&mut connection, settlement, now).await;
-        self.keep(connection, result).await
+        undone(&mut connection, result).await
     }
 
-    async fn settle_on(&mut self, db: &mut DB::Connection, settlement: &Settlement, now: Timestamp) -> Result<Settled> {
+    async fn settle_on(&mut self, db: &mut Connection<DB>, settlement: &Settlement, now: Timestamp) -> Result<Settled> {
         let mut arguments = DB::Arguments::default();
         settle::bind_update::<DB>(&mut arguments, &[settlement], now).map_err(sqlx::Error::Encode)?;
-        let is_changed = !DB::run_script(db, &self.update, arguments).await?.is_empty();
+        let is_changed = !db.run_script(&self.update, arguments).await?.is_empty();
         let settled =
             if is_changed { Settled::IN_TIME } else { settle::settle_late::<DB>(db, settlement, now).await? };
         let mut arguments = DB::Arguments::default();
         settle::bind_record::<DB>(&mut arguments, settlement, &settled, self.node.get())
             .map_err(sqlx::Error::Encode)?;
-        DB::run_script(db, &self.record, arguments).await?;
+        db.run_script(&self.record, arguments).await?;
         Ok(settled)
     }
+}
 
-    /// Keeps the connection for the next commit, or undoes what failed on it.
-    async fn keep<T>(&mut self, mut connection: PoolConnection<DB>, result: Result<T>) -> Result<T> {
-        match &result {
-            // Where there is but one, others want it too.
-            Ok(_) if DB::SHARED => self.connection.keep(connection),
-            Ok(_) => {}
-            Err(_) => DB::roll_back(&mut connection).await,
-        }
-        result
+/// What a script had; undone on its connection if it failed.
+async fn undone<DB: Dialect, T>(connection: &mut Connection<DB>, result: Result<T>) -> Result<T> {
+    if result.is_err() {
+        connection.roll_back_script().await;
     }
+    result
 }
 
 impl<DB: Dialect> Ledger for Scripts<DB> {

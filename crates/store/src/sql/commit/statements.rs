@@ -11,7 +11,7 @@ use postrider_core::{EventId, SubscriptionId, TenantId, Timestamp};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, Value};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
-use sqlx::{Pool, Sqlite};
+use sqlx::Sqlite;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ use super::batch::{Batch, Committed, Settle};
 use super::checkpoint::MOST_LOG_PAGES;
 use super::scripts::Scripts;
 use super::writer::Ledger;
+use crate::db::Pool;
 use crate::error::{Result, StoreError};
 use crate::measure;
 use crate::node_number::NodeNumber;

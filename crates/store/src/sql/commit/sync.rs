@@ -8,10 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::batch::{Batch, Committed};
 use super::checkpoint::Pace;
-use super::finish::finish;
+use super::finish::Finisher;
 use super::inbox::Inbox;
 use crate::error::{Result, StoreError};
-use crate::hand_over::HandOver;
 
 /// SQLite's write-ahead log, which holds all that was committed and is not in the database file yet.
 pub(crate) struct Log(File);
@@ -44,15 +43,15 @@ impl Log {
 pub(super) struct Syncs {
     log: Log,
     inbox: Arc<Inbox>,
-    hand_over: HandOver,
+    finisher: Finisher,
     pace: Pace,
     /// Why nothing more comes to the disk.
     broken: OnceLock<String>,
 }
 
 impl Syncs {
-    pub(super) fn new(log: Log, inbox: Arc<Inbox>, hand_over: HandOver, pace: Pace) -> Self {
-        Self { log, inbox, hand_over, pace, broken: OnceLock::new() }
+    pub(super) fn new(log: Log, inbox: Arc<Inbox>, finisher: Finisher, pace: Pace) -> Self {
+        Self { log, inbox, finisher, pace, broken: OnceLock::new() }
     }
 
     /// One sync after the other, each for all that was committed during the last.
@@ -98,7 +97,7 @@ impl Syncs {
         match synced {
             Ok(()) => {
                 self.pace.committed(batch.len());
-                finish(batch, committed, &self.hand_over);
+                self.finisher.finish(batch, committed);
             }
             Err(error) => batch.fail(error),
         }
@@ -107,14 +106,14 @@ impl Syncs {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use postrider_core::lanes::LaneLimits;
-
     use super::*;
+    use crate::hand_over::HandOver;
+    use crate::health::Health;
     use crate::sql::commit::batch::examples;
 
     fn syncs(log: File) -> Syncs {
-        let (hand_over, _) = HandOver::new(LaneLimits::default());
-        Syncs::new(Log(log), Inbox::of_one(), hand_over, Pace::new().0)
+        let finisher = Finisher::new(&HandOver::closed(), &Health::new());
+        Syncs::new(Log(log), Inbox::of_one(), finisher, Pace::new().0)
     }
 
     /// What somebody hears whose claim was committed, and then `sync`ed or not.

@@ -93,23 +93,24 @@ impl Finish for ToDisk {
 mod tests {
     use std::sync::mpsc::TryRecvError;
 
-    use postrider_core::lanes::LaneLimits;
     use tokio::sync::oneshot;
 
     use super::super::batch::examples;
     use super::super::checkpoint::Pace;
+    use super::super::finish::Finisher;
     use super::super::sync::Log;
     use super::*;
     use crate::error::Result;
     use crate::hand_over::HandOver;
+    use crate::health::Health;
     use crate::sql::claimed_row::ClaimedRow;
     use crate::sql::settle::Settled;
 
     fn to_disk() -> (ToDisk, Receiver<(Batch, Committed)>) {
-        let (hand_over, _) = HandOver::new(LaneLimits::default());
+        let finisher = Finisher::new(&HandOver::closed(), &Health::new());
         let inbox = Inbox::of_one();
         let log = Log::in_file(tempfile::tempfile().expect("a file"));
-        let syncs = Syncs::new(log, Arc::clone(&inbox), hand_over, Pace::new().0);
+        let syncs = Syncs::new(log, Arc::clone(&inbox), finisher, Pace::new().0);
         ToDisk::new(Arc::new(syncs), inbox)
     }
 

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::counts::Counts;
 use super::{SETTLED, is_full};
+use crate::db::Connection;
 use crate::error::Result;
 use crate::measure;
 use crate::sql::dialect::{Kind, Schema};
@@ -50,7 +51,7 @@ impl AttemptRow {
 /// Counts a page of attempts in the order of their numbers, up to the first that is too young; the last that was, and
 /// whether there are more.
 pub(super) async fn count_attempts<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     after: i64,
     limit: i64,
     now: Timestamp,

@@ -9,6 +9,7 @@ use postrider_core::target::TargetId;
 use postrider_core::{SubscriptionId, TenantId, Timestamp};
 use uuid::Uuid;
 
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::sql::dialect::{Cells, Kind, RowSet, Schema};
 use crate::sql::query::note_unreadable;
@@ -87,7 +88,7 @@ impl Counts {
 }
 
 /// Adds what was counted to what is kept.
-pub(super) async fn add_tallies<DB: Dialect>(db: &mut DB::Connection, counts: &Counts) -> Result<()> {
+pub(super) async fn add_tallies<DB: Dialect>(db: &mut Connection<DB>, counts: &Counts) -> Result<()> {
     let mut sums = counts.tallies();
     let mut keys = DB::Rows::new(KEY);
     for key in sums.keys() {

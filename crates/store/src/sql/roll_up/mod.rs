@@ -21,6 +21,7 @@ use super::query::{note_unreadable, readable};
 use super::upkeep::Work;
 use super::window::first_id_at;
 use super::{Dialect, Query, Row, Sql, notices, tenants};
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::measure;
 use crate::shares::Who;
@@ -128,7 +129,7 @@ impl<DB: Dialect> Sql<DB> {
         Ok(self.end_page(page, done).await?.unwrap_or(true))
     }
 
-    async fn write(&self, db: &mut DB::Connection, from: Option<Marks>, to: Marks, counts: &Counts) -> Result<bool> {
+    async fn write(&self, db: &mut Connection<DB>, from: Option<Marks>, to: Marks, counts: &Counts) -> Result<bool> {
         if !move_marks::<DB>(db, from, to).await? {
             return Ok(false);
         }
@@ -143,7 +144,7 @@ impl<DB: Dialect> Sql<DB> {
     }
 }
 
-async fn read_marks<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<Marks>> {
+async fn read_marks<DB: Dialect>(db: &mut Connection<DB>) -> Result<Option<Marks>> {
     let sql = "select log_id, failed_at, failed_id, events_before from rollup_marks where id = $1";
     let row = Query::<DB>::new(sql).bind(MARKS).row(db).await?;
     let read = |row: Row<DB>| {
@@ -152,7 +153,7 @@ async fn read_marks<DB: Dialect>(db: &mut DB::Connection) -> Result<Option<Marks
     row.map(read).transpose()
 }
 
-async fn move_marks<DB: Dialect>(db: &mut DB::Connection, from: Option<Marks>, to: Marks) -> Result<bool> {
+async fn move_marks<DB: Dialect>(db: &mut Connection<DB>, from: Option<Marks>, to: Marks) -> Result<bool> {
     let known = from.unwrap_or_default();
     Query::<DB>::new(
         "insert into rollup_marks (id, log_id, failed_at, failed_id, events_before) values ($1, 0, 0, $2, 0)
@@ -178,7 +179,7 @@ fn is_full(rows: usize, limit: i64) -> bool {
 
 /// Counts failed deliveries in the order in which they failed; the last that was counted.
 async fn count_failed<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     marks: &Marks,
     limit: i64,
     until: Timestamp,
@@ -218,7 +219,7 @@ fn read_failed<DB: Dialect>(row: &Row<DB>) -> Result<(TenantId, TargetId, Notice
 
 /// Counts the events of some whole minutes.
 async fn count_events<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     since: Timestamp,
     before: Timestamp,
     counts: &mut Counts,
@@ -243,7 +244,7 @@ async fn count_events<DB: Dialect>(
 }
 
 async fn change_streak<DB: Dialect>(
-    db: &mut DB::Connection,
+    db: &mut Connection<DB>,
     tenant_id: TenantId,
     id: SubscriptionId,
     change: StreakChange,

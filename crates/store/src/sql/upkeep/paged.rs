@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use postrider_core::Timestamp;
 use uuid::Uuid;
 
+use crate::db::Connection;
 use crate::error::{Result, StoreError};
 use crate::measure;
-use crate::sql::{Dialect, Query, Sql, Writing};
+use crate::sql::{Dialect, Query, Sql};
 
 /// Most rows of one transaction.
 const MOST: usize = 1_000;
@@ -129,7 +130,7 @@ pub(in crate::sql) fn fitting<T>(items: &[T], limit: usize, rows: impl Fn(&T) ->
 
 /// The transaction of a page.
 pub(in crate::sql) struct Page<DB: Dialect> {
-    pub(in crate::sql) tx: Writing<DB>,
+    pub(in crate::sql) tx: Connection<DB>,
     work: Work,
     begun: Instant,
 }

@@ -1,0 +1,107 @@
+//! Proves once a second that a commit is possible, while nothing else does.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use super::{Dialect, Query, Sql, begin, commit};
+use crate::db::{Connection, Pool};
+use crate::error::Result;
+use crate::health::Health;
+
+/// Between proofs, and how long one may take.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Commits a row of this process.
+pub(crate) struct Prover<DB: Dialect> {
+    /// Of one connection, where many write at a time: other work must not look like an outage.
+    pub(crate) pool: Pool<DB>,
+    /// Held by whoever writes, where a process must have but one writer at a time.
+    pub(crate) turn: Option<Arc<Semaphore>>,
+    /// Whose row.
+    pub(crate) process: Uuid,
+    pub(crate) health: Health,
+}
+
+/// Proofs that are being made.
+pub(crate) struct Proofs {
+    process: Uuid,
+    task: JoinHandle<()>,
+}
+
+impl<DB: Dialect> Prover<DB> {
+    /// Proves it once, and goes on to.
+    ///
+    /// # Errors
+    /// The first commit fails.
+    pub(crate) async fn start(self) -> Result<Proofs> {
+        self.commit().await?;
+        self.health.committed();
+        let process = self.process;
+        let task = tokio::spawn(async move {
+            loop {
+                sleep(INTERVAL).await;
+                if !self.health.has_committed_within(INTERVAL) {
+                    self.prove().await;
+                }
+            }
+        });
+        Ok(Proofs { process, task })
+    }
+
+    /// One proof. It is waited for until it ends, however long that takes: a server on which commits hang, as one whose standby
+    /// is away, would gather a session for each that was given up.
+    async fn prove(&self) {
+        let mut commit = pin!(self.commit());
+        let in_time = timeout(INTERVAL, &mut commit).await;
+        match in_time {
+            Ok(Ok(())) => self.health.committed(),
+            Ok(Err(error)) => self.health.failed(&error),
+            Err(_) => {
+                self.health.slow();
+                if let Err(error) = commit.await {
+                    self.health.failed(&error);
+                }
+            }
+        }
+    }
+
+    async fn commit(&self) -> Result<()> {
+        let turn = match &self.turn {
+            Some(turn) => Some(Arc::clone(turn).acquire_owned().await.map_err(|_| commit::closed())?),
+            None => None,
+        };
+        let mut tx = begin(&self.pool).await?;
+        tx.hold(turn);
+        put::<DB>(&mut tx, self.process).await?;
+        tx.commit().await
+    }
+}
+
+async fn put<DB: Dialect>(db: &mut Connection<DB>, process: Uuid) -> Result<()> {
+    let query = Query::<DB>::new(
+        "insert into commit_proofs (process, number) values ($1, 1)
+         on conflict (process) do update set number = commit_proofs.number + 1",
+    );
+    query.id(process).run(db).await.map(drop)
+}
+
+impl<DB: Dialect> Sql<DB> {
+    /// Proves nothing any more, and takes this process' row away. Should that fail, it is of one that is gone.
+    pub(super) async fn end_proofs(&self) {
+        let Some(proofs) = &self.proofs else { return };
+        proofs.task.abort();
+        if !DB::SHARED {
+            return;
+        }
+        let query = Query::<DB>::new("delete from commit_proofs where process = $1").id(proofs.process);
+        if let Err(error) = self.change(query).await {
+            tracing::info!(%error, "a row of this process stays in `commit_proofs`");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+-- Which programs may serve this database, and with which master key.
+
+-- One row.
+create table installation (
+    id integer not null primary key,
+    -- The least version of a program that may serve: 1,000,000 × major + 1,000 × minor + patch.
+    least_version bigint not null,
+    -- A known text, sealed with the master key: who cannot open it has another key. Null until somebody with a key came.
+    canary blob
+);
+insert into installation (id, least_version) values (1, 2000);
+
+-- A row for each process, which shows that a commit is possible.
+create table commit_proofs (
+    process blob not null primary key,
+    number bigint not null
+) without rowid;
