@@ -56,6 +56,59 @@ impl Cluster {
         (Self::start_in(folder, settings, &[], "1"), disk)
     }
 
+    /// A standby of this one, which follows it by streaming replication until it is promoted.
+    ///
+    /// # Panics
+    /// The same.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let mut standby = Self {
+            folder: TempDir::new().expect("a folder"),
+            programs: self.programs.clone(),
+            port: free_port(),
+            settings: self.settings.clone(),
+        };
+        if is_root() {
+            run(Command::new("chown").args(["-R", "postgres"]).arg(standby.folder.path()));
+        }
+        standby.copy_of(self);
+        standby
+    }
+
+    /// Ends it and has it follow another one, whose copy it becomes.
+    ///
+    /// # Panics
+    /// The same.
+    pub fn follow(&mut self, primary: &Self) {
+        self.shut_down();
+        std::fs::remove_dir_all(self.data()).expect("removed");
+        self.copy_of(primary);
+    }
+
+    fn copy_of(&mut self, primary: &Self) {
+        let (data, port) = (self.data(), primary.port.to_string());
+        let from = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        let how = ["-D", &data, "--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"];
+        self.run("pg_basebackup", &[&from[..], &how[..]].concat());
+        self.go_on();
+    }
+
+    /// Makes a standby one that can be written to.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub fn promote(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-w", "promote"]);
+    }
+
+    /// Ends it as one does who switches over: clients are told, and what was committed is sent to standbys.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn shut_down(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-m", "fast", "-w", "stop"]);
+    }
+
     fn start_in(folder: TempDir, settings: &str, files: &[(&str, &str)], segment: &str) -> Self {
         let find = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres-bin");
         let found = Command::new(find).output().expect("the script runs");
@@ -79,7 +132,7 @@ impl Cluster {
         let usual = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
         cluster.run("initdb", &[&["-D", &data, "--wal-segsize", segment], &usual[..]].concat());
         // Not earlier: somebody else may have it by then.
-        cluster.port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        cluster.port = free_port();
         cluster.go_on();
         cluster
     }
@@ -159,6 +212,10 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         let _ = self.command("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]).status();
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()
 }
 
 fn is_root() -> bool {

@@ -8,6 +8,7 @@ mod crash;
 pub(crate) mod deliver;
 mod deploy;
 mod durable;
+mod fail_over;
 pub(crate) mod faults;
 mod guard;
 pub(crate) mod hostile;

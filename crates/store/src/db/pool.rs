@@ -85,6 +85,13 @@ impl<DB: Dialect> Pool<DB> {
         DB::epoch(&self.source)
     }
 
+    /// Drops those that nobody uses and that lead to a server of the past, or are too old.
+    pub(crate) fn sweep(&self) {
+        let lifetime = self.connections.manager().options.lifetime;
+        let swept = self.connections.retain(|live, _| live.is_of_this_epoch() && !live.is_older_than(lifetime)).removed;
+        drop(swept);
+    }
+
     /// Gives out no connection any more, and closes those that are not in use; the others when they come back.
     pub(crate) async fn close(&self) {
         let idle = self.connections.retain(|_, _| false).removed;

@@ -62,17 +62,9 @@ async fn open_with(database: PostgresUrl, options: StoreOptions) -> Result<Store
             Some(Session::open(SessionOptions { servers, node, world, hand_over, health: health.clone() }).await?)
         }
     };
-    let pools = Pools(servers);
-    let proofs = match purpose {
-        Purpose::Visit | Purpose::Migrate => None,
-        Purpose::Serve => {
-            let process = Uuid::from_bytes(world.random_bytes());
-            let prover = Prover { pool: pools.writing(1), turn: None, process, health: health.clone() };
-            Some(prover.start().await?)
-        }
-    };
-    let writer = || Scripts::new(pools.busy(), node.clone());
-    let backend = Backend {
+    let mut pools = Pools { servers, made: Vec::new() };
+    let writers = [(); 2].map(|()| Scripts::new(pools.busy(), node.clone()));
+    let mut backend = Backend {
         writes: pools.writing(WRITERS),
         bulk: Some(pools.writing(BULK)),
         claims: Some(pools.writing(CLAIMS)),
@@ -81,35 +73,45 @@ async fn open_with(database: PostgresUrl, options: StoreOptions) -> Result<Store
         lookups: pools.writing(LOOKUPS),
         versions: Some(pools.busy()),
         catalogues: pools.writing(CATALOGUES),
-        commits: GroupCommit::as_tasks(writer(), writer(), &world, &Finisher::new(&hand_over, &health)),
-        proofs,
-        node: node.clone(),
+        commits: GroupCommit::as_tasks(writers, &world, &Finisher::new(&hand_over, &health)),
+        proofs: None,
+        node,
         session,
     };
+    if purpose == Purpose::Serve {
+        let (pool, process) = (pools.writing(1), Uuid::from_bytes(world.random_bytes()));
+        let prover = Prover { pool, turn: None, process, health: health.clone(), pools: pools.made };
+        backend.proofs = Some(prover.start().await?);
+    }
     let store = Sql::new(backend, world, vault, profiles, hand_over);
     store.register_profiles(purpose).await?;
     Ok(Stores::of(Arc::new(store), health, None))
 }
 
 /// Makes pools of connections to one database.
-struct Pools(Arc<Servers>);
+struct Pools {
+    servers: Arc<Servers>,
+    made: Vec<Pool<Postgres>>,
+}
 
 impl Pools {
     /// For lists, whose plans may read whole tables.
-    fn reading(&self, size: u32) -> Pool<Postgres> {
+    fn reading(&mut self, size: u32) -> Pool<Postgres> {
         self.pool(vec![LIMITS], PoolOptions { size, trust: Duration::ZERO, lifetime: LIFETIME })
     }
 
-    fn writing(&self, size: u32) -> Pool<Postgres> {
+    fn writing(&mut self, size: u32) -> Pool<Postgres> {
         self.pool(vec![LIMITS, BY_INDEX], PoolOptions { size, trust: Duration::ZERO, lifetime: LIFETIME })
     }
 
     /// One connection that is always in use.
-    fn busy(&self) -> Pool<Postgres> {
+    fn busy(&mut self) -> Pool<Postgres> {
         self.pool(vec![LIMITS, BY_INDEX], PoolOptions { size: 1, trust: TRUST, lifetime: LIFETIME })
     }
 
-    fn pool(&self, settings: Vec<ServerSettings>, options: PoolOptions) -> Pool<Postgres> {
-        Pool::new(Link { servers: Arc::clone(&self.0), settings }, options)
+    fn pool(&mut self, settings: Vec<ServerSettings>, options: PoolOptions) -> Pool<Postgres> {
+        let pool = Pool::new(Link { servers: Arc::clone(&self.servers), settings }, options);
+        self.made.push(pool.clone());
+        pool
     }
 }

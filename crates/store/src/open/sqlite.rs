@@ -61,7 +61,8 @@ async fn open_store(path: &Path, options: StoreOptions, health: &Health) -> Resu
         Purpose::Visit | Purpose::Migrate => None,
         Purpose::Serve => {
             let turn = Some(Arc::clone(&turn));
-            let prover = Prover { pool: writes.clone(), turn, process: Uuid::nil(), health: health.clone() };
+            let prover =
+                Prover { pool: writes.clone(), turn, process: Uuid::nil(), health: health.clone(), pools: Vec::new() };
             Some(prover.start().await?)
         }
     };

@@ -26,6 +26,8 @@ pub(crate) struct Prover<DB: Dialect> {
     /// Whose row.
     pub(crate) process: Uuid,
     pub(crate) health: Health,
+    /// All pools of the process: what they keep without using it is looked through as often.
+    pub(crate) pools: Vec<Pool<DB>>,
 }
 
 /// Proofs that are being made.
@@ -46,6 +48,7 @@ impl<DB: Dialect> Prover<DB> {
         let task = tokio::spawn(async move {
             loop {
                 sleep(INTERVAL).await;
+                self.pools.iter().for_each(Pool::sweep);
                 if !self.health.has_committed_within(INTERVAL) {
                     self.prove().await;
                 }

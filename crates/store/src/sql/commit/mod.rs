@@ -74,7 +74,7 @@ impl GroupCommit {
     }
 
     /// A task for each kind.
-    pub(crate) fn as_tasks<L: Ledger>(accepts: L, records: L, world: &World, finisher: &Finisher) -> Self {
+    pub(crate) fn as_tasks<L: Ledger>([accepts, records]: [L; 2], world: &World, finisher: &Finisher) -> Self {
         let inbox = Inbox::of_two();
         let start = |ledger, bell: &Bell| {
             let (bell, world, inbox) = (bell.clone(), world.clone(), Arc::clone(&inbox));
