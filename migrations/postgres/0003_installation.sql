@@ -36,3 +36,8 @@ create table commit_proofs (
     process uuid not null primary key,
     number bigint not null
 );
+
+-- What was made in a tenant while it was being deleted ends with it.
+delete from api_keys where tenant_id in (select id from tenants where deleted_at is not null);
+delete from users where tenant_id in (select id from tenants where deleted_at is not null);
+delete from portal_links where tenant_id in (select id from tenants where deleted_at is not null);

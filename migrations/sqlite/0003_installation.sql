@@ -15,3 +15,8 @@ create table commit_proofs (
     process blob not null primary key,
     number bigint not null
 ) without rowid;
+
+-- What was made in a tenant while it was being deleted ends with it.
+delete from api_keys where tenant_id in (select id from tenants where deleted_at is not null);
+delete from users where tenant_id in (select id from tenants where deleted_at is not null);
+delete from portal_links where tenant_id in (select id from tenants where deleted_at is not null);

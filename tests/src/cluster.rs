@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::SmallDisk;
+use crate::{Host, SmallDisk};
 
 /// Where its data is, in its folder.
 const DATA: &str = "data";
@@ -21,6 +21,8 @@ pub struct Cluster {
     programs: PathBuf,
     port: u16,
     settings: String,
+    /// The machine it is on, if not this one.
+    host: Option<Host>,
 }
 
 impl Cluster {
@@ -39,7 +41,16 @@ impl Cluster {
     /// The same.
     #[must_use]
     pub fn start_with(settings: &str, files: &[(&str, &str)]) -> Self {
-        Self::start_in(TempDir::new().expect("a folder"), settings, files, USUAL_SEGMENT)
+        Self::start_in(TempDir::new().expect("a folder"), None, settings, files, USUAL_SEGMENT)
+    }
+
+    /// The same on a machine of its own.
+    ///
+    /// # Panics
+    /// The same.
+    #[must_use]
+    pub fn on_host(host: Host, settings: &str) -> Self {
+        Self::start_in(TempDir::new().expect("a folder"), Some(host), settings, &[], USUAL_SEGMENT)
     }
 
     /// The same with its data on a disk of its own of a few megabytes, which only root can have.
@@ -53,7 +64,7 @@ impl Cluster {
         let disk = SmallDisk::mount(&data, megabytes).await.expect("root, to mount a small disk");
         // Little of its log is kept, so that it soon needs room for more.
         let settings = "-c min_wal_size=2MB -c max_wal_size=8MB";
-        (Self::start_in(folder, settings, &[], "1"), disk)
+        (Self::start_in(folder, None, settings, &[], "1"), disk)
     }
 
     /// A standby of this one, which follows it by streaming replication until it is promoted.
@@ -61,12 +72,13 @@ impl Cluster {
     /// # Panics
     /// The same.
     #[must_use]
-    pub fn standby(&self) -> Self {
-        let mut standby = Self {
+    pub fn standby(&self, host: Option<Host>) -> Self {
+        let standby = Self {
             folder: TempDir::new().expect("a folder"),
             programs: self.programs.clone(),
             port: free_port(),
             settings: self.settings.clone(),
+            host,
         };
         if is_root() {
             run(Command::new("chown").args(["-R", "postgres"]).arg(standby.folder.path()));
@@ -79,15 +91,28 @@ impl Cluster {
     ///
     /// # Panics
     /// The same.
-    pub fn follow(&mut self, primary: &Self) {
-        self.shut_down();
+    pub fn follow(&self, primary: &Self) {
+        if let Some(host) = &self.host {
+            host.come_back();
+        }
+        if self.is_running() {
+            self.crash();
+        }
         std::fs::remove_dir_all(self.data()).expect("removed");
         self.copy_of(primary);
     }
 
-    fn copy_of(&mut self, primary: &Self) {
+    /// From now on nothing comes from its machine, and nobody is told.
+    ///
+    /// # Panics
+    /// If it is on this one.
+    pub fn vanish(&self) {
+        self.host.as_ref().expect("a machine of its own").vanish();
+    }
+
+    fn copy_of(&self, primary: &Self) {
         let (data, port) = (self.data(), primary.port.to_string());
-        let from = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres"];
+        let from = ["-h", primary.address(), "-p", &port, "-U", "postgres"];
         let how = ["-D", &data, "--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"];
         self.run("pg_basebackup", &[&from[..], &how[..]].concat());
         self.go_on();
@@ -109,7 +134,7 @@ impl Cluster {
         self.run("pg_ctl", &["-D", &self.data(), "-m", "fast", "-w", "stop"]);
     }
 
-    fn start_in(folder: TempDir, settings: &str, files: &[(&str, &str)], segment: &str) -> Self {
+    fn start_in(folder: TempDir, host: Option<Host>, settings: &str, files: &[(&str, &str)], segment: &str) -> Self {
         let find = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres-bin");
         let found = Command::new(find).output().expect("the script runs");
         assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
@@ -119,6 +144,7 @@ impl Cluster {
             port: 0,
             settings: settings.replace("{folder}", &folder.path().display().to_string()),
             folder,
+            host,
         };
         for (name, contents) in files {
             let file = cluster.folder.path().join(name);
@@ -131,6 +157,9 @@ impl Cluster {
         let data = cluster.data();
         let usual = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
         cluster.run("initdb", &[&["-D", &data, "--wal-segsize", segment], &usual[..]].concat());
+        if cluster.host.is_some() {
+            cluster.admit_the_network();
+        }
         // Not earlier: somebody else may have it by then.
         cluster.port = free_port();
         cluster.go_on();
@@ -169,7 +198,13 @@ impl Cluster {
     /// Its URL, without a database.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}", self.port)
+        format!("postgres://postgres@{}:{}", self.address(), self.port)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.host.as_ref().map_or("127.0.0.1", Host::address)
     }
 
     /// Its port.
@@ -179,7 +214,16 @@ impl Cluster {
     }
 
     fn options(&self) -> String {
-        format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {}", self.port, self.settings)
+        let (port, address, settings) = (self.port, self.address(), &self.settings);
+        format!("-p {port} -c listen_addresses={address} -c unix_socket_directories='' {settings}")
+    }
+
+    /// Lets machines of the network in.
+    fn admit_the_network(&self) {
+        let file = format!("{}/pg_hba.conf", self.data());
+        let mut rules = std::fs::read_to_string(&file).expect("there");
+        rules.push_str("host all all 10.77.0.0/16 trust\nhost replication all 10.77.0.0/16 trust\n");
+        std::fs::write(&file, rules).expect("written");
     }
 
     fn data(&self) -> String {
@@ -187,14 +231,13 @@ impl Cluster {
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
-        let path = self.programs.join(program);
-        let mut command = if is_root() {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "postgres", "--"]).arg(path);
-            command
-        } else {
-            Command::new(path)
-        };
+        let mut words = self.host.as_ref().map_or_else(Vec::new, Host::under);
+        if is_root() {
+            words.extend(["runuser", "-u", "postgres", "--"].map(str::to_owned));
+        }
+        words.push(self.programs.join(program).display().to_string());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         // The server keeps what it inherits: pipes would never end.
         let out = std::fs::File::create(self.folder.path().join("out")).expect("a file");
         command.args(arguments).current_dir("/").stdout(out.try_clone().expect("a file")).stderr(out);

@@ -11,6 +11,7 @@ use postrider_core::api_key::{ApiKey, KeyHash, PlainKey, Scope, Scopes};
 use postrider_core::audit::Actor;
 use postrider_core::tenant::DEFAULT_TENANT;
 use postrider_core::{ApiKeyId, TenantId, Timestamp};
+use postrider_store::Maker;
 
 use crate::audit::Witness;
 use crate::problem::Problem;
@@ -24,6 +25,8 @@ pub(crate) struct Caller {
     /// The tenant that is acted in: the key's own, or the one an operator named.
     pub(crate) tenant_id: TenantId,
     pub(crate) scopes: Scopes,
+    /// Who it is, for what they make.
+    pub(crate) maker: Maker,
 }
 
 macro_rules! scoped {
@@ -62,13 +65,13 @@ impl FromRequestParts<Api> for ManageOrPublish {
 }
 
 /// The operator, in whatever tenant.
-pub(crate) struct Admin;
+pub(crate) struct Admin(pub(crate) Caller);
 
 impl FromRequestParts<Api> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        caller(parts, api, &[Scope::Admin]).await.map(|_| Self)
+        caller(parts, api, &[Scope::Admin]).await.map(Self)
     }
 }
 
@@ -104,6 +107,7 @@ impl FromRequestParts<Api> for Person {
 /// Who asks, by a key or a session.
 struct Asker {
     actor: Actor,
+    maker: Maker,
     scopes: Scopes,
     /// Where they are at home; none for the operator's people.
     home: Option<TenantId>,
@@ -127,7 +131,7 @@ async fn caller(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<Caller, Pr
     if let Some(witness) = parts.extensions.get::<Witness>() {
         witness.saw(tenant_id, asker.actor);
     }
-    Ok(Caller { tenant_id, scopes: asker.scopes })
+    Ok(Caller { tenant_id, scopes: asker.scopes, maker: asker.maker })
 }
 
 /// Whoever gives a key is judged by it alone.
@@ -136,13 +140,15 @@ async fn asker(parts: &Parts, api: &Api) -> Result<Asker, Problem> {
         && let Some(signed_in) = session::signed_in(parts, api).await?
     {
         session::refuse_forged(parts, &signed_in, api)?;
-        let SignedIn { actor, role, tenant_id, .. } = signed_in;
-        return Ok(Asker { actor, scopes: role.scopes(), home: tenant_id, may_go_anywhere: role.is_operators() });
+        let SignedIn { actor, maker, role, tenant_id, .. } = signed_in;
+        let scopes = role.scopes();
+        return Ok(Asker { actor, maker, scopes, home: tenant_id, may_go_anywhere: role.is_operators() });
     }
     let ApiKey { id, tenant_id, name, scopes, .. } = valid_key(parts, api).await?;
     take_one_request(parts, api, id)?;
     let may_go_anywhere = scopes.permits(Scope::Admin);
-    Ok(Asker { actor: Actor::ApiKey(id, name), scopes, home: Some(tenant_id), may_go_anywhere })
+    let (actor, maker) = (Actor::ApiKey(id, name), Maker::ApiKey(id));
+    Ok(Asker { actor, maker, scopes, home: Some(tenant_id), may_go_anywhere })
 }
 
 /// Counts the request against its key's limit, if there is one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use postrider_store::{ChangeError, PublishError, ReopenError, StoreError};
+use postrider_store::{ChangeError, CredentialError, Maker, PublishError, ReopenError, StoreError};
 use serde::Serialize;
 
 /// How long to wait when the store is down, in seconds.
@@ -117,6 +117,17 @@ impl Problem {
         let kind = "unavailable";
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, "The store is not available", detail);
         Self { retry_after: Some(STORE_RETRY_AFTER), ..problem }
+    }
+
+    /// Why a credential was not made.
+    pub(crate) fn of_credential(error: CredentialError, maker: Maker) -> Self {
+        match (error, maker) {
+            (CredentialError::MakerGone, Maker::ApiKey(_) | Maker::Installation) => Self::unauthorized(),
+            (CredentialError::MakerGone, _) => Self::not_signed_in("The session has ended: sign in again."),
+            (CredentialError::NoTenant(_), _) => Self::not_found(),
+            (CredentialError::Taken, _) => Self::internal(),
+            (CredentialError::Store(error), _) => error.into(),
+        }
     }
 
     pub(crate) fn not_ready(why: &str) -> Self {

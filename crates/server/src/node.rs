@@ -17,10 +17,12 @@ use postrider_core::profile::STANDARD;
 use postrider_core::tenant::{DEFAULT_TENANT, Tenant};
 use postrider_core::vault::{MasterKey, Vault};
 use postrider_dispatcher::{ClientOptions, Dispatcher, DispatcherOptions, GuardedClient, gather_entropy};
-use postrider_store::{Catalogue, HandOver, Inbox, NewApiKey, OpenError, Purpose, StoreError, StoreOptions, Stores};
+use postrider_store::{
+    Catalogue, CredentialError, HandOver, Inbox, Maker, NewApiKey, OpenError, Purpose, StoreError, StoreOptions, Stores,
+};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +35,9 @@ const STOP: Duration = Duration::from_millis(14_500);
 const DRAIN: Duration = Duration::from_secs(11);
 /// When, of that time, requests under way must be answered.
 const LAST_ANSWERS: Duration = Duration::from_millis(13_500);
+
+/// How long a process that cannot start may take to leave the others.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Between looks at whether all parts of the node still run.
 const WATCH: Duration = Duration::from_secs(1);
@@ -249,10 +254,13 @@ async fn open_stores(
         profiles: settings.server.profiles.clone(),
     };
     let stores = Stores::open(options).await?;
-    match stores.catalogue.check_vault().await {
-        Ok(()) => {}
-        Err(StoreError::Vault(error)) => return Err(StartError::MasterKey(error.to_string())),
-        Err(error) => return Err(StartError::Store(error)),
+    if let Err(error) = stores.catalogue.check_vault().await {
+        // So that nobody waits for this process.
+        drop(timeout(LAST_WORDS, stores.queue.close()).await);
+        return Err(match error {
+            StoreError::Vault(error) => StartError::MasterKey(error.to_string()),
+            other => StartError::Store(other),
+        });
     }
     if settings.keys.master_previous.is_some() {
         let resealed = stores.catalogue.reseal().await?;
@@ -300,6 +308,7 @@ async fn prepare_default_tenant(
 ) -> Result<Option<PlainKey>, StoreError> {
     let tenant = default_tenant(catalogue).await?;
     let new_key = |name: &str, key: &PlainKey| NewApiKey {
+        maker: Maker::Installation,
         tenant_id: tenant.id,
         name: name.to_owned(),
         scopes: Scopes::all(),
@@ -308,7 +317,7 @@ async fn prepare_default_tenant(
     };
     if let Some(given) = &settings.keys.bootstrap {
         let key = PlainKey::given(&given.0);
-        catalogue.create_api_key(new_key("bootstrap", &key)).await?;
+        make_key(catalogue, new_key("bootstrap", &key)).await?;
         return Ok(None);
     }
     let has_keys = !catalogue.api_keys(tenant.id, postrider_core::cursor::Page::default()).await?.is_empty();
@@ -316,8 +325,19 @@ async fn prepare_default_tenant(
         return Ok(None);
     }
     let key = PlainKey::generate(world);
-    catalogue.create_api_key(new_key("dev", &key)).await?;
+    make_key(catalogue, new_key("dev", &key)).await?;
     Ok(Some(key))
+}
+
+/// Makes sure that a key exists.
+async fn make_key(catalogue: &dyn Catalogue, key: NewApiKey) -> Result<(), StoreError> {
+    match catalogue.create_api_key(key).await {
+        Ok(_) | Err(CredentialError::Taken) => Ok(()),
+        Err(CredentialError::Store(error)) => Err(error),
+        Err(CredentialError::MakerGone | CredentialError::NoTenant(_)) => {
+            Err(StoreError::Damaged("the default tenant is missing"))
+        }
+    }
 }
 
 /// The tenant that every installation has.

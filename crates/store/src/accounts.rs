@@ -8,11 +8,14 @@ use postrider_core::role::Role;
 use postrider_core::user::{PortalLink, User};
 use postrider_core::{PortalLinkId, TenantId, Timestamp, UserId};
 
+use crate::credentials::{CredentialError, Maker};
 use crate::error::Result;
 
 /// Somebody to be added.
 #[derive(Clone, Debug)]
 pub struct NewUser {
+    /// Who adds them.
+    pub maker: Maker,
     /// What they sign in with.
     pub name: String,
     /// What they may do.
@@ -26,8 +29,11 @@ pub struct NewUser {
 /// Users, their sessions, and links that sign in.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
-    /// Adds a user; `None` if the name is taken.
-    async fn create_user(&self, new: NewUser) -> Result<Option<User>>;
+    /// Adds a user.
+    ///
+    /// # Errors
+    /// [`CredentialError`]; `Taken` if there is one of that name.
+    async fn create_user(&self, new: NewUser) -> Result<User, CredentialError>;
     /// Users, newest first; those of one tenant, or all.
     async fn users(&self, tenant_id: Option<TenantId>, page: Page) -> Result<Vec<User>>;
     /// One user.
@@ -35,7 +41,10 @@ pub trait Accounts: Send + Sync + 'static {
     /// The user of that name, with the password.
     async fn user_named(&self, name: &str) -> Result<Option<(User, HashedPassword)>>;
     /// Sets a password: what the user is signed in with is over. False if there is no such user.
-    async fn set_password(&self, id: UserId, password: &HashedPassword) -> Result<bool>;
+    ///
+    /// # Errors
+    /// [`CredentialError`]; `MakerGone` if `maker` is there no longer.
+    async fn set_password(&self, id: UserId, password: &HashedPassword, maker: Maker) -> Result<bool, CredentialError>;
     /// Removes a user. False if there is none.
     async fn delete_user(&self, id: UserId) -> Result<bool>;
 
@@ -49,7 +58,10 @@ pub trait Accounts: Send + Sync + 'static {
     async fn end_session(&self, hash: &KeyHash) -> Result<()>;
 
     /// Keeps a link that signs in. Forgets those by which nobody can be signed in any more.
-    async fn put_portal_link(&self, link: &PortalLink, hash: &KeyHash) -> Result<()>;
+    ///
+    /// # Errors
+    /// [`CredentialError`]; `NoTenant` if its tenant was deleted meanwhile.
+    async fn put_portal_link(&self, link: &PortalLink, hash: &KeyHash, maker: Maker) -> Result<(), CredentialError>;
     /// A link that can still be used.
     async fn unused_portal_link(&self, hash: &KeyHash) -> Result<Option<PortalLink>>;
     /// Uses up a link; `None` if there is none that can be used.

@@ -18,11 +18,14 @@ use postrider_core::target_url::TargetUrl;
 use postrider_core::tenant::{PayloadRetention, Tenant};
 use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId, Timestamp};
 
+use crate::credentials::{CredentialError, Maker};
 use crate::error::{Result, StoreError};
 
 /// A key to be made.
 #[derive(Clone, Debug)]
 pub struct NewApiKey {
+    /// Who makes it.
+    pub maker: Maker,
     /// Whose.
     pub tenant_id: TenantId,
     /// What people call it.
@@ -214,8 +217,11 @@ pub trait Catalogue: Send + Sync + 'static {
     /// until retention. False if there is none.
     async fn delete_tenant(&self, id: TenantId) -> Result<bool>;
 
-    /// Makes a key; `None` if this very key exists already.
-    async fn create_api_key(&self, key: NewApiKey) -> Result<Option<ApiKey>>;
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// [`CredentialError`]; `Taken` if this very key exists already.
+    async fn create_api_key(&self, key: NewApiKey) -> Result<ApiKey, CredentialError>;
     /// A tenant's keys, newest first.
     async fn api_keys(&self, tenant_id: TenantId, page: Page) -> Result<Vec<ApiKey>>;
     /// Ends a key for good. False if there is none.

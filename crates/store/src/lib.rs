@@ -6,6 +6,7 @@
 mod accounts;
 mod cache;
 mod catalogue;
+mod credentials;
 mod db;
 mod error;
 mod fair_queue;
@@ -32,6 +33,7 @@ pub use catalogue::{
     CallbackFilter, Catalogue, ChangeError, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange,
     TenantChange, TenantChanged, TimeoutChange, TypeChange,
 };
+pub use credentials::{CredentialError, Maker};
 pub use error::{Result, StoreError};
 pub use hand_over::{Claimed, DueLanes, HandOver, Handed, Inbox};
 pub use health::Health;

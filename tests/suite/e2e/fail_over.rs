@@ -1,61 +1,16 @@
 //! The primary is lost, and a standby takes its place: real servers, streaming replication, real time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use postrider_tests::{Cluster, Database, Proxy, Receiver, Reply, Server, ServerOptions, eventually};
+use postrider_tests::{Cluster, Pair, Proxy, Receiver, Reply, Server, ServerOptions, eventually};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::deliver::{settled, subscribe};
-use super::trouble::{node_on, try_publish, url_of};
-
-/// A primary and its standby.
-struct Pair {
-    primary: Cluster,
-    standby: Cluster,
-    /// The name of a database on both.
-    name: String,
-}
-
-impl Pair {
-    /// What is committed on the primary is on the standby too, before anybody hears of it.
-    async fn synchronous() -> Self {
-        let primary = Cluster::start("-c wal_receiver_status_interval=1s");
-        let database = Database::on(&primary.url());
-        let name = url_of(&database).rsplit_once('/').expect("a path").1.to_owned();
-        let standby = primary.standby();
-        let mut admin = PgConnection::connect(url_of(&database)).await.expect("a server");
-        for sql in ["alter system set synchronous_standby_names = '*'", "select pg_reload_conf()"] {
-            admin.execute(sql).await.expect("changed");
-        }
-        Self { primary, standby, name }
-    }
-
-    /// A URL that names these ports, in their order.
-    fn url(&self, ports: &[u16]) -> String {
-        let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-        format!("postgres://postgres@{}/{}?target_session_attrs=read-write", hosts.join(","), self.name)
-    }
-
-    fn both(&self) -> String {
-        self.url(&[self.primary.port(), self.standby.port()])
-    }
-
-    /// Makes the standby the primary; it waits for no other.
-    async fn promote(&self) {
-        self.standby.promote();
-        let mut admin =
-            PgConnection::connect(&self.url(&[self.standby.port()]).replace("?target_session_attrs=read-write", ""))
-                .await
-                .expect("a server");
-        for sql in ["alter system reset synchronous_standby_names", "select pg_reload_conf()"] {
-            admin.execute(sql).await.expect("changed");
-        }
-    }
-}
+use super::trouble::{node_on, try_publish};
 
 /// Publishes without a pause until told to stop; the ids of what was accepted.
 struct Publisher {
@@ -123,7 +78,7 @@ async fn nothing_is_missing(server: &Server, accepted: &[String]) {
 #[tokio::test]
 async fn a_clean_switch_to_another_host_loses_nothing() {
     let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
-    let pair = Pair::synchronous().await;
+    let mut pair = Pair::new().await;
     let server = start(pair.both(), &receiver).await;
     let publisher = Publisher::start(&server);
     receiver.wait_for(20).await;
@@ -141,14 +96,11 @@ async fn a_clean_switch_to_another_host_loses_nothing() {
 #[tokio::test]
 async fn a_primary_that_became_a_reader_is_left() {
     let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
-    let pair = Pair::synchronous().await;
+    let mut pair = Pair::new().await;
     let server = start(pair.both(), &receiver).await;
     let publisher = Publisher::start(&server);
     receiver.wait_for(20).await;
-    let mut admin = PgConnection::connect(&format!("{}/postgres", pair.primary.url())).await.expect("a server");
-    for sql in ["alter system set default_transaction_read_only = on", "select pg_reload_conf()"] {
-        admin.execute(sql).await.expect("changed");
-    }
+    pair.make_a_reader().await;
     let why = eventually("it says that it is not ready", || async {
         let (status, why) = ready(&server).await;
         (status == 503).then_some(why)
@@ -161,7 +113,7 @@ async fn a_primary_that_became_a_reader_is_left() {
     let old = "select count(*) from pg_stat_activity where application_name = 'postrider' and datname = $1";
     eventually("no connection to it is left", || async {
         let left = sqlx::query_scalar::<_, i64>(old).bind(&pair.name);
-        let mut admin = PgConnection::connect(&format!("{}/postgres", pair.primary.url())).await.expect("a server");
+        let mut admin = PgConnection::connect(&format!("{}/postgres", pair.standby.url())).await.expect("a server");
         (left.fetch_one(&mut admin).await.expect("read") == 0).then_some(())
     })
     .await;
@@ -172,13 +124,13 @@ async fn a_primary_that_became_a_reader_is_left() {
 #[tokio::test]
 async fn a_primary_that_vanishes_is_noticed() {
     let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
-    let pair = Pair::synchronous().await;
+    let mut pair = Pair::new().await;
     let proxy = Proxy::to(pair.primary.port()).await;
-    let server = start(pair.url(&[proxy.port()]), &receiver).await;
+    let server = start(pair.url(&[("127.0.0.1", proxy.port())]), &receiver).await;
     let publisher = Publisher::start(&server);
     receiver.wait_for(20).await;
     pair.promote().await;
-    proxy.lead_to(pair.standby.port());
+    proxy.lead_to(pair.primary.port());
     eventually("it says that it is not ready", || async { (ready(&server).await.0 == 503).then_some(()) }).await;
     super::trouble::publish_at_last(&server, "after").await;
     let ready = eventually("it is ready", || async { Some(ready(&server).await).filter(|(status, _)| *status == 200) });
@@ -186,16 +138,41 @@ async fn a_primary_that_vanishes_is_noticed() {
     nothing_is_missing(&server, &publisher.accepted().await).await;
 }
 
+/// Commits wait for it, and are not promised meanwhile; none of the sessions that wait is replaced by one that would wait too.
+#[tokio::test]
+async fn a_standby_that_is_away_is_waited_for() {
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let pair = Pair::new().await;
+    let server = start(pair.both(), &receiver).await;
+    let publisher = Publisher::start(&server);
+    receiver.wait_for(20).await;
+    pair.standby.shut_down();
+    eventually("it says that it is not ready", || async { (ready(&server).await.0 == 503).then_some(()) }).await;
+    // Twice as long as a statement is waited for.
+    let until = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < until {
+        assert_eq!(try_publish(&server, "waits").await.status, 503);
+    }
+    let mut admin = PgConnection::connect(&format!("{}/postgres", pair.primary.url())).await.expect("a server");
+    let sessions = "select count(*) from pg_stat_activity where application_name = 'postrider'";
+    let sessions: i64 = sqlx::query_scalar(sessions).fetch_one(&mut admin).await.expect("read");
+    assert!(sessions <= 20, "{sessions}");
+    pair.standby.go_on();
+    super::trouble::publish_at_last(&server, "waits").await;
+    nothing_is_missing(&server, &publisher.accepted().await).await;
+}
+
 /// Two nodes over a promotion: each has its number again, and neither takes over from the other.
 #[tokio::test]
 async fn nodes_keep_their_numbers_over_a_promotion() {
     let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
-    let pair = Pair::synchronous().await;
+    let mut pair = Pair::new().await;
     let one = start(pair.both(), &receiver).await;
     let other = Server::start_with(ServerOptions { ..node_on(pair.both()) }).await;
+    let name = pair.name.clone();
     let registered = "select number || ' ' || incarnation from cluster_nodes order by number";
     let numbers = async |cluster: &Cluster| -> Vec<String> {
-        let url = format!("{}/{}", cluster.url(), pair.name);
+        let url = format!("{}/{name}", cluster.url());
         let mut people = PgConnection::connect(&url).await.expect("a server");
         sqlx::query_scalar(AssertSqlSafe(registered)).fetch_all(&mut people).await.expect("read")
     };
@@ -212,7 +189,7 @@ async fn nodes_keep_their_numbers_over_a_promotion() {
     }
     // Longer than anybody is waited for.
     tokio::time::sleep(Duration::from_secs(13)).await;
-    assert_eq!(numbers(&pair.standby).await, before);
+    assert_eq!(numbers(&pair.primary).await, before);
     for server in [&one, &other] {
         assert!(!server.log().contains("took over"), "{}", server.log());
     }

@@ -391,19 +391,38 @@ async fn a_node_that_was_stopped_past_its_lease_overwrites_nothing() {
     assert_eq!(receiver.requests().len(), 2);
 }
 
+/// Beside a newer program, unless that used what older ones would break: then they end, and say why.
 #[tokio::test]
 async fn an_older_program_runs_beside_a_newer() {
     use sqlx::Connection;
     let database = Database::postgres();
-    let first = Server::start_with(node(&database)).await;
+    let receiver = Receiver::plain(|n, _| if n == 0 { Reply::Hang } else { Reply::status(200, "") }).await;
+    let mut first = Server::start_with(node(&database)).await;
+    subscribe(&first, &receiver.url("/"), json!({"timeout_seconds": 30})).await;
     let Database::Postgres(url) = &database else { unreachable!("it is") };
     let mut newer = sqlx::PgConnection::connect(url).await.expect("a server");
     let migrated = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
          values (9999, 'of a newer program', true, '', 1)";
     sqlx::query(migrated).execute(&mut newer).await.expect("written");
-    let second = Server::start_with(node(&database)).await;
-    for server in [&first, &second] {
-        publish(server, json!({})).await;
+    let mut second = Server::start_with(node(&database)).await;
+    let held = publish(&first, json!({})).await;
+    receiver.wait_for(1).await;
+    publish(&second, json!({})).await;
+
+    let used = "update installation set least_version = greatest(least_version, 99001002)";
+    sqlx::query(used).execute(&mut newer).await.expect("written");
+    for server in [&mut first, &mut second] {
+        assert_eq!(server.wait().await.code(), Some(1));
+        let told = server.log();
+        assert_eq!(told.matches("may be served by Postrider 99.1.2 or newer only").count(), 1, "{told}");
+    }
+    let given_back = "select lease_until from deliveries where event_id = $1::uuid and state = 0";
+    let lease: i64 = sqlx::query_scalar(given_back).bind(&held).fetch_one(&mut newer).await.expect("pending");
+    assert_eq!(lease, 0, "its claim was given back");
+    for command in [&["serve", "--dev"][..], &["keys", "list"], &["migrate"]] {
+        let (code, out, err) = postrider_tests::run_command(&node(&database), command).await;
+        assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
+        assert!(err.contains("99.1.2 or newer only"), "{err}");
     }
 }
 

@@ -65,8 +65,9 @@ pub(crate) async fn create(
         return Err(Problem::forbidden("A key can only make keys with scopes that it has itself."));
     }
     let key = PlainKey::generate(&api.world);
-    let new = NewApiKey { tenant_id: caller.tenant_id, name, scopes, expires_at, hash: key.hash() };
-    let made = api.catalogue.create_api_key(new).await?.ok_or_else(Problem::internal)?;
+    let new =
+        NewApiKey { maker: caller.maker, tenant_id: caller.tenant_id, name, scopes, expires_at, hash: key.hash() };
+    let made = api.catalogue.create_api_key(new).await.map_err(|error| Problem::of_credential(error, caller.maker))?;
     Ok(json::answer(StatusCode::CREATED, &KeyJson::new(&made, Some(key.reveal()))))
 }
 

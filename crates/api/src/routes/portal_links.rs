@@ -32,7 +32,7 @@ const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Makes a URL that signs a tenant's user in, once.
 pub(crate) async fn create(
     State(api): State<Api>,
-    _: Admin,
+    Admin(caller): Admin,
     Extension(witness): Extension<Witness>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
@@ -53,7 +53,8 @@ pub(crate) async fn create(
     let now = api.world.now();
     let token = PlainKey::generate_with("ppl_", &api.world);
     let link = PortalLink { id: api.world.new_id_at(now), tenant_id, role, expires_at: now + expires_in };
-    api.accounts.put_portal_link(&link, &token.hash()).await?;
+    let put = api.accounts.put_portal_link(&link, &token.hash(), caller.maker).await;
+    put.map_err(|error| Problem::of_credential(error, caller.maker))?;
     let body = json!({
         "id": link.id, "url": format!("{}/portal/{}", here(&api, &headers), token.reveal()),
         "tenant_id": tenant_id, "role": role, "expires_at": link.expires_at,

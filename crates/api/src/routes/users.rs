@@ -8,7 +8,7 @@ use postrider_core::password::{HashedPassword, Password};
 use postrider_core::role::Role;
 use postrider_core::user::{USER_NAME_LIMIT, User, is_user_name};
 use postrider_core::{TenantId, Timestamp, UserId};
-use postrider_store::NewUser;
+use postrider_store::{CredentialError, NewUser};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -62,7 +62,7 @@ async fn hash(password: Password, api: &Api) -> Result<HashedPassword, Problem> 
 /// Adds a user: an operator, or somebody of a tenant.
 pub(crate) async fn create(
     State(api): State<Api>,
-    _: Admin,
+    Admin(caller): Admin,
     Extension(witness): Extension<Witness>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, Problem> {
@@ -84,9 +84,11 @@ pub(crate) async fn create(
         _ => {}
     }
     witness.concerns(tenant_id);
-    let new = NewUser { name, role, tenant_id, password: hash(password, &api).await? };
-    let made = api.accounts.create_user(new).await?;
-    let made = made.ok_or_else(|| Problem::conflict("There is a user of that name."))?;
+    let new = NewUser { maker: caller.maker, name, role, tenant_id, password: hash(password, &api).await? };
+    let made = api.accounts.create_user(new).await.map_err(|error| match error {
+        CredentialError::Taken => Problem::conflict("There is a user of that name."),
+        other => Problem::of_credential(other, caller.maker),
+    })?;
     Ok(json::answer(StatusCode::CREATED, &UserJson::from(made)))
 }
 
@@ -104,7 +106,7 @@ pub(crate) async fn list(State(api): State<Api>, _: Admin, mut params: Params) -
 /// Sets a password. What the user is signed in with is over.
 pub(crate) async fn update(
     State(api): State<Api>,
-    _: Admin,
+    Admin(caller): Admin,
     Extension(witness): Extension<Witness>,
     Path(id): Path,
     JsonBody(body): JsonBody,
@@ -115,7 +117,8 @@ pub(crate) async fn update(
     let password = password.take(&fields.finish()?);
     let user = api.accounts.user(id).await?.ok_or_else(Problem::not_found)?;
     witness.concerns(user.tenant_id);
-    if !api.accounts.set_password(id, &hash(password, &api).await?).await? {
+    let is_set = api.accounts.set_password(id, &hash(password, &api).await?, caller.maker).await;
+    if !is_set.map_err(|error| Problem::of_credential(error, caller.maker))? {
         return Err(Problem::not_found());
     }
     Ok(json::ok(&UserJson::from(user)))

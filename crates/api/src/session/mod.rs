@@ -9,10 +9,12 @@ use std::time::Duration;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use postrider_core::api_key::KeyHash;
 use postrider_core::audit::Actor;
 use postrider_core::role::Role;
 use postrider_core::user::{PortalLink, SessionLimits, User};
 use postrider_core::{PortalLinkId, TenantId, Timestamp, UserId, World};
+use postrider_store::Maker;
 use serde::{Deserialize, Serialize};
 use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
@@ -73,6 +75,7 @@ impl Known {
 #[derive(Clone)]
 pub(crate) struct SignedIn {
     pub(crate) actor: Actor,
+    pub(crate) maker: Maker,
     pub(crate) role: Role,
     /// None for operators.
     pub(crate) tenant_id: Option<TenantId>,
@@ -128,7 +131,8 @@ pub(crate) async fn end(session: &Session) -> Result<(), Problem> {
 pub(crate) async fn signed_in(parts: &Parts, api: &Api) -> Result<Option<SignedIn>, Problem> {
     let Some(session) = parts.extensions.get::<Session>() else { return Ok(None) };
     let Some(mut known) = session.get::<Known>(KNOWN).await.map_err(unavailable)? else { return Ok(None) };
-    let Some(signed_in) = as_now(&known, api).await? else {
+    let Some(hash) = session.id().map(|id| store::hash(&id)) else { return Ok(None) };
+    let Some(signed_in) = as_now(&known, hash, api).await? else {
         end(session).await?;
         return Ok(None);
     };
@@ -142,23 +146,24 @@ pub(crate) async fn signed_in(parts: &Parts, api: &Api) -> Result<Option<SignedI
 }
 
 /// Who it is today; `None` if they are to sign in again.
-async fn as_now(known: &Known, api: &Api) -> Result<Option<SignedIn>, Problem> {
+async fn as_now(known: &Known, session: KeyHash, api: &Api) -> Result<Option<SignedIn>, Problem> {
     if known.ends_at() <= api.world.now() {
         return Ok(None);
     }
-    let (actor, role, tenant_id) = match known.who {
+    let (actor, maker, role, tenant_id) = match known.who {
         Who::User { id, password_set_at } => {
             let user = api.accounts.user(id).await?;
             let user = user.filter(|user| user.password_set_at.as_micros() == password_set_at);
             let Some(user) = user else { return Ok(None) };
-            (Actor::User(id, user.name), user.role, user.tenant_id)
+            let maker = Maker::User { id, password_set_at: user.password_set_at, session };
+            (Actor::User(id, user.name), maker, user.role, user.tenant_id)
         }
         Who::Link { id } => {
             let Some(link) = api.accounts.portal_link(id).await? else { return Ok(None) };
-            (Actor::PortalLink(id), link.role, Some(link.tenant_id))
+            (Actor::PortalLink(id), Maker::PortalLink { id, session }, link.role, Some(link.tenant_id))
         }
     };
-    Ok(Some(SignedIn { actor, role, tenant_id, csrf: known.csrf.clone() }))
+    Ok(Some(SignedIn { actor, maker, role, tenant_id, csrf: known.csrf.clone() }))
 }
 
 /// What went wrong is in the store; it has told the log.

@@ -42,7 +42,8 @@ impl fmt::Debug for SessionRows {
     }
 }
 
-fn hash(id: &Id) -> KeyHash {
+/// What the store knows a session by.
+pub(super) fn hash(id: &Id) -> KeyHash {
     PlainKey::given(&id.to_string()).hash()
 }
 

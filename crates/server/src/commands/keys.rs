@@ -6,7 +6,7 @@ use postrider_core::api_key::{ApiKey, PlainKey, Scope, Scopes};
 use postrider_core::cursor::{MAX_LIMIT, Page};
 use postrider_core::tenant::Tenant;
 use postrider_core::{ApiKeyId, World};
-use postrider_store::{NewApiKey, Stores};
+use postrider_store::{Maker, NewApiKey, Stores};
 use serde_json::json;
 
 use super::{note, open_tenant, plain};
@@ -19,9 +19,9 @@ pub(crate) async fn run(args: KeysArgs, world: World) -> Result<(), String> {
             let expires_at = expires_in.map(|wait| world.now() + wait);
             let (stores, tenant) = open_tenant(&of, &world).await?;
             let key = PlainKey::generate(&world);
-            let new = NewApiKey { tenant_id: tenant.id, name, scopes, expires_at, hash: key.hash() };
-            let made = stores.catalogue.create_api_key(new).await.map_err(plain)?;
-            let made = made.ok_or("the key was not made; try again")?;
+            let maker = Maker::Installation;
+            let new = NewApiKey { maker, tenant_id: tenant.id, name, scopes, expires_at, hash: key.hash() };
+            let made = stores.catalogue.create_api_key(new).await.map_err(|error| error.to_string())?;
             note(&stores, &world, "api_key.created", tenant.id, Some(made.id.uuid())).await?;
             show_created(&made, &key, of.json);
         }

@@ -9,7 +9,7 @@ use postrider_core::password::{MAX_PASSWORD, Password};
 use postrider_core::tenant::DEFAULT_TENANT;
 use postrider_core::user::User;
 use postrider_core::{TenantId, World};
-use postrider_store::{NewUser, Purpose, Stores};
+use postrider_store::{CredentialError, Maker, NewUser, Purpose, Stores};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -27,9 +27,12 @@ pub(crate) async fn run(args: UsersArgs, world: World) -> Result<(), String> {
                 (None, true) => None,
                 (tenant, false) => Some(tenant_named(&stores, tenant.as_deref().unwrap_or(DEFAULT_TENANT)).await?),
             };
-            let new = NewUser { name: name.clone(), role, tenant_id, password: password.checked()?.hash(&world) };
-            let made = stores.accounts.create_user(new).await.map_err(plain)?;
-            let made = made.ok_or_else(|| format!("--name: there is a user `{name}`"))?;
+            let (maker, hashed) = (Maker::Installation, password.checked()?.hash(&world));
+            let new = NewUser { maker, name: name.clone(), role, tenant_id, password: hashed };
+            let made = stores.accounts.create_user(new).await.map_err(|error| match error {
+                CredentialError::Taken => format!("--name: there is a user `{name}`"),
+                other => other.to_string(),
+            })?;
             note_of(&stores, &world, "user.created", &made).await?;
             password.show(as_json(&made), json, &format!("Added {name}, {}.", made.role.name()));
         }
@@ -42,7 +45,8 @@ pub(crate) async fn run(args: UsersArgs, world: World) -> Result<(), String> {
             let stores = open_for(Purpose::Visit, &store, &world).await?;
             let user = user_named(&stores, &name).await?;
             let hashed = password.checked()?.hash(&world);
-            stores.accounts.set_password(user.id, &hashed).await.map_err(plain)?;
+            let is_set = stores.accounts.set_password(user.id, &hashed, Maker::Installation).await;
+            is_set.map_err(|error| error.to_string())?;
             note_of(&stores, &world, "user.password_set", &user).await?;
             password.show(as_json(&user), json, &format!("{name} is signed in nowhere any more."));
         }

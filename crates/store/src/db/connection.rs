@@ -1,6 +1,5 @@
 //! One connection, whose every statement ends: by its answer, or by giving up the connection.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,15 +7,21 @@ use deadpool::managed::Object;
 use sqlx::{Connection as _, SqlStr};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::pool::Manager;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
+use crate::measure;
 use crate::sql::{Dialect, Loss};
 
+/// Within what time most of what was given up half-way has ended.
+const SOON: Duration = Duration::from_secs(1);
+
 /// A connection that statements run on, of a pool or owned. A statement without an answer within
-/// [`Dialect::STATEMENT_LIMIT`] fails, and the connection is dropped without a goodbye: a server that vanished says nothing.
-/// An open transaction is rolled back when this is dropped.
+/// [`Dialect::STATEMENT_LIMIT`] fails. If its server is gone, the connection is dropped without a goodbye; if that is there, and
+/// only does not answer this, the connection's place in its pool stays taken until it does. An open transaction is rolled back when
+/// this is dropped.
 pub(crate) struct Connection<DB: Dialect> {
     /// Until it is dropped.
     slot: Option<Slot<DB>>,
@@ -81,7 +86,7 @@ impl<DB: Dialect> Live<DB> {
     pub(super) async fn ping(&mut self) -> Result<()> {
         self.is_busy = true;
         let answered = self.raw.ping().await;
-        self.ended(answered)
+        self.ended(Ok(answered))
     }
 
     /// Says goodbye.
@@ -89,9 +94,9 @@ impl<DB: Dialect> Live<DB> {
         Ok(self.raw.close().await?)
     }
 
-    /// Ends what is under way, and the transaction that it may be in.
-    async fn clean_up(&mut self) -> Result<()> {
-        let in_transaction = std::mem::take(&mut self.in_transaction);
+    /// Waits for what is under way, and ends the transaction that it may be in. Whether that was done in time.
+    async fn clean_up(&mut self, limit: Option<Duration>) -> bool {
+        let in_transaction = self.in_transaction;
         let cleaned_up = async {
             let raw = self.began();
             if in_transaction {
@@ -99,8 +104,10 @@ impl<DB: Dialect> Live<DB> {
             }
             raw.ping().await
         };
-        let cleaned_up = limited::<DB, _>(cleaned_up).await;
-        self.ended(cleaned_up)
+        let cleaned_up = within(limit, cleaned_up).await;
+        let is_clean = self.ended(cleaned_up).is_ok();
+        self.in_transaction &= !is_clean;
+        is_clean
     }
 
     fn began(&mut self) -> &mut DB::Connection {
@@ -108,7 +115,8 @@ impl<DB: Dialect> Live<DB> {
         &mut self.raw
     }
 
-    fn ended<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T> {
+    fn ended<T>(&mut self, result: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T> {
+        let Ok(result) = result else { return Err(no_answer::<DB>()) };
         self.is_busy = false;
         self.used_at = Instant::now();
         if let Some(loss) = result.as_ref().err().and_then(DB::loss) {
@@ -134,44 +142,41 @@ impl<DB: Dialect> Connection<DB> {
     /// Runs one statement and counts the rows it changed.
     pub(crate) async fn run(&mut self, sql: SqlStr, arguments: DB::Arguments) -> Result<u64> {
         let live = self.live();
-        let ran = limited::<DB, _>(DB::run(live.began(), sql, arguments)).await;
+        let ran = within_limit::<DB, _>(DB::run(live.began(), sql, arguments)).await;
         live.ended(ran)
     }
 
     /// Runs one statement and collects its rows.
     pub(crate) async fn fetch(&mut self, sql: SqlStr, arguments: DB::Arguments) -> Result<Vec<DB::Row>> {
         let live = self.live();
-        let rows = limited::<DB, _>(DB::fetch(live.began(), sql, arguments)).await;
+        let rows = within_limit::<DB, _>(DB::fetch(live.began(), sql, arguments)).await;
         live.ended(rows)
     }
 
     /// Runs a script and collects the rows that it returns.
     pub(crate) async fn run_script(&mut self, script: &DB::Prepared, arguments: DB::Arguments) -> Result<Vec<DB::Row>> {
         let live = self.live();
-        let rows = limited::<DB, _>(DB::run_script(live.began(), script, arguments)).await;
+        let rows = within_limit::<DB, _>(DB::run_script(live.began(), script, arguments)).await;
         live.ended(rows)
     }
 
     /// Ends the transaction of a script that failed.
     pub(crate) async fn roll_back_script(&mut self) {
         let live = self.live();
-        if live.is_lost {
+        // What is still under way is cleaned up when this is dropped.
+        if live.is_lost || live.is_busy {
             return;
         }
-        let rolled_back = async {
-            DB::roll_back(live.began()).await;
-            Ok(())
-        };
-        let rolled_back = limited::<DB, _>(rolled_back).await;
-        drop(live.ended(rolled_back));
+        let rolled_back = within_limit::<DB, _>(DB::roll_back(live.began())).await;
+        drop(live.ended(rolled_back.map(Ok)));
     }
 
     /// Begins a transaction, by a statement other than the usual one if `statement` says so.
     pub(crate) async fn begin(&mut self, statement: Option<&'static str>) -> Result<()> {
         let live = self.live();
         live.in_transaction = true;
-        let begun = limited::<DB, _>(DB::execute(live.began(), statement.unwrap_or("begin"))).await;
-        live.in_transaction = begun.is_ok();
+        let begun = within_limit::<DB, _>(DB::execute(live.began(), statement.unwrap_or("begin"))).await;
+        live.in_transaction = !matches!(begun, Ok(Err(_)));
         live.ended(begun)
     }
 
@@ -183,8 +188,8 @@ impl<DB: Dialect> Connection<DB> {
     /// Commits the transaction. After an error it may be committed all the same.
     pub(crate) async fn commit(mut self) -> Result<()> {
         let live = self.live();
-        let committed = limited::<DB, _>(DB::execute(live.began(), "commit")).await;
-        live.in_transaction = committed.is_err();
+        let committed = within_limit::<DB, _>(DB::execute(live.began(), "commit")).await;
+        live.in_transaction = !matches!(committed, Ok(Ok(())));
         live.ended(committed)
     }
 
@@ -198,7 +203,7 @@ impl<DB: Dialect> Connection<DB> {
         if let Some(Slot::Owned(live)) = self.slot.take_if(|slot| matches!(slot, Slot::Owned(_)))
             && !live.is_lost
         {
-            drop(limited::<DB, _>(live.raw.close()).await);
+            drop(within_limit::<DB, _>(live.raw.close()).await);
         }
     }
 
@@ -221,22 +226,44 @@ impl<DB: Dialect> Drop for Connection<DB> {
     }
 }
 
-/// Gives a connection back to its pool once what is under way on it has ended; drops it, should that take too long.
+/// Gives a connection back to its pool once what is under way on it has ended. Until then its place stays taken as long as the
+/// server is there: on one where commits hang, as while its standby is away, each connection that was opened in its place would
+/// hang too, and leave a session behind.
 fn give_back_when_idle<DB: Dialect>(mut live: Object<Manager<DB>>, turn: Option<OwnedSemaphorePermit>) {
     let Ok(runtime) = Handle::try_current() else { return drop(Object::take(live)) };
     runtime.spawn(async move {
-        if live.clean_up().await.is_err() {
+        let (source, epoch) = (Arc::clone(&live.source), live.epoch);
+        let mut is_clean = live.clean_up(DB::STATEMENT_LIMIT.map(|_| SOON)).await;
+        while !is_clean && !live.is_lost && is_there::<DB>(&source, epoch).await {
+            is_clean = live.clean_up(DB::STATEMENT_LIMIT).await;
+        }
+        if !is_clean {
             drop(Object::take(live));
         }
         drop(turn);
     });
 }
 
-/// What it says in time, or an error.
-async fn limited<DB: Dialect, T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let Some(limit) = DB::STATEMENT_LIMIT else { return answer.await };
-    timeout(limit, answer).await.unwrap_or_else(|_| {
-        let message = format!("the database did not answer within {} s", limit.as_secs());
-        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, message)))
-    })
+/// Whether the server of an epoch lets others in, and is still the one that is written to.
+async fn is_there<DB: Dialect>(source: &DB::Source, epoch: u64) -> bool {
+    DB::open(source).await.is_ok_and(|(_, now)| now == epoch)
+}
+
+/// What it says in time.
+async fn within_limit<DB: Dialect, T>(answer: impl Future<Output = T>) -> Result<T, Elapsed> {
+    within(DB::STATEMENT_LIMIT, answer).await
+}
+
+async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = T>) -> Result<T, Elapsed> {
+    match limit {
+        Some(limit) => timeout(limit, answer).await,
+        None => Ok(answer.await),
+    }
+}
+
+fn no_answer<DB: Dialect>() -> StoreError {
+    let seconds = DB::STATEMENT_LIMIT.unwrap_or_default().as_secs();
+    let error = StoreError::Unavailable(format!("the database did not answer within {seconds} s"));
+    measure::failed(&error);
+    error
 }

@@ -3,6 +3,7 @@
 mod connection;
 pub(crate) mod migrate;
 mod pool;
+pub(crate) mod pooling;
 mod servers;
 
 pub(crate) use connection::Connection;

@@ -7,7 +7,7 @@ use sqlx::Postgres;
 use uuid::Uuid;
 
 use super::{OpenError, PostgresUrl, Purpose, StoreOptions, Stores};
-use crate::db::{Link, Pool, PoolOptions, ServerSettings, Servers, migrate};
+use crate::db::{Link, Pool, PoolOptions, ServerSettings, Servers, migrate, pooling};
 use crate::error::StoreError;
 use crate::health::Health;
 use crate::node_number::NodeNumber;
@@ -51,6 +51,7 @@ pub(super) async fn open(database: PostgresUrl, options: StoreOptions) -> Result
 
 async fn open_with(database: PostgresUrl, options: StoreOptions) -> Result<Stores, StoreError> {
     let servers = Arc::new(Servers::new(database, options.durability));
+    pooling::check(&servers, &options.world).await?;
     migrate::postgres(&servers, options.purpose.schema()).await?;
     let StoreOptions { world, vault, hand_over, profiles, purpose, .. } = options;
     let (node, health) = (NodeNumber::unwatched(), Health::new());

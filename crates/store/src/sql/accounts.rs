@@ -10,8 +10,9 @@ use postrider_core::{PortalLinkId, TenantId, Timestamp, UserId};
 use uuid::Uuid;
 
 use super::query::{readable_page, with_spare};
-use super::{Dialect, Query, Row, Sql};
+use super::{Dialect, Query, Row, Sql, makers};
 use crate::accounts::{Accounts, NewUser};
+use crate::credentials::{CredentialError, Maker};
 use crate::db::Connection;
 use crate::error::Result;
 use crate::shares::Who;
@@ -57,9 +58,9 @@ impl<DB: Dialect> Sql<DB> {
 
 #[async_trait]
 impl<DB: Dialect> Accounts for Sql<DB> {
-    async fn create_user(&self, new: NewUser) -> Result<Option<User>> {
+    async fn create_user(&self, new: NewUser) -> Result<User, CredentialError> {
         let now = self.world.now();
-        let NewUser { name, role, tenant_id, password } = new;
+        let NewUser { maker, name, role, tenant_id, password } = new;
         let user = User { id: self.world.new_id_at(now), name, role, tenant_id, created_at: now, password_set_at: now };
         let query = Query::<DB>::new(
             "insert into users (id, name, role, tenant_id, password, created_at, password_set_at)
@@ -72,7 +73,13 @@ impl<DB: Dialect> Accounts for Sql<DB> {
         .bind(password.0)
         .time(now)
         .time(now);
-        Ok((self.change(query).await? == 1).then_some(user))
+        let mut tx = self.begin().await?;
+        makers::lock::<DB>(&mut tx, maker, tenant_id, now).await?;
+        if query.run(&mut tx).await? == 0 {
+            return Err(CredentialError::Taken);
+        }
+        tx.commit().await?;
+        Ok(user)
     }
 
     async fn users(&self, tenant_id: Option<TenantId>, page: Page) -> Result<Vec<User>> {
@@ -100,9 +107,14 @@ impl<DB: Dialect> Accounts for Sql<DB> {
         row.as_ref().map(|row| Ok((user(row)?, HashedPassword(row.get(6)?)))).transpose()
     }
 
-    async fn set_password(&self, id: UserId, password: &HashedPassword) -> Result<bool> {
+    async fn set_password(&self, id: UserId, password: &HashedPassword, maker: Maker) -> Result<bool, CredentialError> {
+        let now = self.world.now();
         let query = Query::<DB>::new("update users set password = $2, password_set_at = $3 where id = $1");
-        Ok(self.change(query.id(id.uuid()).bind(password.0.clone()).time(self.world.now())).await? == 1)
+        let mut tx = self.begin().await?;
+        makers::lock::<DB>(&mut tx, maker, None, now).await?;
+        let is_set = query.id(id.uuid()).bind(password.0.clone()).time(now).run(&mut tx).await? == 1;
+        tx.commit().await?;
+        Ok(is_set)
     }
 
     async fn delete_user(&self, id: UserId) -> Result<bool> {
@@ -137,8 +149,9 @@ impl<DB: Dialect> Accounts for Sql<DB> {
         self.change(Query::<DB>::new("delete from sessions where hash = $1").bind(hash.0.to_vec())).await.map(drop)
     }
 
-    async fn put_portal_link(&self, link: &PortalLink, hash: &KeyHash) -> Result<()> {
+    async fn put_portal_link(&self, link: &PortalLink, hash: &KeyHash, maker: Maker) -> Result<(), CredentialError> {
         let mut tx = self.begin().await?;
+        makers::lock::<DB>(&mut tx, maker, Some(link.tenant_id), self.world.now()).await?;
         let ended = Query::<DB>::new("delete from portal_links where expires_at <= $1");
         ended.time(self.world.now() - SessionLimits::USUAL.absolute).run(&mut tx).await?;
         Query::<DB>::new(
@@ -151,7 +164,7 @@ impl<DB: Dialect> Accounts for Sql<DB> {
         .time(link.expires_at)
         .run(&mut tx)
         .await?;
-        tx.commit().await
+        Ok(tx.commit().await?)
     }
 
     async fn take_portal_link(&self, hash: &KeyHash) -> Result<Option<PortalLink>> {

@@ -52,7 +52,13 @@ impl<DB: Dialect> Sql<DB> {
             let Some(mut change) = self.begin_change(sealed.tenant_id).await? else { continue };
             let found = sealed_by_profile::<DB>(&mut change.tx, sealed.tenant_id, &sealed.profile).await?;
             let Some(found) = found else { continue };
-            let secrets = found.open(&self.vault)?;
+            let secrets = match found.open(&self.vault) {
+                Ok(secrets) => secrets,
+                Err(error) => {
+                    tracing::error!(tenant_id = %found.tenant_id, %error, "a callback secret cannot be sealed anew");
+                    continue;
+                }
+            };
             let now = self.world.now();
             put::<DB>(&mut change.tx, &self.vault, found.tenant_id, &found.profile, found.id, &secrets, now).await?;
             self.commit_change(change).await?;

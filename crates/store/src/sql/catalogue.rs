@@ -21,13 +21,14 @@ use postrider_core::{ApiKeyId, CallbackId, SubscriptionId, TenantId, Timestamp};
 
 use super::bulk_jobs::{self, Job, JobKind};
 use super::{
-    Change, Dialect, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, failing, notices, replays,
-    snapshot, subscription_versions, subscriptions, tenants,
+    Change, Dialect, Sql, accounts, api_keys, callback_secrets, callbacks, event_types, failing, makers, notices,
+    replays, snapshot, subscription_versions, subscriptions, tenants,
 };
 use crate::catalogue::{
     CallbackFilter, Catalogue, ChangeError, NewApiKey, NewCallback, NewSubscription, Rotation, SettingsChange,
     TenantChange, TenantChanged, TypeChange,
 };
+use crate::credentials::CredentialError;
 use crate::error::{Result, StoreError};
 use crate::shares::Who;
 
@@ -104,7 +105,7 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
         Ok(true)
     }
 
-    async fn create_api_key(&self, key: NewApiKey) -> Result<Option<ApiKey>> {
+    async fn create_api_key(&self, key: NewApiKey) -> Result<ApiKey, CredentialError> {
         let now = self.world.now();
         let made = ApiKey {
             id: self.world.new_id_at(now),
@@ -116,9 +117,12 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
             last_used_at: None,
         };
         let mut tx = self.begin().await?;
-        let inserted = api_keys::insert::<DB>(&mut tx, &made, &key.hash).await?;
+        makers::lock::<DB>(&mut tx, key.maker, Some(made.tenant_id), now).await?;
+        if !api_keys::insert::<DB>(&mut tx, &made, &key.hash).await? {
+            return Err(CredentialError::Taken);
+        }
         tx.commit().await?;
-        Ok(inserted.then_some(made))
+        Ok(made)
     }
 
     async fn api_keys(&self, tenant_id: TenantId, page: Page) -> Result<Vec<ApiKey>> {
@@ -299,7 +303,14 @@ impl<DB: Dialect> Catalogue for Sql<DB> {
                 // A change of nothing: all that is sealed is written anew.
                 let wanted = SettingsChange::default();
                 let changed = self.change_subscription(old.tenant_id, old.id, wanted, |_| true, None).await;
-                resealed += u64::from(of_the_store(changed)?);
+                match of_the_store(changed) {
+                    Ok(changed) => resealed += u64::from(changed),
+                    // What cannot be opened stays as it is; the rest goes on.
+                    Err(error) if error.is_of_a_row() => {
+                        tracing::error!(webhook_id = %old.id, %error, "a secret cannot be sealed anew");
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
     }

@@ -30,6 +30,7 @@ mod ids;
 mod installation;
 mod journal;
 mod leases;
+mod makers;
 mod moving;
 mod moving_tables;
 mod notices;

@@ -57,8 +57,7 @@ impl<DB: Dialect> Prover<DB> {
         Ok(Proofs { process, task })
     }
 
-    /// One proof. It is waited for until it ends, however long that takes: a server on which commits hang, as one whose standby
-    /// is away, would gather a session for each that was given up.
+    /// One proof. The next one waits until it has ended, though it counts for nothing by then.
     async fn prove(&self) {
         let mut commit = pin!(self.commit());
         let in_time = timeout(INTERVAL, &mut commit).await;

@@ -253,7 +253,8 @@ pub(super) async fn sealed_after<DB: Dialect>(db: &mut Connection<DB>, after: Su
         "select tenant_id, id, secrets from subscriptions where deleted_at is null and id > $1 order by id limit 100",
     );
     let rows = query.id(after.uuid()).rows(db).await?;
-    rows.iter().map(|row| Ok(Sealed { tenant_id: row.id(0)?, id: row.id(1)?, secrets: row.get(2)? })).collect()
+    let read = |row: &Row<DB>| Ok(Sealed { tenant_id: row.id(0)?, id: row.id(1)?, secrets: row.get(2)? });
+    Ok(readable("subscriptions", &rows, read))
 }
 
 /// Whether the secrets of any living subscription open; `None` if there are none.

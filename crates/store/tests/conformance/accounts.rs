@@ -9,7 +9,7 @@ use postrider_core::profile::STANDARD;
 use postrider_core::role::Role;
 use postrider_core::user::{PortalLink, User};
 use postrider_core::{TenantId, UserId};
-use postrider_store::NewUser;
+use postrider_store::{CredentialError, Maker, NewUser};
 
 use crate::fixture::Fixture;
 
@@ -22,8 +22,12 @@ fn password(text: &str) -> HashedPassword {
 async fn add(f: &Fixture, name: &str, tenant_id: Option<TenantId>) -> Option<User> {
     f.clock.advance(Duration::from_micros(1));
     let role = if tenant_id.is_some() { Role::TenantViewer } else { Role::Operator };
-    let new = NewUser { name: name.to_owned(), role, tenant_id, password: password("first") };
-    f.stores.accounts.create_user(new).await.expect("stored")
+    let new =
+        NewUser { maker: Maker::Installation, name: name.to_owned(), role, tenant_id, password: password("first") };
+    match f.stores.accounts.create_user(new).await {
+        Err(CredentialError::Taken) => None,
+        made => Some(made.expect("stored")),
+    }
 }
 
 pub(crate) async fn users_are_found_by_name_and_listed_by_tenant(f: Fixture) {
@@ -38,12 +42,12 @@ pub(crate) async fn users_are_found_by_name_and_listed_by_tenant(f: Fixture) {
     assert_eq!(accounts.user_named("olga").await.expect("read"), Some((operator.clone(), password("first"))));
     assert_eq!(accounts.user_named("nobody").await.expect("read"), None);
     f.clock.advance(MINUTE);
-    assert!(accounts.set_password(operator.id, &password("second")).await.expect("stored"));
+    assert!(accounts.set_password(operator.id, &password("second"), Maker::Installation).await.expect("stored"));
     let (changed, hashed) = accounts.user_named("olga").await.expect("read").expect("there");
     assert_eq!((changed.password_set_at, hashed), (f.now(), password("second")));
     assert!(accounts.delete_user(operator.id).await.expect("stored"));
     assert!(!accounts.delete_user(operator.id).await.expect("stored"));
-    assert!(!accounts.set_password(UserId::NIL, &password("x")).await.expect("stored"));
+    assert!(!accounts.set_password(UserId::NIL, &password("x"), Maker::Installation).await.expect("stored"));
     assert_eq!(accounts.user(operator.id).await.expect("read"), None);
 }
 
@@ -84,8 +88,8 @@ pub(crate) async fn a_portal_link_is_used_once(f: Fixture) {
         (link, KeyHash([byte; 32]))
     };
     let ((first, first_hash), (second, second_hash)) = (link(1), link(2));
-    accounts.put_portal_link(&first, &first_hash).await.expect("stored");
-    accounts.put_portal_link(&second, &second_hash).await.expect("stored");
+    accounts.put_portal_link(&first, &first_hash, Maker::Installation).await.expect("stored");
+    accounts.put_portal_link(&second, &second_hash, Maker::Installation).await.expect("stored");
     assert_eq!(accounts.unused_portal_link(&first_hash).await.expect("read").as_ref(), Some(&first));
     assert_eq!(accounts.take_portal_link(&first_hash).await.expect("read").as_ref(), Some(&first));
     assert_eq!(accounts.unused_portal_link(&first_hash).await.expect("read"), None);

@@ -7,7 +7,7 @@ use postrider_core::cursor::Page;
 use postrider_core::event_type::{EventType, EventTypeName};
 use postrider_core::secret::SigningSecret;
 use postrider_core::vault::MasterKey;
-use postrider_store::{NewApiKey, Rotation, TypeChange};
+use postrider_store::{CredentialError, Maker, NewApiKey, Rotation, TypeChange};
 
 use crate::fixture::Fixture;
 
@@ -32,14 +32,22 @@ pub(crate) async fn deleting_a_tenant_ends_its_keys_and_subscriptions(f: Fixture
 }
 
 fn new_key(f: &Fixture, key: &PlainKey) -> NewApiKey {
-    NewApiKey { tenant_id: f.tenant, name: "k".to_owned(), scopes: Scopes::all(), expires_at: None, hash: key.hash() }
+    NewApiKey {
+        maker: Maker::Installation,
+        tenant_id: f.tenant,
+        name: "k".to_owned(),
+        scopes: Scopes::all(),
+        expires_at: None,
+        hash: key.hash(),
+    }
 }
 
 pub(crate) async fn a_key_is_found_by_its_hash_until_revoked(f: Fixture) {
     let catalogue = &f.stores.catalogue;
     let key = PlainKey::generate(&f.world);
-    let made = catalogue.create_api_key(new_key(&f, &key)).await.expect("stored").expect("new");
-    assert!(catalogue.create_api_key(new_key(&f, &key)).await.expect("asked").is_none(), "this very key");
+    let made = catalogue.create_api_key(new_key(&f, &key)).await.expect("stored");
+    let again = catalogue.create_api_key(new_key(&f, &key)).await;
+    assert!(matches!(again, Err(CredentialError::Taken)), "this very key");
     assert_eq!(catalogue.api_key_by_hash(&key.hash()).await.expect("read"), Some(made.clone()));
     let other = catalogue.create_tenant("second", "standard").await.expect("stored").expect("free").id;
     catalogue.note_use(other, made.id).await.expect("asked");
@@ -116,13 +124,14 @@ pub(crate) async fn tenants_and_keys_are_listed_and_found(f: Fixture) {
     assert!(catalogue.tenant_named("third").await.expect("read").is_none());
     let key = PlainKey::generate(&f.world);
     let new = NewApiKey {
+        maker: Maker::Installation,
         tenant_id: second.id,
         name: "k".to_owned(),
         scopes: Scopes::all(),
         expires_at: None,
         hash: key.hash(),
     };
-    catalogue.create_api_key(new).await.expect("stored").expect("made");
+    catalogue.create_api_key(new).await.expect("stored");
     let names = async |tenant_id| {
         let keys = catalogue.api_keys(tenant_id, Page::default()).await.expect("read");
         keys.into_iter().map(|key| key.name).collect::<Vec<_>>()
@@ -134,6 +143,18 @@ pub(crate) async fn the_vault_is_tried_on_what_is_there(f: Fixture) {
     f.stores.catalogue.check_vault().await.expect("nothing is sealed yet");
     f.subscribe("https://a.example/hook").await;
     f.stores.catalogue.check_vault().await.expect("it opens");
+    let other = MasterKey::parse("HxwdHhsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=").expect("a key");
+    let with_other = f.sealing(other, None).await;
+    assert!(with_other.catalogue.check_vault().await.is_err(), "the canary is another's");
+
+    // A database that has none yet takes it from a key that opens what is there; what is damaged does not count.
+    f.subscribe("https://a.example/newest").await;
+    f.change("update subscriptions set secrets = substr(secrets, 1, 5) where url like '%newest'").await;
+    f.change("update installation set canary = null").await;
+    assert!(with_other.catalogue.check_vault().await.is_err(), "it opens nothing");
+    assert_eq!(f.number("select cast(count(canary) as text) from installation").await, 0);
+    f.stores.catalogue.check_vault().await.expect("it opens one");
+    assert_eq!(f.number("select cast(count(canary) as text) from installation").await, 1);
 }
 
 pub(crate) async fn a_new_master_key_seals_all_anew(f: Fixture) {

@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod catalogue;
 mod claim;
+mod credentials;
 mod damaged;
 mod failing;
 mod fan_out;
@@ -112,6 +113,11 @@ mod shared {
         crate::plans::rows_are_found_by_index_and_locked_in_order(Fixture::on(Database::postgres().await).await).await;
     }
 
+    #[tokio::test]
+    async fn a_revocation_under_way_is_waited_for() {
+        crate::credentials::a_revocation_under_way_is_waited_for(Fixture::on(Database::postgres().await).await).await;
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn no_pair_waits_in_a_circle() {
         crate::pairs::no_pair_waits_in_a_circle(Fixture::on(Database::postgres().await).await).await;
@@ -165,6 +171,10 @@ backends! {
         a_sender_sees_what_is_true_this_moment,
         a_failed_look_up_gives_the_claim_back,
         what_is_put_off_is_left_alone,
+    }
+    credentials::{
+        who_was_revoked_makes_none,
+        a_deleted_tenant_gets_none,
     }
     fan_out::{
         many_targets_are_made_in_chunks,

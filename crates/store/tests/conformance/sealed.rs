@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use postrider_core::api_key::{PlainKey, Scopes};
 use postrider_core::headers::StaticHeaders;
-use postrider_store::{NewApiKey, SettingsChange};
+use postrider_store::{Maker, NewApiKey, SettingsChange};
 
 use crate::fixture::{Database, Fixture};
 
@@ -16,6 +16,7 @@ pub(crate) async fn no_secret_can_be_read_from_the_file(f: Fixture) {
     f.stores.catalogue.update_subscription(f.tenant, subscription.id, change).await.expect("stored");
     let key = PlainKey::generate(&f.world);
     let new = NewApiKey {
+        maker: Maker::Installation,
         tenant_id: f.tenant,
         name: "k".to_owned(),
         scopes: Scopes::all(),
