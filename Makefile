@@ -36,7 +36,7 @@ programs: ## Build the programs that the tests start
 	$(CARGO) build --workspace --bins
 
 faults: test-setup programs ## Kill, cut off and poison it under load, and check what must hold (an hour)
-	scripts/with-postgres target/debug/faults
+	scripts/in-network scripts/with-postgres target/debug/faults
 
 fuzz: ## Feed each reader of outside input for FUZZ_SECONDS (60); needs a nightly compiler
 	scripts/fuzz

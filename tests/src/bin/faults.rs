@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use postrider_tests::faults::{Load, Plan, Report, SCENARIOS};
+use postrider_tests::faults::{Figure, Load, Plan, Report, SCENARIOS};
+use postrider_tests::is_in_a_network_of_its_own;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -20,11 +21,16 @@ async fn main() -> ExitCode {
     for scenario in
         SCENARIOS.iter().filter(|scenario| only.is_empty() || only.iter().any(|word| scenario.name.contains(word)))
     {
+        if scenario.needs_a_network() && !is_in_a_network_of_its_own() {
+            println!("left out, as it needs a network of its own (scripts/in-network): {}", scenario.name);
+            continue;
+        }
         for &store in scenario.stores {
             for _ in 0..scenario.runs {
                 let seed = seed.wrapping_add(reports.len() as u64);
                 let report = scenario.run(Plan { store, times: scenario.times, load, seed }).await;
                 println!("{}", line(&report));
+                report.figures.iter().for_each(|figure| println!("    {}", told(figure)));
                 report.violations.iter().for_each(|violation| println!("    VIOLATION {violation}"));
                 reports.push(report);
             }
@@ -41,6 +47,10 @@ async fn main() -> ExitCode {
 
 const HEAD: &str = "| fault | database | moments | accepted | delivered | failed | discarded | requests | in flight | without a record | after a success | quiet after |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+
+fn told(figure: &Figure) -> String {
+    format!("{}: {:.1} s (at most {:.0} s)", figure.what, figure.time.as_secs_f64(), figure.limit.as_secs_f64())
+}
 
 fn line(report: &Report) -> String {
     let ended =

@@ -13,7 +13,7 @@ mod scenarios;
 mod sink;
 mod stage;
 
-pub use run::{Report, Store};
+pub use run::{Figure, Report, Store};
 pub use scenarios::{Load, Plan, SCENARIOS, Scenario};
 
 /// What others left when they panicked is as good as it was.

@@ -74,8 +74,21 @@ pub struct Report {
     pub ended: BTreeMap<String, usize>,
     /// From the last fault until nothing was pending.
     pub quiet_after: Duration,
+    /// Times that were promised.
+    pub figures: Vec<Figure>,
     /// What should not be.
     pub violations: Vec<String>,
+}
+
+/// A time that was measured, and the one that was promised.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    /// Of what.
+    pub what: &'static str,
+    /// How long it took.
+    pub time: Duration,
+    /// How long it may take.
+    pub limit: Duration,
 }
 
 /// What is judged less strictly, because the run makes it so.
@@ -105,6 +118,7 @@ pub(super) struct Run {
     /// Events as they were seen during the run.
     earlier: HashMap<String, Value>,
     wrong: Vec<String>,
+    figures: Vec<Figure>,
     allowances: Allowances,
     /// Chance, of a seed that can be given again.
     pub rng: StdRng,
@@ -145,6 +159,7 @@ impl Run {
             faults: Vec::new(),
             earlier: HashMap::new(),
             wrong: Vec::new(),
+            figures: Vec::new(),
             allowances: Allowances::default(),
             rng: StdRng::seed_from_u64(plan.seed),
         }
@@ -196,6 +211,32 @@ impl Run {
     /// Notes something that should not be.
     pub(super) fn violation(&mut self, what: String) {
         self.wrong.push(what);
+    }
+
+    /// Notes a time that was promised; a violation, if it took longer.
+    pub(super) fn figure(&mut self, figure: Figure) {
+        if figure.time > figure.limit {
+            self.violation(format!("F0: {} took {:?}, and may take {:?}", figure.what, figure.time, figure.limit));
+        }
+        self.figures.push(figure);
+    }
+
+    /// How many events were accepted so far.
+    pub(super) fn accepted(&self) -> usize {
+        self.producer.accepted()
+    }
+
+    /// Waits until one more was.
+    ///
+    /// # Panics
+    /// If none is within a minute.
+    pub(super) async fn wait_for_more_than(&self, accepted: usize) {
+        let more = async {
+            while self.producer.accepted() <= accepted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(QUIET, more).await.expect("events are accepted");
     }
 
     /// Lets things go their way for a time between two bounds, in milliseconds.
@@ -379,6 +420,7 @@ impl Run {
             after_success: findings.after_success,
             ended: findings.ended,
             quiet_after: quiet_after.unwrap_or(QUIET),
+            figures: self.figures,
             violations,
         }
     }

@@ -2,6 +2,7 @@
 //! at full load is in `long/faults.rs`.
 
 use postrider_tests::faults::{Load, Plan, SCENARIOS, Store};
+use postrider_tests::in_a_network_of_its_own;
 use rstest::rstest;
 
 /// Runs a scenario and expects that what must hold did.
@@ -46,6 +47,28 @@ async fn on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgresql(#[case] name: &str, #[case] times: usize) {
     run(name, Plan { store: Store::Postgres, times, load: Load::Light, seed: 1 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_switch() {
+    fail_over("e2e::faults::a_clean_switch", "fail-over: a clean switch").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_becomes_a_reader() {
+    fail_over("e2e::faults::a_primary_that_becomes_a_reader", "fail-over: the primary becomes a reader").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_vanishes() {
+    fail_over("e2e::faults::a_primary_that_vanishes", "fail-over: the primary vanishes").await;
+}
+
+/// In a network of its own, by the full name of the test.
+async fn fail_over(test: &str, name: &str) {
+    if in_a_network_of_its_own(test) {
+        run(name, Plan { store: Store::Postgres, times: 1, load: Load::Light, seed: 1 }).await;
+    }
 }
 
 #[test]

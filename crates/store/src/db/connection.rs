@@ -1,5 +1,6 @@
 //! One connection, whose every statement ends: by its answer, or by giving up the connection.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,15 @@ use deadpool::managed::Object;
 use sqlx::{Connection as _, SqlStr};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::pool::Manager;
 use crate::error::{Result, StoreError};
 use crate::measure;
 use crate::sql::{Dialect, Loss};
 
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Within what time most of what was given up half-way has ended.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -97,26 +99,33 @@ impl<DB: Dialect> Live<DB> {
     /// Waits for what is under way, and ends the transaction that it may be in. Whether that was done in time.
     async fn clean_up(&mut self, limit: Option<Duration>) -> bool {
         let in_transaction = self.in_transaction;
+        let (raw, patience) = self.began();
         let cleaned_up = async {
-            let raw = self.began();
             if in_transaction {
                 DB::roll_back(raw).await;
             }
             raw.ping().await
         };
-        let cleaned_up = within(limit, cleaned_up).await;
+        let cleaned_up = Patience { limit, ..patience }.wait(cleaned_up).await;
         let is_clean = self.ended(cleaned_up).is_ok();
         self.in_transaction &= !is_clean;
         is_clean
     }
 
-    fn began(&mut self) -> &mut DB::Connection {
+    fn began(&mut self) -> (&mut DB::Connection, Patience<DB>) {
         self.is_busy = true;
-        &mut self.raw
+        let patience = Patience { source: Arc::clone(&self.source), epoch: self.epoch, limit: DB::STATEMENT_LIMIT };
+        (&mut self.raw, patience)
     }
 
-    fn ended<T>(&mut self, result: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T> {
-        let Ok(result) = result else { return Err(no_answer::<DB>()) };
+    fn ended<T>(&mut self, result: Result<Result<T, sqlx::Error>, GivenUp>) -> Result<T> {
+        let result = match result {
+            Ok(result) => result,
+            Err(why) => {
+                self.is_lost |= why == GivenUp::ServerLeft;
+                return Err(no_answer(why));
+            }
+        };
         self.is_busy = false;
         self.used_at = Instant::now();
         if let Some(loss) = result.as_ref().err().and_then(DB::loss) {
@@ -142,21 +151,24 @@ impl<DB: Dialect> Connection<DB> {
     /// Runs one statement and counts the rows it changed.
     pub(crate) async fn run(&mut self, sql: SqlStr, arguments: DB::Arguments) -> Result<u64> {
         let live = self.live();
-        let ran = within_limit::<DB, _>(DB::run(live.began(), sql, arguments)).await;
+        let (raw, patience) = live.began();
+        let ran = patience.wait(DB::run(raw, sql, arguments)).await;
         live.ended(ran)
     }
 
     /// Runs one statement and collects its rows.
     pub(crate) async fn fetch(&mut self, sql: SqlStr, arguments: DB::Arguments) -> Result<Vec<DB::Row>> {
         let live = self.live();
-        let rows = within_limit::<DB, _>(DB::fetch(live.began(), sql, arguments)).await;
+        let (raw, patience) = live.began();
+        let rows = patience.wait(DB::fetch(raw, sql, arguments)).await;
         live.ended(rows)
     }
 
     /// Runs a script and collects the rows that it returns.
     pub(crate) async fn run_script(&mut self, script: &DB::Prepared, arguments: DB::Arguments) -> Result<Vec<DB::Row>> {
         let live = self.live();
-        let rows = within_limit::<DB, _>(DB::run_script(live.began(), script, arguments)).await;
+        let (raw, patience) = live.began();
+        let rows = patience.wait(DB::run_script(raw, script, arguments)).await;
         live.ended(rows)
     }
 
@@ -167,7 +179,8 @@ impl<DB: Dialect> Connection<DB> {
         if live.is_lost || live.is_busy {
             return;
         }
-        let rolled_back = within_limit::<DB, _>(DB::roll_back(live.began())).await;
+        let (raw, patience) = live.began();
+        let rolled_back = patience.wait(DB::roll_back(raw)).await;
         drop(live.ended(rolled_back.map(Ok)));
     }
 
@@ -175,7 +188,8 @@ impl<DB: Dialect> Connection<DB> {
     pub(crate) async fn begin(&mut self, statement: Option<&'static str>) -> Result<()> {
         let live = self.live();
         live.in_transaction = true;
-        let begun = within_limit::<DB, _>(DB::execute(live.began(), statement.unwrap_or("begin"))).await;
+        let (raw, patience) = live.began();
+        let begun = patience.wait(DB::execute(raw, statement.unwrap_or("begin"))).await;
         live.in_transaction = !matches!(begun, Ok(Err(_)));
         live.ended(begun)
     }
@@ -188,7 +202,8 @@ impl<DB: Dialect> Connection<DB> {
     /// Commits the transaction. After an error it may be committed all the same.
     pub(crate) async fn commit(mut self) -> Result<()> {
         let live = self.live();
-        let committed = within_limit::<DB, _>(DB::execute(live.began(), "commit")).await;
+        let (raw, patience) = live.began();
+        let committed = patience.wait(DB::execute(raw, "commit")).await;
         live.in_transaction = !matches!(committed, Ok(Ok(())));
         live.ended(committed)
     }
@@ -203,7 +218,7 @@ impl<DB: Dialect> Connection<DB> {
         if let Some(Slot::Owned(live)) = self.slot.take_if(|slot| matches!(slot, Slot::Owned(_)))
             && !live.is_lost
         {
-            drop(within_limit::<DB, _>(live.raw.close()).await);
+            drop(timeout(GOODBYE, live.raw.close()).await);
         }
     }
 
@@ -249,21 +264,43 @@ async fn is_there<DB: Dialect>(source: &DB::Source, epoch: u64) -> bool {
     DB::open(source).await.is_ok_and(|(_, now)| now == epoch)
 }
 
-/// What it says in time.
-async fn within_limit<DB: Dialect, T>(answer: impl Future<Output = T>) -> Result<T, Elapsed> {
-    within(DB::STATEMENT_LIMIT, answer).await
+/// How long an answer is waited for.
+struct Patience<DB: Dialect> {
+    source: Arc<DB::Source>,
+    epoch: u64,
+    limit: Option<Duration>,
 }
 
-async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = T>) -> Result<T, Elapsed> {
-    match limit {
-        Some(limit) => timeout(limit, answer).await,
-        None => Ok(answer.await),
+/// Why it is waited for no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GivenUp {
+    TooLong(Duration),
+    /// Writes go to another server by now.
+    ServerLeft,
+}
+
+impl<DB: Dialect> Patience<DB> {
+    async fn wait<T>(&self, answer: impl Future<Output = T>) -> Result<T, GivenUp> {
+        let limit = async {
+            match self.limit {
+                Some(limit) => sleep(limit).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = answer => Ok(answer),
+            () = DB::left(&self.source, self.epoch) => Err(GivenUp::ServerLeft),
+            () = limit => Err(GivenUp::TooLong(self.limit.unwrap_or_default())),
+        }
     }
 }
 
-fn no_answer<DB: Dialect>() -> StoreError {
-    let seconds = DB::STATEMENT_LIMIT.unwrap_or_default().as_secs();
-    let error = StoreError::Unavailable(format!("the database did not answer within {seconds} s"));
+fn no_answer(why: GivenUp) -> StoreError {
+    let error = StoreError::Unavailable(match why {
+        GivenUp::TooLong(limit) => format!("the database did not answer within {} s", limit.as_secs()),
+        GivenUp::ServerLeft => "the database is another server by now".to_owned(),
+    });
     measure::failed(&error);
     error
 }

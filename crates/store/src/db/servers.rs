@@ -1,12 +1,13 @@
 //! The PostgreSQL servers that a URL names, and which of them can be written to.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::error::{Result, StoreError};
@@ -40,7 +41,7 @@ pub(crate) struct Servers {
     /// The one to ask first.
     next: AtomicUsize,
     /// Goes up when writes go to another server: what was opened before leads to one of the past.
-    epoch: AtomicU64,
+    epoch: watch::Sender<u64>,
     /// When the server that was written to last had started: no two are the same to the microsecond.
     started_at: Mutex<Option<i64>>,
 }
@@ -50,7 +51,7 @@ impl Servers {
         let PostgresUrl { hosts, settings } = url;
         // Not needed, and poolers refuse it.
         let hosts = hosts.into_iter().map(|host| host.application_name("postrider").extra_float_digits(None)).collect();
-        let (next, epoch, started_at) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(None));
+        let (next, epoch, started_at) = (AtomicUsize::new(0), watch::Sender::new(0), Mutex::new(None));
         Self { hosts, settings, durability, next, epoch, started_at }
     }
 
@@ -76,12 +77,23 @@ impl Servers {
 
     /// A number that changes when writes go to another server.
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+        *self.epoch.borrow()
+    }
+
+    /// Ends when writes go to another server than that of an epoch.
+    pub(crate) async fn left(&self, epoch: u64) {
+        // The sender is here: it is not closed.
+        let _ = self.epoch.subscribe().wait_for(|now| *now != epoch).await;
     }
 
     /// Notes that the server of an epoch is not to be written to any more.
     pub(crate) fn retire(&self, epoch: u64) {
-        if self.epoch.compare_exchange(epoch, epoch + 1, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+        let is_news = self.epoch.send_if_modified(|now| {
+            let is_news = *now == epoch;
+            *now += u64::from(is_news);
+            is_news
+        });
+        if is_news {
             tracing::warn!("the database server only reads; looking for the one that can be written to");
         }
     }
@@ -165,8 +177,8 @@ impl Servers {
     fn note_server(&self, started_at: i64) -> u64 {
         let mut known = self.started_at.lock().unwrap_or_else(PoisonError::into_inner);
         if known.replace(started_at).is_some_and(|before| before != started_at) {
-            let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
-            tracing::info!(epoch, "the database is another server, or was started anew");
+            self.epoch.send_modify(|now| *now += 1);
+            tracing::info!("the database is another server, or was started anew");
         }
         self.epoch()
     }

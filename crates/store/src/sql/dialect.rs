@@ -172,6 +172,9 @@ pub(crate) trait Dialect: Database {
     /// The number of the server that connections lead to now. It changes when that does.
     fn epoch(source: &Self::Source) -> u64;
 
+    /// Ends when connections lead to another server than that of an epoch.
+    fn left(source: &Self::Source, epoch: u64) -> impl Future<Output = ()> + Send;
+
     /// What an error says of the connection that it came from.
     fn loss(error: &sqlx::Error) -> Option<Loss>;
 

@@ -96,6 +96,10 @@ impl Dialect for Postgres {
         link.servers.epoch()
     }
 
+    async fn left(link: &Link, epoch: u64) {
+        link.servers.left(epoch).await;
+    }
+
     fn loss(error: &sqlx::Error) -> Option<Loss> {
         match error {
             sqlx::Error::Database(error) => loss_of(error.try_downcast_ref()?),

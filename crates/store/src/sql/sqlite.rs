@@ -132,6 +132,10 @@ impl Dialect for Sqlite {
         0
     }
 
+    async fn left(_: &SqliteConnectOptions, _: u64) {
+        std::future::pending().await
+    }
+
     fn loss(error: &sqlx::Error) -> Option<Loss> {
         matches!(error, sqlx::Error::WorkerCrashed).then_some(Loss::Connection)
     }

@@ -3,6 +3,7 @@
 mod clocks;
 mod database;
 mod disk;
+mod fail_over;
 mod nodes;
 mod poison;
 mod process;
@@ -12,6 +13,7 @@ use std::pin::Pin;
 
 use super::run::{Report, Run, Store};
 use crate::{Cluster, Database, Proxy, ServerOptions, Way};
+use fail_over::Loss;
 
 /// How much of it, and by what chance.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +54,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Whether it needs a network of its own.
+    #[must_use]
+    pub fn needs_a_network(&self) -> bool {
+        self.name.starts_with("fail-over")
+    }
+
     /// Runs it once.
     pub async fn run(&self, plan: Plan) -> Report {
         Report { scenario: self.name, ..(self.run)(plan).await }
@@ -63,7 +71,7 @@ const SQLITE: &[Store] = &[Store::Sqlite];
 const POSTGRES: &[Store] = &[Store::Postgres];
 
 /// All there are.
-pub const SCENARIOS: [Scenario; 15] = [
+pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "kill -9 at random",
         stores: BOTH,
@@ -168,6 +176,27 @@ pub const SCENARIOS: [Scenario; 15] = [
         runs: 1,
         times: 2,
         run: |plan| Box::pin(nodes::stopped(plan)),
+    },
+    Scenario {
+        name: "fail-over: a clean switch",
+        stores: POSTGRES,
+        runs: 1,
+        times: 4,
+        run: |plan| Box::pin(fail_over::fail_over(plan, Loss::Clean)),
+    },
+    Scenario {
+        name: "fail-over: the primary becomes a reader",
+        stores: POSTGRES,
+        runs: 1,
+        times: 4,
+        run: |plan| Box::pin(fail_over::fail_over(plan, Loss::Reader)),
+    },
+    Scenario {
+        name: "fail-over: the primary vanishes",
+        stores: POSTGRES,
+        runs: 1,
+        times: 4,
+        run: |plan| Box::pin(fail_over::fail_over(plan, Loss::Silent)),
     },
 ];
 
