@@ -10,9 +10,9 @@ create table installation (
 );
 insert into installation (id, least_version) values (1, 2000);
 
--- A row for each process, which shows that a commit is possible.
+-- A row for each node by its number, which shows that a commit is possible.
 create table commit_proofs (
-    process blob not null primary key,
+    node bigint not null primary key,
     number bigint not null
 ) without rowid;
 

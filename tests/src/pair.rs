@@ -78,7 +78,11 @@ impl Pair {
         self.wait_for_standbys(true).await;
     }
 
-    async fn wait_for_standbys(&self, does: bool) {
+    /// Has commits on the primary wait for a standby, or not.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub async fn wait_for_standbys(&self, does: bool) {
         let set = if does { "set synchronous_standby_names = '*'" } else { "reset synchronous_standby_names" };
         self.admin(&[&format!("alter system {set}"), "select pg_reload_conf()"]).await;
     }

@@ -64,7 +64,9 @@ impl Health {
             StoreError::Unavailable(why) if why.contains("only reads") || why.contains("read-only") => {
                 "the database only reads: it is a standby, or was made read-only"
             }
-            StoreError::Unavailable(why) if why.contains("full") => "the disk of the database is full",
+            StoreError::Unavailable(why) if why.contains("full") || why.contains("No space") => {
+                "the disk of the database is full"
+            }
             StoreError::Unavailable(_) => "the database does not answer",
             StoreError::Contended(_) => "the database is too busy",
             StoreError::Unusable(_) => "the database cannot be used; the log says why",

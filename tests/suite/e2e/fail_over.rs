@@ -193,3 +193,29 @@ async fn nodes_keep_their_numbers_over_a_promotion() {
         assert!(!server.log().contains("took over"), "{}", server.log());
     }
 }
+
+/// With an asynchronous standby the last changes may be lost; what is remembered of them is not taken for what took their place.
+#[tokio::test]
+async fn what_a_standby_lacks_is_forgotten() {
+    let receiver = Receiver::plain(|_, _| Reply::status(200, "")).await;
+    let mut pair = Pair::new().await;
+    let server = start(pair.both(), &receiver).await;
+    pair.wait_for_standbys(false).await;
+    pair.standby.shut_down();
+    subscribe(&server, &receiver.url("/lost"), json!({})).await;
+    let body = super::trouble::publish_at_last(&server, "before").await;
+    assert_eq!(body["deliveries"], 2, "it is known");
+    pair.primary.crash();
+    pair.standby.go_on();
+    pair.promote().await;
+    // The next change has the version that the lost one had.
+    eventually("it can be changed", || async {
+        let body =
+            json!({"event_type": "screening.completed", "webhook_url": receiver.url("/new"), "filters": {"n": 1}});
+        let answer = server.request("POST", "/api/v1/webhooks/", Some(body)).await;
+        (answer.status == 201).then_some(())
+    })
+    .await;
+    let body = super::trouble::publish_at_last(&server, "after").await;
+    assert_eq!(body["deliveries"], 1, "neither the lost one, nor the new one, which turns it away: {body}");
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use postrider_tests::{Cluster, Database, Proxy, Receiver, Reply, Server, Way, eventually};
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::sync::Notify;
 
 use super::deliver::{publish, settled, subscribe};
@@ -79,7 +80,7 @@ async fn ends_within_fifteen_seconds_though_the_database_says_nothing() {
     proxy.set(Way::Silent);
     let (client, base, key) = (server.client().clone(), server.base().to_owned(), server.key().to_owned());
     let hung_up = tokio::spawn(async move {
-        let body = json!({"event_type": "case.opened", "webhook_url": "http://127.0.0.1:1/"});
+        let body = json!({"event_type": "case.opened", "webhook_url": "http://127.0.0.1:9999/"});
         client.post(format!("{base}/api/v1/webhooks/")).bearer_auth(key).json(&body).send().await
     });
     tokio::task::yield_now().await;
@@ -88,4 +89,54 @@ async fn ends_within_fifteen_seconds_though_the_database_says_nothing() {
     hung_up.abort();
     assert!(server.wait().await.success(), "{}", server.log());
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_change_whose_client_hung_up_is_finished_first() {
+    let database = Database::postgres();
+    let mut server = Server::start_with(node_on(url_of(&database).to_owned())).await;
+    let mut people = PgConnection::connect(url_of(&database)).await.expect("a server");
+    people.execute("begin; select * from tenants for update").await.expect("locked");
+    let (client, base, key) = (server.client().clone(), server.base().to_owned(), server.key().to_owned());
+    let hung_up = tokio::spawn(async move {
+        let body = json!({"event_type": "case.opened", "webhook_url": "http://127.0.0.1:9999/"});
+        client.post(format!("{base}/api/v1/webhooks/")).bearer_auth(key).json(&body).send().await
+    });
+    somebody_waits(url_of(&database)).await;
+    hung_up.abort();
+    server.signal("TERM").await;
+    eventually("it drains", || async { server.log().contains("draining").then_some(()) }).await;
+    people.execute("rollback").await.expect("unlocked");
+    assert!(server.wait().await.success(), "{}", server.log());
+    let made = sqlx::query_scalar::<_, i64>("select count(*) from subscriptions").fetch_one(&mut people).await;
+    assert_eq!(made.expect("read"), 1);
+}
+
+/// Also while it waits for the database.
+#[tokio::test]
+async fn a_signal_ends_a_start_too() {
+    let database = Database::postgres();
+    let options = node_on(url_of(&database).to_owned());
+    let mut people = PgConnection::connect(url_of(&database)).await.expect("a server");
+    drop(Server::start_with(options.clone()).await);
+    people.execute("begin; lock table installation in access exclusive mode").await.expect("locked");
+    let mut child = options.command(&["serve", "--dev"]).spawn().expect("it starts");
+    somebody_waits(url_of(&database)).await;
+    let pid = child.id().expect("it runs").to_string();
+    let sent = tokio::process::Command::new("kill").args(["-TERM", &pid]).status().await.expect("it runs");
+    assert!(sent.success());
+    let start = std::time::Instant::now();
+    assert_eq!(child.wait().await.expect("it ends").code(), Some(1));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// Until somebody waits for a lock in the database.
+async fn somebody_waits(url: &str) {
+    let waits = "select l.pid from pg_locks l join pg_stat_activity a using (pid)
+         where not l.granted and a.datname = current_database()";
+    eventually("somebody waits for a lock", || async {
+        let mut look = PgConnection::connect(url).await.expect("a server");
+        look.fetch_optional(waits).await.expect("read").map(drop)
+    })
+    .await;
 }

@@ -187,6 +187,14 @@ async fn a_server_that_would_lose_commits_is_refused() {
         let (code, out, err) = postrider_tests::run_command(&options, &["serve", "--dev"]).await;
         assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
         assert!(err.contains(&format!("`{setting}` is off")), "{err}");
+        // Whoever runs it may vouch for its storage, and for nothing else.
+        let trusting = options.set("DATABASE_DURABILITY", "trusted");
+        if setting == "synchronous_commit" {
+            let (code, _, err) = postrider_tests::run_command(&trusting, &["serve", "--dev"]).await;
+            assert!(code == 1 && err.contains("`synchronous_commit` is off"), "{err}");
+        } else {
+            publish(&Server::start_with(trusting).await, json!({})).await;
+        }
     }
 }
 

@@ -17,7 +17,10 @@ pub(crate) async fn run(options: ServeOptions, world: World) -> Result<(), Strin
     let dev = settings.server.dev;
     let file = options.store.database.as_ref().map(|url| url.0.as_str()).filter(|url| url.starts_with("sqlite:"));
     let mut signals = Signals::listen()?;
-    let node = Node::start(NodeOptions { settings, world }).await.map_err(|error| error.to_string())?;
+    let node = tokio::select! {
+        node = Node::start(NodeOptions { settings, world }) => node.map_err(|error| error.to_string())?,
+        () = signals.next() => return Err("stopped before it was ready".to_owned()),
+    };
     greet(&node, dev, file);
     let must_stop = tokio::select! {
         () = signals.next() => None,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Postgres;
-use uuid::Uuid;
 
 use super::{OpenError, PostgresUrl, Purpose, StoreOptions, Stores};
 use crate::db::{Link, Pool, PoolOptions, ServerSettings, Servers, migrate, pooling};
@@ -80,8 +79,8 @@ async fn open_with(database: PostgresUrl, options: StoreOptions) -> Result<Store
         session,
     };
     if purpose == Purpose::Serve {
-        let (pool, process) = (pools.writing(1), Uuid::from_bytes(world.random_bytes()));
-        let prover = Prover { pool, turn: None, process, health: health.clone(), pools: pools.made };
+        let (pool, node) = (pools.writing(1), backend.node.clone());
+        let prover = Prover { pool, turn: None, node, health: health.clone(), pools: pools.made };
         backend.proofs = Some(prover.start().await?);
     }
     let store = Sql::new(backend, world, vault, profiles, hand_over);

@@ -9,7 +9,6 @@ use postrider_core::World;
 use sqlx::Sqlite;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use super::serve_lock::ServeLock;
 use super::{OpenError, Purpose, StoreOptions, Stores};
@@ -62,7 +61,7 @@ async fn open_store(path: &Path, options: StoreOptions, health: &Health) -> Resu
         Purpose::Serve => {
             let turn = Some(Arc::clone(&turn));
             let prover =
-                Prover { pool: writes.clone(), turn, process: Uuid::nil(), health: health.clone(), pools: Vec::new() };
+                Prover { pool: writes.clone(), turn, node: node.clone(), health: health.clone(), pools: Vec::new() };
             Some(prover.start().await?)
         }
     };

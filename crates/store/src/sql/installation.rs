@@ -28,8 +28,11 @@ pub(crate) async fn least_version<DB: Dialect>(db: &mut Connection<DB>) -> Resul
 impl<DB: Dialect> Sql<DB> {
     /// Proves that the master key is the one that this database is sealed with; makes it so, if nothing is sealed yet.
     pub(super) async fn check_canary(&self) -> Result<()> {
-        if let Some(canary) = self.canary().await? {
-            return self.open_canary(&canary);
+        let known = self.canary().await?;
+        match known.as_deref().map(|canary| self.open_canary(canary)) {
+            // One that is damaged says nothing, and is replaced.
+            None | Some(Err(StoreError::Vault(VaultError::Damaged))) => {}
+            Some(result) => return result,
         }
         let mut reader = self.reader(Who::Background).await?;
         let found = [
@@ -41,8 +44,9 @@ impl<DB: Dialect> Sql<DB> {
         if !found.contains(&Some(true)) && found.contains(&Some(false)) {
             return Err(VaultError::UnknownKey.into());
         }
-        let query = Query::<DB>::new("update installation set canary = $1 where id = 1 and canary is null");
-        self.change(query.bind(self.vault.seal(place(), TEXT))).await?;
+        let query =
+            Query::<DB>::new("update installation set canary = $1 where id = 1 and (canary is null or canary = $2)");
+        self.change(query.bind(self.vault.seal(place(), TEXT)).bind(known)).await?;
         // That of whoever was first holds.
         let canary = self.canary().await?.ok_or(StoreError::Damaged("the canary is missing"))?;
         self.open_canary(&canary)

@@ -7,33 +7,43 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 
-use super::{Dialect, Query, Sql, begin, commit};
+use super::{Dialect, Query, begin, commit};
 use crate::db::{Connection, Pool};
 use crate::error::Result;
 use crate::health::Health;
+use crate::node_number::NodeNumber;
 
 /// Between proofs, and how long one may take.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Commits a row of this process.
+/// Commits a row of this node.
 pub(crate) struct Prover<DB: Dialect> {
     /// Of one connection, where many write at a time: other work must not look like an outage.
     pub(crate) pool: Pool<DB>,
     /// Held by whoever writes, where a process must have but one writer at a time.
     pub(crate) turn: Option<Arc<Semaphore>>,
     /// Whose row.
-    pub(crate) process: Uuid,
+    pub(crate) node: NodeNumber,
     pub(crate) health: Health,
     /// All pools of the process: what they keep without using it is looked through as often.
     pub(crate) pools: Vec<Pool<DB>>,
 }
 
-/// Proofs that are being made.
-pub(crate) struct Proofs {
-    process: Uuid,
-    task: JoinHandle<()>,
+/// Proofs that are being made, until this is dropped.
+pub(crate) struct Proofs(JoinHandle<()>);
+
+impl Proofs {
+    /// Ends them.
+    pub(super) fn end(&self) {
+        self.0.abort();
+    }
+}
+
+impl Drop for Proofs {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 impl<DB: Dialect> Prover<DB> {
@@ -44,8 +54,7 @@ impl<DB: Dialect> Prover<DB> {
     pub(crate) async fn start(self) -> Result<Proofs> {
         self.commit().await?;
         self.health.committed();
-        let process = self.process;
-        let task = tokio::spawn(async move {
+        Ok(Proofs(tokio::spawn(async move {
             loop {
                 sleep(INTERVAL).await;
                 self.pools.iter().for_each(Pool::sweep);
@@ -53,8 +62,7 @@ impl<DB: Dialect> Prover<DB> {
                     self.prove().await;
                 }
             }
-        });
-        Ok(Proofs { process, task })
+        })))
     }
 
     /// One proof. The next one waits until it has ended, though it counts for nothing by then.
@@ -80,30 +88,15 @@ impl<DB: Dialect> Prover<DB> {
         };
         let mut tx = begin(&self.pool).await?;
         tx.hold(turn);
-        put::<DB>(&mut tx, self.process).await?;
+        put::<DB>(&mut tx, self.node.get()).await?;
         tx.commit().await
     }
 }
 
-async fn put<DB: Dialect>(db: &mut Connection<DB>, process: Uuid) -> Result<()> {
+async fn put<DB: Dialect>(db: &mut Connection<DB>, node: i64) -> Result<()> {
     let query = Query::<DB>::new(
-        "insert into commit_proofs (process, number) values ($1, 1)
-         on conflict (process) do update set number = commit_proofs.number + 1",
+        "insert into commit_proofs (node, number) values ($1, 1)
+         on conflict (node) do update set number = commit_proofs.number + 1",
     );
-    query.id(process).run(db).await.map(drop)
-}
-
-impl<DB: Dialect> Sql<DB> {
-    /// Proves nothing any more, and takes this process' row away. Should that fail, it is of one that is gone.
-    pub(super) async fn end_proofs(&self) {
-        let Some(proofs) = &self.proofs else { return };
-        proofs.task.abort();
-        if !DB::SHARED {
-            return;
-        }
-        let query = Query::<DB>::new("delete from commit_proofs where process = $1").id(proofs.process);
-        if let Err(error) = self.change(query).await {
-            tracing::info!(%error, "a row of this process stays in `commit_proofs`");
-        }
-    }
+    query.bind(node).run(db).await.map(drop)
 }

@@ -98,8 +98,10 @@ impl<DB: Dialect> Queue for Sql<DB> {
     }
 
     async fn close(&self) {
+        if let Some(proofs) = &self.proofs {
+            proofs.end();
+        }
         self.commits.close().await;
-        self.end_proofs().await;
         if let Some(session) = &self.session {
             session.close().await;
         }

@@ -133,7 +133,7 @@ impl Dialect for Sqlite {
     }
 
     async fn left(_: &SqliteConnectOptions, _: u64) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn loss(error: &sqlx::Error) -> Option<Loss> {

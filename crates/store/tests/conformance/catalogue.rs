@@ -155,6 +155,10 @@ pub(crate) async fn the_vault_is_tried_on_what_is_there(f: Fixture) {
     assert_eq!(f.number("select cast(count(canary) as text) from installation").await, 0);
     f.stores.catalogue.check_vault().await.expect("it opens one");
     assert_eq!(f.number("select cast(count(canary) as text) from installation").await, 1);
+    f.change("update installation set canary = substr(canary, 1, 40)").await;
+    assert!(with_other.catalogue.check_vault().await.is_err(), "what is damaged is nobody's");
+    f.stores.catalogue.check_vault().await.expect("it opens one");
+    assert!(with_other.catalogue.check_vault().await.is_err(), "it is this key's again");
 }
 
 pub(crate) async fn a_new_master_key_seals_all_anew(f: Fixture) {
